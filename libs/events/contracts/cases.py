@@ -1,0 +1,157 @@
+"""Topic `casework.cases`: the life of each case. Key: customer, else the response that opened the case."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+import msgspec
+
+from libs.events.contracts.scores import Tier
+from libs.events.event import Contract
+
+Clock = Literal["first_contact", "resolution", "confirmation"]
+Level = Literal["frontline", "management", "executive"]
+ContactOutcome = Literal["reached", "no_answer", "wrong_number", "call_later", "declined"]
+EscalationReason = Literal[
+    "clock_breached",
+    "no_authority",
+    "several_departments",
+    "key_customer",
+    "repeated_problem",
+    "customer_asked",
+    "not_solved",
+]
+
+
+class Employee(msgspec.Struct, frozen=True, kw_only=True):
+    """An employee of the company, as far as a message to them needs it."""
+
+    employee_id: str
+    name: str
+    email: str
+    language: Literal["ru", "en"]
+
+
+class _Case(Contract, frozen=True, kw_only=True):
+    case_id: str
+    customer_id: str | None
+    version: int
+    """The case's version after this event; it never goes down."""
+
+
+class CaseOpened(_Case, frozen=True, kw_only=True):
+    """A detractor's response opened a case."""
+
+    TYPE: ClassVar[str] = "case.opened.v1"
+
+    response_id: str
+    program: str
+    touchpoint: str | None
+    score: int
+    tier: Tier
+    level: Level
+    owner: Employee
+    answered_at: datetime
+    first_contact_due_at: datetime
+    resolution_due_at: datetime
+
+
+class CaseJoined(_Case, frozen=True, kw_only=True):
+    """A further answer, or a later revision, joined the customer's open case."""
+
+    TYPE: ClassVar[str] = "case.joined.v1"
+
+    response_id: str
+    revision: int
+    score: int | None
+
+
+class CaseAssigned(_Case, frozen=True, kw_only=True):
+    """The case has this owner now; at opening `previous_owner_id` is None."""
+
+    TYPE: ClassVar[str] = "case.assigned.v1"
+
+    owner: Employee
+    previous_owner_id: str | None
+    reason: str
+    tier: Tier
+    score: int
+    first_contact_due_at: datetime
+
+
+class CaseContacted(_Case, frozen=True, kw_only=True):
+    """One attempt to reach the customer, with its outcome."""
+
+    TYPE: ClassVar[str] = "case.contacted.v1"
+
+    attempt_id: str
+    agent_id: str
+    outcome: ContactOutcome
+    first_reached: bool
+    """True on the attempt that stopped the first-contact clock."""
+
+
+class CaseEscalated(_Case, frozen=True, kw_only=True):
+    """The case climbed; its owner stays the customer's contact."""
+
+    TYPE: ClassVar[str] = "case.escalated.v1"
+
+    from_level: Level
+    to_level: Level
+    reason: EscalationReason
+    responsible: Employee | None
+    """The manager or executive who answers for it now; None where the company named nobody."""
+
+
+class CaseClockWarned(_Case, frozen=True, kw_only=True):
+    """A deadline comes near."""
+
+    TYPE: ClassVar[str] = "case.clock.warned.v1"
+
+    clock: Clock
+    due_at: datetime
+    owner: Employee
+
+
+class CaseClockBreached(_Case, frozen=True, kw_only=True):
+    """A deadline passed with the work undone."""
+
+    TYPE: ClassVar[str] = "case.clock.breached.v1"
+
+    clock: Clock
+    due_at: datetime
+    owner: Employee
+    responsible: Employee | None
+
+
+class CaseResolved(_Case, frozen=True, kw_only=True):
+    """The owner says that it is solved; the customer is asked (`round` counts the resolutions of the case)."""
+
+    TYPE: ClassVar[str] = "case.resolved.v1"
+
+    round: int
+    root_cause: str
+    agent_id: str
+    agent_name: str
+    answered_at: datetime
+    """When the customer gave the answer that opened the case."""
+    confirm_by: datetime
+
+
+class CaseReopened(_Case, frozen=True, kw_only=True):
+    """The problem is not solved after all."""
+
+    TYPE: ClassVar[str] = "case.reopened.v1"
+
+    round: int
+    reason: Literal["customer_not_satisfied", "by_hand"]
+    owner: Employee
+
+
+class CaseClosed(_Case, frozen=True, kw_only=True):
+    """The loop is closed: by the customer's yes, or by silence for the stated time."""
+
+    TYPE: ClassVar[str] = "case.closed.v1"
+
+    outcome: Literal["confirmed", "unconfirmed"]

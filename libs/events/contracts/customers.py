@@ -1,0 +1,43 @@
+"""Topic `customers` (compacted): the latest profile of each customer. Key: customer.
+
+The only place for contact details. A tombstone is an erasure and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from libs.events.contracts.scores import Tier
+from libs.events.event import Contract
+
+Language = Literal["ru", "en"]
+AccountRole = Literal["decision_maker", "end_user"]
+
+
+class CustomerProfileChanged(Contract, frozen=True, kw_only=True):
+    """The whole profile after a change; a lower `version` never overwrites a higher one."""
+
+    TYPE: ClassVar[str] = "customer.profile.changed.v1"
+
+    customer_id: str
+    version: int
+    name: str
+    email: str | None
+    phone: str | None
+    language: Language
+    time_zone: str
+    """IANA name, for example Europe/Moscow."""
+    account_id: str | None
+    account_name: str | None
+    account_role: AccountRole | None
+    tier: Tier
+    tier_reason: str
+    email_consent: bool = True
+
+
+class CustomerErased(Contract, frozen=True, kw_only=True):
+    """The customer asked to be forgotten. On the topic: a null value (tombstone) under the customer's key."""
+
+    TYPE: ClassVar[str] = "customer.erased.v1"
+
+    customer_id: str

@@ -1,0 +1,66 @@
+"""Topic `notify.messages`: what was sent to whom, and what customers answered. Key: customer or employee."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from libs.events.event import Contract
+
+MessageKind = Literal["case_assigned", "clock_warned", "clock_breached", "confirmation_request"]
+SuppressionReason = Literal[
+    "no_address", "no_profile", "no_consent", "erased", "outdated"
+]
+
+
+class _Message(Contract, frozen=True, kw_only=True):
+    message_id: str
+    kind: MessageKind
+    cause_id: str
+    """The event that caused the message: one message per (cause, recipient), ever."""
+    case_id: str | None
+    customer_id: str | None
+    employee_id: str | None
+
+
+class MessageQueued(_Message, frozen=True, kw_only=True):
+    """A message was written into the ledger and will be sent."""
+
+    TYPE: ClassVar[str] = "message.queued.v1"
+
+
+class MessageSent(_Message, frozen=True, kw_only=True):
+    """The mail server accepted the message."""
+
+    TYPE: ClassVar[str] = "message.sent.v1"
+
+
+class MessageFailed(_Message, frozen=True, kw_only=True):
+    """The message was given up, with the server's last answer, or its fate is unknown (`doubtful`)."""
+
+    TYPE: ClassVar[str] = "message.failed.v1"
+
+    reason: str
+    doubtful: bool
+
+
+class MessageSuppressed(_Message, frozen=True, kw_only=True):
+    """A rule held the message back: recorded, never silent."""
+
+    TYPE: ClassVar[str] = "message.suppressed.v1"
+
+    reason: SuppressionReason
+
+
+class ConfirmationAnswered(Contract, frozen=True, kw_only=True):
+    """The customer said by the signed link whether the problem is really solved."""
+
+    TYPE: ClassVar[str] = "confirmation.answered.v1"
+
+    case_id: str
+    customer_id: str
+    round: int
+    """The resolution that was asked about; an answer about an earlier one changes nothing."""
+    solved: bool
+    comment: str | None
+    answered_at: datetime

@@ -1,0 +1,47 @@
+"""Topic `survey.scores`: responses with their NPS class and the customer's value. Key: customer, else response."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from libs.events.contracts.responses import Metric, SurveyKind
+from libs.events.event import Contract
+
+NpsClass = Literal["promoter", "passive", "detractor"]
+Tier = Literal["key", "high", "standard", "low"]
+
+
+class _Score(Contract, frozen=True, kw_only=True):
+    response_id: str
+    revision: int
+    program: str
+    touchpoint: str | None
+    kind: SurveyKind
+    metric: Metric
+    score: int | None
+    nps_class: NpsClass | None
+    """None where the metric is not NPS or the score is missing: a missing score has no class."""
+    comment: str | None
+    customer_id: str | None
+    account_id: str | None
+    tier: Tier
+    tier_reason: str
+    language: str | None
+    instrument_id: str
+    instrument_version: int
+    answered_at: datetime
+
+
+class ResponseScored(_Score, frozen=True, kw_only=True):
+    """A response was scored for the first time."""
+
+    TYPE: ClassVar[str] = "survey.response.scored.v1"
+
+
+class ResponseRescored(_Score, frozen=True, kw_only=True):
+    """A later revision replaced the score or the comment; counted once, with these values."""
+
+    TYPE: ClassVar[str] = "survey.response.rescored.v1"
+    previous_score: int | None
+    previous_class: NpsClass | None

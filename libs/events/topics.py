@@ -1,0 +1,111 @@
+"""The registry of topics: which events each carries, by which key, how long, and who reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from libs.events.contracts import cases, customers, messages, responses, scores
+
+if TYPE_CHECKING:
+    from libs.events.event import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A Kafka topic. `retention` None keeps the latest record of each key (compaction) for ever."""
+
+    name: str
+    key: str
+    types: tuple[type[Contract], ...]
+    partitions: int
+    retention: timedelta | None
+    consumers: tuple[str, ...]
+    producer: str
+
+    @property
+    def compacted(self) -> bool:
+        """Whether the topic keeps the latest record of each key instead of a span of time."""
+        return self.retention is None
+
+    def dead_letters(self, consumer: str) -> str:
+        """The topic where `consumer` sets aside the records of this topic that it cannot handle."""
+        return f"{self.name}.{consumer}.dlq"
+
+
+DEAD_LETTER_RETENTION: Final = timedelta(days=90)
+INBOX_RETENTION: Final = timedelta(days=120)
+"""Longer than any topic's retention: a replay of a whole topic meets a complete inbox."""
+
+SURVEY_RESPONSES: Final = Topic(
+    name="survey.responses",
+    key="customer, else response",
+    types=(responses.ResponseReceived, responses.ResponseRevised),
+    partitions=6,
+    retention=timedelta(days=30),
+    consumers=("scoring.responses",),
+    producer="ingest",
+)
+SURVEY_SCORES: Final = Topic(
+    name="survey.scores",
+    key="customer, else response",
+    types=(scores.ResponseScored, scores.ResponseRescored),
+    partitions=6,
+    retention=timedelta(days=30),
+    consumers=("casework.scores", "portal.events"),
+    producer="scoring",
+)
+CUSTOMERS: Final = Topic(
+    name="customers",
+    key="customer",
+    types=(customers.CustomerProfileChanged, customers.CustomerErased),
+    partitions=6,
+    retention=None,
+    consumers=("casework.customers", "notify.customers"),
+    producer="scoring",
+)
+CASEWORK_CASES: Final = Topic(
+    name="casework.cases",
+    key="customer, else the opening response",
+    types=(
+        cases.CaseOpened,
+        cases.CaseJoined,
+        cases.CaseAssigned,
+        cases.CaseContacted,
+        cases.CaseEscalated,
+        cases.CaseClockWarned,
+        cases.CaseClockBreached,
+        cases.CaseResolved,
+        cases.CaseReopened,
+        cases.CaseClosed,
+    ),
+    partitions=6,
+    retention=timedelta(days=30),
+    consumers=("notify.cases", "portal.events"),
+    producer="casework",
+)
+NOTIFY_MESSAGES: Final = Topic(
+    name="notify.messages",
+    key="customer or employee",
+    types=(
+        messages.MessageQueued,
+        messages.MessageSent,
+        messages.MessageFailed,
+        messages.MessageSuppressed,
+        messages.ConfirmationAnswered,
+    ),
+    partitions=6,
+    retention=timedelta(days=30),
+    consumers=("casework.messages", "portal.events"),
+    producer="notify",
+)
+
+TOPICS: Final = (SURVEY_RESPONSES, SURVEY_SCORES, CUSTOMERS, CASEWORK_CASES, NOTIFY_MESSAGES)
+
+CONTRACTS: Final[dict[str, type[Contract]]] = {
+    contract.TYPE: contract for topic in TOPICS for contract in topic.types
+}
+TOPIC_OF_TYPE: Final[dict[str, Topic]] = {
+    contract.TYPE: topic for topic in TOPICS for contract in topic.types
+}
