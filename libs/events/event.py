@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Generic, NewType, TypeVar
+from datetime import datetime
+from typing import Annotated, ClassVar, Generic, NewType, TypeVar
 from uuid import UUID, uuid5
 
 import msgspec
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 EventId = NewType("EventId", UUID)
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment with its zone; a naive time breaks the contract."""
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,14 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 PayloadT_co = TypeVar("PayloadT_co", bound=Contract, covariant=True)
 
 
+def derived_id(cause: UUID, type_: str, part: str = "") -> EventId:
+    """The id of an event that follows from `cause`: the same cause always gives the same id.
+
+    `part` tells several events of one type and one cause apart (for example the message per recipient).
+    """
+    return EventId(uuid5(cause, f"{type_}/{part}" if part else type_))
+
+
 @dataclass(frozen=True, slots=True)
 class Event(Generic[PayloadT_co]):
     """One fact. `time` is when it happened (aware, UTC), `subject` the id of what it is about."""
@@ -38,10 +47,47 @@ class Event(Generic[PayloadT_co]):
     payload: PayloadT_co
     traceparent: str | None = None
 
+    @classmethod
+    def root(
+        cls,
+        id_: UUID,
+        payload: PayloadT_co,  # type: ignore[misc]  # a constructor may take what it holds
+        *,
+        subject: str,
+        time: datetime,
+        source: str,
+        traceparent: str | None = None,
+    ) -> Event[PayloadT_co]:
+        """An event whose id the caller knows, because it starts a chain."""
+        return cls(EventId(id_), payload.TYPE, source, subject, time, payload, traceparent)
 
-def derived_id(cause: UUID, type_: str, part: str = "") -> EventId:
-    """The id of an event that follows from `cause`: the same cause always gives the same id.
+    @classmethod
+    def caused_by(
+        cls,
+        cause: Event[Contract],
+        payload: PayloadT_co,  # type: ignore[misc]  # a constructor may take what it holds
+        *,
+        subject: str,
+        time: datetime,
+        source: str,
+        part: str = "",
+    ) -> Event[PayloadT_co]:
+        """An event that follows from another one: same trace, and an id that follows from the cause's."""
+        id_ = derived_id(cause.id, payload.TYPE, part)
+        return cls(id_, payload.TYPE, source, subject, time, payload, cause.traceparent)
 
-    `part` tells several events of one type and one cause apart (for example the message per recipient).
-    """
-    return EventId(uuid5(cause, f"{type_}/{part}" if part else type_))
+    @classmethod
+    def caused_by_command(
+        cls,
+        command_id: UUID,
+        payload: PayloadT_co,  # type: ignore[misc]  # a constructor may take what it holds
+        *,
+        subject: str,
+        time: datetime,
+        source: str,
+        part: str = "",
+        traceparent: str | None = None,
+    ) -> Event[PayloadT_co]:
+        """An event that follows from a person's or a clock's command, known by the command's id."""
+        id_ = derived_id(command_id, payload.TYPE, part)
+        return cls(id_, payload.TYPE, source, subject, time, payload, traceparent)

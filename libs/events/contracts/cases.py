@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
 import msgspec
 
 from libs.events.contracts.scores import Tier
-from libs.events.event import Contract
+from libs.events.event import Contract, Instant
 
 Clock = Literal["first_contact", "resolution", "confirmation"]
 Level = Literal["frontline", "management", "executive"]
@@ -52,9 +51,9 @@ class CaseOpened(_Case, frozen=True, kw_only=True):
     tier: Tier
     level: Level
     owner: Employee
-    answered_at: datetime
-    first_contact_due_at: datetime
-    resolution_due_at: datetime
+    answered_at: Instant
+    first_contact_due_at: Instant
+    resolution_due_at: Instant
 
 
 class CaseJoined(_Case, frozen=True, kw_only=True):
@@ -77,7 +76,7 @@ class CaseAssigned(_Case, frozen=True, kw_only=True):
     reason: str
     tier: Tier
     score: int
-    first_contact_due_at: datetime
+    first_contact_due_at: Instant
 
 
 class CaseContacted(_Case, frozen=True, kw_only=True):
@@ -110,7 +109,7 @@ class CaseClockWarned(_Case, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "case.clock.warned.v1"
 
     clock: Clock
-    due_at: datetime
+    due_at: Instant
     owner: Employee
 
 
@@ -120,7 +119,7 @@ class CaseClockBreached(_Case, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "case.clock.breached.v1"
 
     clock: Clock
-    due_at: datetime
+    due_at: Instant
     owner: Employee
     responsible: Employee | None
 
@@ -134,9 +133,9 @@ class CaseResolved(_Case, frozen=True, kw_only=True):
     root_cause: str
     agent_id: str
     agent_name: str
-    answered_at: datetime
+    answered_at: Instant
     """When the customer gave the answer that opened the case."""
-    confirm_by: datetime
+    confirm_by: Instant
 
 
 class CaseReopened(_Case, frozen=True, kw_only=True):

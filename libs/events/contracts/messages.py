@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
-from libs.events.event import Contract
+from libs.events.event import Contract, Instant
 
 MessageKind = Literal["case_assigned", "clock_warned", "clock_breached", "confirmation_request"]
-SuppressionReason = Literal[
-    "no_address", "no_profile", "no_consent", "erased", "outdated"
-]
+SuppressionReason = Literal["no_address", "no_profile", "no_consent", "erased", "outdated"]
 
 
 class _Message(Contract, frozen=True, kw_only=True):
@@ -63,4 +60,4 @@ class ConfirmationAnswered(Contract, frozen=True, kw_only=True):
     """The resolution that was asked about; an answer about an earlier one changes nothing."""
     solved: bool
     comment: str | None
-    answered_at: datetime
+    answered_at: Instant

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
 import msgspec
 
-from libs.events.event import Contract
+from libs.events.event import Contract, Instant
 
 SurveyKind = Literal["relationship", "transactional"]
 Metric = Literal["nps", "ces", "csat"]
@@ -41,9 +40,9 @@ class _Response(Contract, frozen=True, kw_only=True):
     comment: str | None
     customer_id: str | None
     language: str | None
-    answered_at: datetime
+    answered_at: Instant
     """When the customer answered, by the vendor's clock: every SLA clock starts here."""
-    received_at: datetime
+    received_at: Instant
     claimed_class: str | None = None
     """The class that the vendor claims; never used, only compared."""
 

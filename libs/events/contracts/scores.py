@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import ClassVar, Literal
 
 from libs.events.contracts.responses import Metric, SurveyKind
-from libs.events.event import Contract
+from libs.events.event import Contract, Instant
 
 NpsClass = Literal["promoter", "passive", "detractor"]
 Tier = Literal["key", "high", "standard", "low"]
@@ -30,7 +29,7 @@ class _Score(Contract, frozen=True, kw_only=True):
     language: str | None
     instrument_id: str
     instrument_version: int
-    answered_at: datetime
+    answered_at: Instant
 
 
 class ResponseScored(_Score, frozen=True, kw_only=True):

@@ -1,0 +1,132 @@
+"""The database and the one transaction in which a handler reads, writes and emits."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Executable, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from libs.events import outbox
+from libs.events.codec import encode
+from libs.events.topics import TOPIC_OF_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
+    from sqlalchemy import Row
+
+    from libs.events.codec import Headers
+    from libs.events.event import Contract, Event
+
+_POOL_WAIT_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 5.0
+
+
+def utc_now() -> datetime:
+    """The system's clock."""
+    return datetime.now(UTC)
+
+
+class Tx:
+    """One transaction: statements, and the events that are published if and only if it commits."""
+
+    __slots__ = ("_connection", "_outgoing", "_read_only", "now")
+
+    def __init__(self, connection: AsyncConnection, now: datetime, *, read_only: bool) -> None:
+        self._connection = connection
+        self._outgoing: list[outbox.Outgoing] = []
+        self._read_only = read_only
+        self.now: Final = now
+
+    async def fetch(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Sequence[Row[Any]]:
+        """All rows of `statement`."""
+        return (await self._connection.execute(statement, parameters)).all()
+
+    async def fetch_one(
+        self, statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> Row[Any] | None:
+        """The only row of `statement`, or None; several rows are an error."""
+        return (await self._connection.execute(statement, parameters)).one_or_none()
+
+    async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
+        """Run `statement`; how many rows it touched."""
+        return (await self._connection.execute(statement, parameters)).rowcount
+
+    def emit(self, event: Event[Contract], *, key: str) -> None:
+        """Publish `event` on its topic under `key` when this transaction commits; the only way to publish."""
+        value, headers = encode(event)
+        self.emit_record(TOPIC_OF_TYPE[event.type].name, key, value, headers)
+
+    def emit_record(self, topic: str, key: str, value: bytes | None, headers: Headers) -> None:
+        """Publish bytes as they are; for dead letters."""
+        if self._read_only:
+            raise RuntimeError("a reading transaction publishes nothing")
+        self._outgoing.append(outbox.Outgoing(topic, key, value, headers))
+
+
+class Database:
+    """A pool of connections to one service's schema, as that service's role."""
+
+    def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime] = utc_now) -> None:
+        self.engine: Final = engine
+        self.clock: Final = clock
+        self.committed: Final = asyncio.Event()
+        """Set when rows went into the outbox; the relay of this process waits for it."""
+        self.relayed_here = False
+        """Whether this process relays the outbox itself and needs no notification through the server."""
+
+    @classmethod
+    def connect(
+        cls, url: str, *, pool_size: int = 10, clock: Callable[[], datetime] = utc_now, name: str = "otklik"
+    ) -> Database:
+        """A database at `url` ("postgresql://role:password@host/database"); connections are made when needed."""
+        engine = create_async_engine(
+            make_url(url).set(drivername="postgresql+asyncpg"),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=_POOL_WAIT_SECONDS,
+            pool_use_lifo=True,
+            connect_args={
+                "timeout": _CONNECT_SECONDS,
+                "server_settings": {"application_name": name, "jit": "off", "timezone": "UTC"},
+            },
+        )
+        return cls(engine, clock)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Tx]:
+        """A transaction that commits with its emitted events, or leaves no trace of either."""
+        async with self.engine.begin() as connection:
+            tx = Tx(connection, self.clock(), read_only=False)
+            yield tx
+            if tx._outgoing:  # noqa: SLF001 - the two classes are one thing; nobody else may take the rows
+                await outbox.store(connection, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
+        if tx._outgoing:  # noqa: SLF001
+            self.committed.set()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Tx]:
+        """A read-only transaction."""
+        async with self.engine.connect() as connection:
+            await connection.execute(_READ_ONLY)
+            yield Tx(connection, self.clock(), read_only=True)
+
+    async def ping(self) -> None:
+        """Raise unless the database answers."""
+        async with self.engine.connect() as connection:
+            await connection.execute(_PING)
+
+
+_READ_ONLY: Final = text("SET TRANSACTION READ ONLY")
+_PING: Final = text("SELECT 1")

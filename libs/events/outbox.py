@@ -1,0 +1,87 @@
+"""What is committed and not yet published: rows in, oldest first out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from libs.events.codec import Headers
+
+CHANNEL_PREFIX: Final = "outbox_"
+"""PostgreSQL channels are per database and schemas are not: the channel is this and the schema's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One record to be published."""
+
+    topic: str
+    key: str
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One stored record with its place in the outbox."""
+
+    id: int
+    record: Outgoing
+
+
+_STORE: Final = text("""
+    INSERT INTO outbox (topic, key, value, headers, emitted_at)
+    SELECT topic, key, value, headers, :now
+      FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[]),
+                  CAST(:values AS bytea[]), CAST(:headers AS bytea[])) WITH ORDINALITY
+           AS emitted (topic, key, value, headers, place)
+     ORDER BY place
+""")
+_NOTIFY: Final = text("SELECT pg_notify('outbox_' || current_schema(), '')")
+_OLDEST: Final = text("SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT :limit")
+_DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
+
+
+async def store(
+    connection: AsyncConnection, outgoing: Sequence[Outgoing], *, now: datetime, notify: bool
+) -> None:
+    """Write `outgoing` in order, in the caller's transaction; wake a relay elsewhere where `notify`."""
+    await connection.execute(
+        _STORE,
+        {
+            "topics": [record.topic for record in outgoing],
+            "keys": [record.key for record in outgoing],
+            "values": [record.value for record in outgoing],
+            "headers": [_pack(record.headers) for record in outgoing],
+            "now": now,
+        },
+    )
+    if notify:
+        await connection.execute(_NOTIFY)
+
+
+async def oldest(connection: AsyncConnection, limit: int) -> list[Waiting]:
+    """The oldest rows in the order in which they were written.
+
+    A row that committed late with a low id is among the oldest next time: rows leave by deletion and not by passing
+    a mark, so none is skipped.
+    """
+    rows = (await connection.execute(_OLDEST, {"limit": limit})).all()
+    return [Waiting(row.id, Outgoing(row.topic, row.key, row.value, _unpack(row.headers))) for row in rows]
+
+
+async def delete(connection: AsyncConnection, published: Sequence[Waiting]) -> None:
+    """Remove what the broker has acknowledged."""
+    await connection.execute(_DELETE, {"ids": [row.id for row in published]})
