@@ -1,12 +1,11 @@
 """Real servers for all tests: started when the first test asks, thrown away at the end.
 
 `make_database()` gives the URL of a fresh, empty database (as superuser), `service_database("casework")` one
-with that service's role, schema and tables, as in production. Both are plain calls (nothing to await) that work
-in any test, and what they made is dropped after it.
+with that service's role, schema and tables, as in production. Both are plain calls (nothing to await) that
+work in any test, and what they made is dropped after it.
 """
 
 import asyncio
-import inspect
 import itertools
 import shutil
 import tempfile
@@ -67,7 +66,7 @@ class ThrowAwayPostgres:
             self._execute(f"CREATE DATABASE {name}")
             admin_dsn = self._server.dsn(name)
             self._run(bootstrap(admin_dsn, {service: service}))
-            self._thread.submit(_migrate, as_role(admin_dsn, service, service), service).result()
+            self._run(_migrate(as_role(admin_dsn, service, service), service))
             self._templates[service] = name
         return self._templates[service]
 
@@ -86,12 +85,10 @@ async def _execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
-def _migrate(url: str, service: str) -> None:
+async def _migrate(url: str, service: str) -> None:
     from libs.events.migrate import upgrade  # noqa: PLC0415 - a test without a database needs no Alembic
 
-    done = upgrade(url, f"services/{service}/migrations")
-    if inspect.iscoroutine(done):
-        asyncio.run(done)
+    await upgrade(url, ROOT / "services" / service / "migrations")
 
 
 def database_name(url: str) -> str:

