@@ -43,15 +43,11 @@ class Tx:
         self._read_only = read_only
         self.now: Final = now
 
-    async def fetch(
-        self, statement: Executable, parameters: Mapping[str, Any] | None = None
-    ) -> Sequence[Row[Any]]:
+    async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """All rows of `statement`."""
         return (await self._connection.execute(statement, parameters)).all()
 
-    async def fetch_one(
-        self, statement: Executable, parameters: Mapping[str, Any] | None = None
-    ) -> Row[Any] | None:
+    async def fetch_one(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
         """The only row of `statement`, or None; several rows are an error."""
         return (await self._connection.execute(statement, parameters)).one_or_none()
 

@@ -33,9 +33,7 @@ class TooManyDeadLetters(EventsError):
     """More records in a row failed than the consumer may set aside."""
 
     def __init__(self, consumer: str, limit: int) -> None:
-        super().__init__(
-            f"{consumer} stopped: {limit} dead letters in a row; a deploy or a contract is wrong"
-        )
+        super().__init__(f"{consumer} stopped: {limit} dead letters in a row; a deploy or a contract is wrong")
         self.consumer = consumer
         self.limit = limit
 
@@ -56,11 +54,7 @@ def is_unavailable(error: BaseException) -> bool:
         if isinstance(seen, sqlalchemy.exc.DBAPIError):
             if seen.connection_invalidated:
                 return True
-            if (
-                isinstance(seen.orig, BaseException)
-                and seen.orig is not seen.__cause__
-                and is_unavailable(seen.orig)
-            ):
+            if isinstance(seen.orig, BaseException) and seen.orig is not seen.__cause__ and is_unavailable(seen.orig):
                 return True
         state = getattr(seen, "sqlstate", None)
         if isinstance(state, str) and (state.startswith(_UNAVAILABLE_CLASSES) or state in _CONTENTION):

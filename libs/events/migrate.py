@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-_LOCK: Final = text(
-    "SELECT pg_advisory_xact_lock(hashtextextended('otklik.migrate.' || current_schema(), 0))"
-)
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('otklik.migrate.' || current_schema(), 0))")
 
 
 def run_env() -> None:

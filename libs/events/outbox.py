@@ -54,9 +54,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
 
 
-async def store(
-    connection: AsyncConnection, outgoing: Sequence[Outgoing], *, now: datetime, notify: bool
-) -> None:
+async def store(connection: AsyncConnection, outgoing: Sequence[Outgoing], *, now: datetime, notify: bool) -> None:
     """Write `outgoing` in order, in the caller's transaction; wake a relay elsewhere where `notify`."""
     await connection.execute(
         _STORE,

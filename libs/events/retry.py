@@ -22,7 +22,7 @@ class Backoff:
         """The wait after the failed attempt number `attempt` (1 is the first), or None to give up."""
         if self.attempts is not None and attempt >= self.attempts:
             return None
-        whole = min(self.longest, self.first * 2 ** min(attempt - 1, 30))
+        whole = min(self.longest, self.first * (1 << min(attempt - 1, 30)))
         return whole * random.uniform(0.5, 1.0)
 
 

@@ -103,9 +103,5 @@ NOTIFY_MESSAGES: Final = Topic(
 
 TOPICS: Final = (SURVEY_RESPONSES, SURVEY_SCORES, CUSTOMERS, CASEWORK_CASES, NOTIFY_MESSAGES)
 
-CONTRACTS: Final[dict[str, type[Contract]]] = {
-    contract.TYPE: contract for topic in TOPICS for contract in topic.types
-}
-TOPIC_OF_TYPE: Final[dict[str, Topic]] = {
-    contract.TYPE: topic for topic in TOPICS for contract in topic.types
-}
+CONTRACTS: Final[dict[str, type[Contract]]] = {contract.TYPE: contract for topic in TOPICS for contract in topic.types}
+TOPIC_OF_TYPE: Final[dict[str, Topic]] = {contract.TYPE: topic for topic in TOPICS for contract in topic.types}
