@@ -1,0 +1,57 @@
+"""The factory of every HTTP app: problems, security headers, limits, strict JSON, API keys, OpenAPI and its page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from libs.webapi import docs, problem
+from libs.webapi.auth import KeyRing
+from libs.webapi.limits import API_CONTENT_SECURITY_POLICY, BodyLimit, LastResort, SecurityHeaders
+from libs.webapi.strict_json import StrictRoute
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from libs.events.database import Database
+
+BODY_LIMIT: Final = 1_048_576
+
+
+def create_app(
+    title: str,
+    database: Database,
+    *,
+    description: str,
+    version: str = "1",
+    body_limit: int = BODY_LIMIT,
+    body_limits: Mapping[str, int] | None = None,
+    content_security_policy: str = API_CONTENT_SECURITY_POLICY,
+) -> FastAPI:
+    """An app over `database`. `body_limits` gives path prefixes a limit (bytes) other than `body_limit`."""
+    app = FastAPI(
+        title=title,
+        description=description,
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[
+            Middleware(SecurityHeaders, content_security_policy=content_security_policy),
+            Middleware(LastResort),
+            Middleware(BodyLimit, default=body_limit, limits=body_limits or {}),
+        ],
+        responses={
+            "default": {
+                "description": "A problem (RFC 9457)",
+                "content": {problem.MEDIA_TYPE: {"schema": problem.SCHEMA}},
+            }
+        },
+    )
+    app.router.route_class = StrictRoute
+    app.state.database = database
+    app.state.keyring = KeyRing(database)
+    problem.install(app)
+    docs.install(app)
+    return app
