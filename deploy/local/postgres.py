@@ -131,11 +131,7 @@ class PostgresServer:
         except FileNotFoundError:
             return False
         status_line = 7
-        return (
-            len(lines) > status_line
-            and lines[0].strip() == str(child.pid)
-            and lines[status_line].strip() == "ready"
-        )
+        return len(lines) > status_line and lines[0].strip() == str(child.pid) and lines[status_line].strip() == "ready"
 
     def start(self) -> Child:
         """Prepare and run the server, and wait until it takes connections: for tests and scripts."""
@@ -204,9 +200,7 @@ class PostgresServer:
         if pid_file.exists():
             number = pid_file.read_text(encoding="utf-8").split("\n", 1)[0].strip()
             if _serves(number, self.data):
-                raise ChildError(
-                    f"a PostgreSQL server, process {number}, already runs over {self.data}: stop it first"
-                )
+                raise ChildError(f"a PostgreSQL server, process {number}, already runs over {self.data}: stop it first")
             pid_file.unlink()
         for left in self.socket_folder.glob(f".s.PGSQL.{PORT}*"):
             left.unlink()
@@ -216,9 +210,7 @@ class PostgresServer:
         account = self.account or Account(uid=os.geteuid(), gid=os.getegid())
         owner = path.stat().st_uid
         if owner not in {account.uid, os.geteuid()}:
-            raise ChildError(
-                f"{path} belongs to user {owner}, not to us: remove it, or use another data folder"
-            )
+            raise ChildError(f"{path} belongs to user {owner}, not to us: remove it, or use another data folder")
         if owner != account.uid:
             os.chown(path, account.uid, account.gid)
         path.chmod(0o700 if path.is_dir() else 0o600)

@@ -33,16 +33,12 @@ async def bootstrap(admin_dsn: str, roles_with_passwords: Mapping[str, str]) -> 
         async with connection.transaction():
             # Roles belong to the whole server, so that two databases set up at once meet here.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-            superuser = await connection.fetchval(
-                "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
-            )
+            superuser = await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
             database = await connection.fetchval("SELECT current_database()")
             for role, password in roles_with_passwords.items():
                 await _bootstrap_role(connection, role, password, superuser=superuser)
                 await connection.execute(
-                    await _written(
-                        connection, "GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I", database, role
-                    )
+                    await _written(connection, "GRANT CONNECT, TEMPORARY ON DATABASE %I TO %I", database, role)
                 )
             await connection.execute(
                 await _written(connection, "REVOKE CONNECT, TEMPORARY ON DATABASE %I FROM PUBLIC", database)
@@ -63,16 +59,12 @@ async def _bootstrap_role(
         await connection.execute(await _written(connection, "GRANT %I TO CURRENT_USER", role))
     await connection.execute(await _written(connection, "ALTER ROLE %I SET search_path = %I", role, role))
     await connection.execute(await _written(connection, "ALTER ROLE %I SET timezone = 'UTC'", role))
-    await connection.execute(
-        await _written(connection, "CREATE SCHEMA IF NOT EXISTS %I AUTHORIZATION %I", role, role)
-    )
+    await connection.execute(await _written(connection, "CREATE SCHEMA IF NOT EXISTS %I AUTHORIZATION %I", role, role))
 
 
 async def _written(connection: "asyncpg.Connection[asyncpg.Record]", template: str, *words: str) -> str:
     """Let the server write the statement: names and literals of definitions cannot be bound as parameters."""
-    statement: str = await connection.fetchval(
-        "SELECT format($1::text, VARIADIC $2::text[])", template, list(words)
-    )
+    statement: str = await connection.fetchval("SELECT format($1::text, VARIADIC $2::text[])", template, list(words))
     return statement
 
 

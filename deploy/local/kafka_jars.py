@@ -1,0 +1,119 @@
+"""Java and the jars of Apache Kafka: found, or fetched once by Maven from the pinned `kafka-jars/pom.xml`.
+
+`python -m deploy.local.kafka_jars` fetches them where they are missing or the pom has changed.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parent.parent.parent
+JARS: Final = ROOT / ".kafka"
+POM: Final = Path(__file__).parent / "kafka-jars" / "pom.xml"
+JAVA_AT_LEAST: Final = 17
+_STAMP: Final = "pom.sha256"
+
+
+class KafkaUnavailableError(Exception):
+    """A real broker cannot be run here; the message says what is missing and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Java:
+    """A Java that can run the broker."""
+
+    program: str
+    version: int
+
+
+def find_java() -> Java:
+    """Find Java of `JAVA_HOME` or of the path, recent enough for Kafka 4."""
+    home = os.environ.get("JAVA_HOME")  # where Java is, by everybody's convention; not a setting of ours
+    candidates = (str(Path(home) / "bin" / "java") if home else None, shutil.which("java"))
+    too_old: list[str] = []
+    for program in filter(None, candidates):
+        version = _version_of(program)
+        if version is not None and version >= JAVA_AT_LEAST:
+            return Java(program=program, version=version)
+        too_old.append(f"{program} is {version or 'of an unknown version'}")
+    found = f" ({'; '.join(too_old)})" if too_old else ""
+    raise KafkaUnavailableError(
+        f"Java {JAVA_AT_LEAST} or later is needed for Kafka and was not found{found}: install it (on Debian or "
+        f"Ubuntu `apt-get install openjdk-17-jre-headless`), or set OTKLIK_KAFKA_BOOTSTRAP_SERVERS"
+    )
+
+
+def _version_of(program: str) -> int | None:
+    try:
+        said = subprocess.run(  # noqa: S603 - the program was found, not given
+            (program, "-version"), capture_output=True, text=True, check=False, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r'version "(\d+)', said.stderr + said.stdout)
+    return int(found[1]) if found else None
+
+
+def jars_present() -> bool:
+    """Whether the jars of the present pom are there."""
+    stamp = JARS / _STAMP
+    return stamp.exists() and stamp.read_text(encoding="ascii") == _pom_digest()
+
+
+def fetch_jars() -> None:
+    """Have Maven copy the jars, beside their place first, so that half a download is never taken for a whole."""
+    maven = shutil.which("mvn")
+    if maven is None:
+        raise KafkaUnavailableError(
+            "the jars of Kafka are not there, and neither is Maven to fetch them: install it (on Debian or Ubuntu "
+            "`apt-get install maven`) and run `make setup`, or set OTKLIK_KAFKA_BOOTSTRAP_SERVERS"
+        )
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".kafka.new.") as unfinished:
+        target = Path(unfinished) / "jars"
+        arguments = ("-B", "-ntp", "-q", "-f", str(POM), "dependency:copy-dependencies")
+        done = subprocess.run(  # noqa: S603 - the argument list is our own
+            (maven, *arguments, f"-DoutputDirectory={target}"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise KafkaUnavailableError(f"Maven could not fetch the jars of Kafka:\n{done.stdout.strip()}")
+        (target / _STAMP).write_text(_pom_digest(), encoding="ascii")
+        if JARS.exists():
+            shutil.rmtree(JARS)
+        target.rename(JARS)
+
+
+def ensure_jars() -> None:
+    """Fetch the jars unless they are there."""
+    if not jars_present():
+        fetch_jars()
+
+
+def _pom_digest() -> str:
+    return hashlib.sha256(POM.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    """Fetch what is missing and say so; a machine without Java is a note here, not a failure."""
+    try:
+        java = find_java()
+        if not jars_present():
+            print("Fetching Apache Kafka by Maven (about 45 MB, once) …", flush=True)  # noqa: T201
+            fetch_jars()
+        print(f"Apache Kafka is in {JARS.name}/, Java {java.version} runs it")  # noqa: T201
+    except KafkaUnavailableError as error:
+        sys.stderr.write(f"No real Kafka on this machine: {error}\n")
+
+
+if __name__ == "__main__":
+    main()
