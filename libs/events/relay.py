@@ -1,0 +1,144 @@
+"""The relay: publishes the outbox, oldest first, and deletes what the broker has acknowledged.
+
+One relay per schema is active at a time; an advisory lock on its own connection decides which. It is the only place
+that holds a transaction across the network: rows are deleted in the transaction that read them, after the last
+acknowledgement, so a crash or a failed send at any point leaves every row, and what was already published is published
+again under the same event id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import structlog
+from sqlalchemy import text
+
+from libs.events import outbox
+from libs.events.errors import is_unavailable
+from libs.events.loop import wait_for
+from libs.events.retry import OUTAGE
+from libs.events.telemetry import OUTAGES, OUTBOX_AGE, RELAYED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from libs.events.database import Database
+    from libs.events.health import Health
+    from libs.events.outbox import Outgoing
+
+log: Final = structlog.get_logger()
+
+BATCH: Final = 1_000
+_IDLE: Final = timedelta(seconds=1)
+"""How long a wake-up may be lost before rows are found by looking."""
+
+_LOCK: Final = text("SELECT pg_try_advisory_lock(hashtextextended('otklik.relay.' || current_schema(), 0))")
+_SCHEMA: Final = text("SELECT current_schema()")
+_OLDEST_AGE: Final = text("SELECT extract(epoch FROM now() - emitted_at) FROM outbox ORDER BY id LIMIT 1")
+
+
+class Publisher(Protocol):
+    """Sends records and says when the broker has them; real Kafka, or the memory broker of the tests."""
+
+    async def start(self) -> None:
+        """Connect; raises Unavailable."""
+
+    async def publish(self, records: Sequence[Outgoing]) -> None:
+        """Send in order and return when all are acknowledged by all replicas; raises Unavailable otherwise."""
+
+    async def stop(self) -> None:
+        """Disconnect."""
+
+
+class Relay:
+    """Runs until it is told to stop, as the active relay of its schema or as its stand-by."""
+
+    def __init__(self, service: str, database: Database, publisher: Publisher, health: Health) -> None:
+        self.name: Final = f"{service}.relay"
+        self._service = service
+        self._database = database
+        self._publisher = publisher
+        self._health = health
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish whatever is committed, until `stop`."""
+        outages = 0
+        while not stop.is_set():
+            self._health.beat(self.name)
+            try:
+                await self._publisher.start()
+                async with self._database.engine.connect() as connection:
+                    await self._stand_by_or_relay(connection, stop)
+                outages = 0
+            except Exception as error:
+                # Broad, because what an absent database looks like has many types; all others go up.
+                if not is_unavailable(error):
+                    raise
+                outages += 1
+                OUTAGES.labels(self.name).inc()
+                self._health.trouble(self.name, f"{type(error).__name__}: database or broker away")
+                log.warning("relay.outage", relay=self.name, error=str(error), attempt=outages)
+                await wait_for(stop, OUTAGE.next(outages) or OUTAGE.longest)
+            finally:
+                self._database.relayed_here = False
+                # A producer that failed once may refuse all further sends; the next round makes a new one.
+                await self._publisher.stop()
+
+    async def _stand_by_or_relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            active = (await connection.execute(_LOCK)).scalar_one()
+            await connection.commit()
+            if active:
+                await self._relay(connection, stop)
+                return
+            self._health.well(self.name)
+            await wait_for(stop, _IDLE)
+
+    async def _relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
+        woken = self._database.committed
+        schema = (await connection.execute(_SCHEMA)).scalar_one()
+        await connection.commit()
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+
+        def notified(*_: object) -> None:
+            woken.set()
+
+        await raw.add_listener(f"{outbox.CHANNEL_PREFIX}{schema}", notified)
+        try:
+            self._database.relayed_here = True
+            while not stop.is_set():
+                woken.clear()
+                published = await self.relay_once(connection)
+                self._health.well(self.name)
+                if published == 0:
+                    await _either(woken, stop, _IDLE)
+        finally:
+            self._database.relayed_here = False
+            # The lock and the listener belong to this connection alone: it is closed, not given back to the pool.
+            await connection.invalidate()
+
+    async def relay_once(self, connection: AsyncConnection) -> int:
+        """Publish one batch of the oldest rows; how many."""
+        async with connection.begin():
+            waiting = await outbox.oldest(connection, BATCH)
+            if not waiting:
+                OUTBOX_AGE.labels(self._service).set(0)
+                return 0
+            await self._publisher.publish([row.record for row in waiting])
+            await outbox.delete(connection, waiting)
+        RELAYED.labels(self._service).inc(len(waiting))
+        return len(waiting)
+
+
+async def _either(first: asyncio.Event, second: asyncio.Event, bound: timedelta) -> None:
+    """Wait until one of two events is set or `bound` has passed."""
+    waits = [asyncio.ensure_future(first.wait()), asyncio.ensure_future(second.wait())]
+    try:
+        await asyncio.wait(waits, timeout=bound.total_seconds(), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
