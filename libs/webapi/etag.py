@@ -9,7 +9,7 @@ from fastapi import Depends, Header
 
 from libs.webapi.problem import Problem, of_status
 
-_SHAPE: Final = re.compile(r'"(\d{1,18})"')
+_SHAPE: Final = re.compile(r'"([0-9]{1,18})"')
 
 
 def etag(version: int) -> str:
