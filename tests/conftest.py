@@ -2,11 +2,12 @@
 
 `make_database()` gives the URL of a fresh, empty database (as superuser), `service_database("casework")` one
 with that service's role, schema and tables, as in production. Both are plain calls (nothing to await) that
-work in any test, and what they made is dropped after it.
+work in any test, and what they made is dropped after it. `kafka` is the address of a broker (mark such tests).
 """
 
 import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,9 +17,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from deploy.local.kafka import KafkaBroker
+from deploy.local.kafka_jars import KafkaUnavailableError, find_java, require_jars_or_maven
+from deploy.local.ports import free_ports
 from deploy.local.postgres import THROW_AWAY, PostgresServer
 from deploy.local.schemas import as_role, bootstrap
 
+KAFKA_ADDRESS = "OTKLIK_KAFKA_BOOTSTRAP_SERVERS"
+LEFT_OUT = pytest.StashKey[tuple[int, str]]()
 ROOT = Path(__file__).parent.parent
 
 
@@ -93,6 +99,54 @@ async def _migrate(url: str, service: str) -> None:
 
 def database_name(url: str) -> str:
     return url.split("@/", 1)[1].split("?", 1)[0]
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[str]:
+    """The bootstrap servers of a real broker; topics are the test's own, under names of its own."""
+    given = os.environ.get(KAFKA_ADDRESS)
+    if given:
+        yield given
+        return
+    folder = Path(tempfile.mkdtemp(prefix="otklik-"))
+    port, controller_port = free_ports(2)
+    broker = KafkaBroker(folder=folder / "kafka", log=folder / "kafka.log", port=port, controller_port=controller_port)
+    child = broker.start()
+    yield broker.bootstrap_servers
+    child.stop()
+    shutil.rmtree(folder)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a real broker where there can be none; that is a failure where CI says that it counts."""
+    missing = why_no_kafka()
+    if missing is None:
+        return
+    left_out = [item for item in items if item.get_closest_marker("kafka") is not None]
+    if left_out and os.environ.get("CI") == "true":
+        raise pytest.UsageError(f"{len(left_out)} tests need a real Kafka: {missing}")
+    for item in left_out:
+        item.add_marker(pytest.mark.skip(reason="needs a real Kafka"))
+    config.stash[LEFT_OUT] = (len(left_out), missing)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    count, missing = config.stash.get(LEFT_OUT, (0, ""))
+    if count:
+        terminalreporter.section("left out", yellow=True)
+        terminalreporter.line(f"{count} tests need a real Kafka and were not run: {missing}")
+
+
+def why_no_kafka() -> str | None:
+    """What keeps a real broker from running here; nothing, if one can."""
+    if os.environ.get(KAFKA_ADDRESS):
+        return None
+    try:
+        find_java()
+        require_jars_or_maven()
+    except KafkaUnavailableError as error:
+        return str(error)
+    return None
 
 
 @pytest.fixture(scope="session")

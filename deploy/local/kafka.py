@@ -51,7 +51,7 @@ log.cleaner.dedupe.buffer.size=16777216
 metadata.max.idle.interval.ms=5000
 # A broker that was killed may come back when its old session has ended: soon, where nothing else depends on it.
 broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
+broker.heartbeat.interval.ms=1000
 """
 
 
@@ -169,7 +169,14 @@ class KafkaBroker:
 
 def answers(bootstrap_servers: str, *, timeout_s: float = 2.0) -> bool:
     """Whether a Kafka cluster with at least one live broker is at this address."""
-    client = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, "socket.timeout.ms": 2000})
+    client = AdminClient(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "log_level": 0,
+            "reconnect.backoff.max.ms": 100,
+            "socket.timeout.ms": 2000,
+        }
+    )
     try:
         return bool(client.list_topics(timeout=timeout_s).brokers)
     except KafkaException:

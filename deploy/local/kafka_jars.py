@@ -67,14 +67,25 @@ def jars_present() -> bool:
     return stamp.exists() and stamp.read_text(encoding="ascii") == _pom_digest()
 
 
-def fetch_jars() -> None:
-    """Have Maven copy the jars, beside their place first, so that half a download is never taken for a whole."""
+def require_jars_or_maven() -> None:
+    """Refuse where the jars neither are there nor can be fetched."""
+    if not jars_present():
+        _find_maven()
+
+
+def _find_maven() -> str:
     maven = shutil.which("mvn")
     if maven is None:
         raise KafkaUnavailableError(
             "the jars of Kafka are not there, and neither is Maven to fetch them: install it (on Debian or Ubuntu "
             "`apt-get install maven`) and run `make setup`, or set OTKLIK_KAFKA_BOOTSTRAP_SERVERS"
         )
+    return maven
+
+
+def fetch_jars() -> None:
+    """Have Maven copy the jars, beside their place first, so that half a download is never taken for a whole."""
+    maven = _find_maven()
     with tempfile.TemporaryDirectory(dir=ROOT, prefix=".kafka.new.") as unfinished:
         target = Path(unfinished) / "jars"
         arguments = ("-B", "-ntp", "-q", "-f", str(POM), "dependency:copy-dependencies")
