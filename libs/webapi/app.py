@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from libs.webapi import docs, problem
 from libs.webapi.auth import KeyRing
-from libs.webapi.limits import API_CONTENT_SECURITY_POLICY, BodyLimit, LastResort, SecurityHeaders
+from libs.webapi.limits import SECURITY_HEADERS, BodyLimit, LastResort, SecurityHeaders
 from libs.webapi.strict_json import StrictRoute
 
 if TYPE_CHECKING:
@@ -28,9 +28,14 @@ def create_app(
     version: str = "1",
     body_limit: int = BODY_LIMIT,
     body_limits: Mapping[str, int] | None = None,
-    content_security_policy: str = API_CONTENT_SECURITY_POLICY,
+    headers: Mapping[str, str] | None = None,
+    render: problem.Render = problem.as_json,
 ) -> FastAPI:
-    """An app over `database`. `body_limits` gives path prefixes a limit (bytes) other than `body_limit`."""
+    """An app over `database`.
+
+    `body_limits` gives path prefixes a limit (bytes) other than `body_limit`, `headers` other or further security
+    headers, `render` turns problems into answers that are no JSON (pages for people).
+    """
     app = FastAPI(
         title=title,
         description=description,
@@ -38,8 +43,8 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         middleware=[
-            Middleware(SecurityHeaders, content_security_policy=content_security_policy),
-            Middleware(LastResort),
+            Middleware(SecurityHeaders, headers={**SECURITY_HEADERS, **(headers or {})}),
+            Middleware(LastResort, render=render),
             Middleware(BodyLimit, default=body_limit, limits=body_limits or {}),
         ],
         responses={
@@ -52,6 +57,6 @@ def create_app(
     app.router.route_class = StrictRoute
     app.state.database = database
     app.state.keyring = KeyRing(database)
-    problem.install(app)
+    problem.install(app, render)
     docs.install(app)
     return app

@@ -104,9 +104,16 @@ class KeyRing:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What a route asks of its caller. Its presence among a route's dependencies is what the route tests look for."""
+class Access:
+    """Base of every dependency that decides who may pass: a route without one is open to everybody.
+
+    The tests walk all routes and look for it.
+    """
+
+
+@dataclass(frozen=True)
+class Rule(Access):
+    """What a route asks of a program that calls it."""
 
     scope: str
     roles: frozenset[str] | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
 from libs.events.errors import is_unavailable
 from libs.webapi.problem import Problem, of_status, unavailable
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from libs.webapi.problem import Render
 
 _log: Final = structlog.get_logger(__name__)
 
@@ -29,18 +31,18 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
 }
-API_CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 
 class SecurityHeaders:
     """Adds the security headers to every answer that does not set them itself."""
 
-    def __init__(self, app: ASGIApp, content_security_policy: str) -> None:
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self._app = app
-        self._headers = {**SECURITY_HEADERS, "Content-Security-Policy": content_security_policy}
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -61,8 +63,9 @@ class SecurityHeaders:
 class LastResort:
     """Turns what nobody caught into a problem: 503 where the database is away, else 500, logged, without a trace."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, render: Render) -> None:
         self._app = app
+        self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -78,6 +81,8 @@ class LastResort:
 
         try:
             await self._app(scope, receive, send_noting)
+        except Problem as refused:  # of the limits below, which stand outside the framework
+            await self._render(Request(scope), refused)(scope, receive, send)
         except ClientDisconnect:
             _log.info("request.abandoned", method=scope["method"], path=scope["path"])  # nobody is left to answer
         except Exception as error:  # the boundary: everything below is answered here, nothing is swallowed unlogged
@@ -89,7 +94,7 @@ class LastResort:
             if started:
                 raise  # half an answer is out: the server must cut the connection
             problem = unavailable() if away else of_status(500)
-            await problem.response()(scope, receive, send)
+            await self._render(Request(scope), problem)(scope, receive, send)
 
 
 class BodyLimit:
@@ -110,13 +115,11 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         if "\0" in scope["path"] or b"%00" in scope["query_string"]:
-            await of_status(400, detail="The address holds a NUL character.").response()(scope, receive, send)
-            return
+            raise of_status(400, detail="The address holds a NUL character.")
         limit = self._limit_of(scope["path"])
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and (len(announced) > 18 or int(announced) > limit):  # noqa: PLR2004
-            await _too_large(limit).response()(scope, receive, send)
-            return
+            raise _too_large(limit)
         received = 0
 
         async def receive_counting() -> Message:

@@ -10,10 +10,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fastapi import FastAPI
     from starlette.requests import Request
+
+    Render = Callable[[Request, "Problem"], Response]
 
 MEDIA_TYPE: Final = "application/problem+json"
 TYPE_PREFIX: Final = "urn:otklik:problem:"
@@ -143,21 +145,31 @@ def _escape(token: str) -> str:
     return printable.replace("~", "~0").replace("/", "~1")
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - how the handler is registered; narrows the type
-    if isinstance(error, Problem):
-        return error.response()
-    known = _NAME_OF_STATUS.get(error.status_code)
-    detail = error.detail if known is None or error.status_code == 400 else None  # noqa: PLR2004
-    return of_status(error.status_code, detail=detail, headers=error.headers).response()
+def as_json(_request: Request, problem: Problem) -> Response:
+    """The answer to a program."""
+    return problem.response()
 
 
-async def _on_invalid_request(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
-    return invalid(error.errors()).response()
+def of_exception(error: Exception) -> Problem:
+    """The problem that an error of the framework stands for."""
+    match error:
+        case Problem():
+            return error
+        case RequestValidationError():
+            return invalid(error.errors())
+        case HTTPException(status_code=400):
+            return of_status(400, detail=error.detail, headers=error.headers)
+        case HTTPException():
+            return of_status(error.status_code, headers=error.headers)
+        case _:
+            raise TypeError(f"no problem is known for {type(error).__name__}")
 
 
-def install(app: FastAPI) -> None:
-    """Make every error that the framework knows a problem; `libs.webapi.app` catches the rest."""
-    app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+def install(app: FastAPI, render: Render = as_json) -> None:
+    """Make every error that the framework knows a problem; `libs.webapi.limits.LastResort` catches the rest."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        return render(request, of_exception(error))
+
+    app.add_exception_handler(HTTPException, answer)
+    app.add_exception_handler(RequestValidationError, answer)
