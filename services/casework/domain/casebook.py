@@ -1,0 +1,171 @@
+"""The cases in hand of one transaction, and how a batch of answers meets them, one after another.
+
+    revision seen before, or older        nothing
+    answer of a case that is not closed   revised
+    answer of a closed case               revised; where it only now became a detractor's, as if it were new
+    customer has an open case             joined
+    a detractor's                         opened, or kept waiting while the company has nobody to own it
+    any other                             remembered, for the customer's history
+
+The order within the batch is kept, so a batch gives what its answers give one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from services.casework.domain import replies
+from services.casework.domain.cases import Status
+from services.casework.domain.errors import NobodyToAssign
+from services.casework.domain.names import case_id_of
+from services.casework.domain.timeline import Actor, Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from services.casework.domain.agents import Staff
+    from services.casework.domain.answers import Answer
+    from services.casework.domain.cases import Case, Decision
+    from services.casework.domain.clocks import Policy
+    from services.casework.domain.names import AgentId, CaseId, CustomerId, ResponseId, Tier
+    from services.casework.domain.routing import Desk
+    from services.casework.domain.timeline import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One case before (None: it is new) and after the transaction."""
+
+    before: Case | None
+    after: Case
+
+
+class Casebook:
+    """Cases that the transaction holds locked, what was decided about them, and every step in its order."""
+
+    def __init__(self, cases: Iterable[Case] = ()) -> None:
+        self._before: Final[dict[CaseId, Case]] = {case.id: case for case in cases}
+        self._now: Final[dict[CaseId, Case]] = dict(self._before)
+        self._open: Final[dict[CustomerId, CaseId]] = {
+            case.customer_id: case.id
+            for case in self._now.values()
+            if case.customer_id is not None and case.status is not Status.CLOSED
+        }
+        self.steps: Final[list[Step]] = []
+
+    def case(self, id_: CaseId | None) -> Case | None:
+        """The case as it is by now."""
+        return None if id_ is None else self._now.get(id_)
+
+    def open_case_of(self, customer_id: CustomerId | None) -> Case | None:
+        """The customer's case that is not closed; there is never more than one."""
+        return None if customer_id is None else self.case(self._open.get(customer_id))
+
+    def put(self, decision: Decision) -> Case:
+        """Take a decision about a case into the book."""
+        case = decision.case
+        self._now[case.id] = case
+        self.steps.extend(decision.steps)
+        if case.customer_id is not None:
+            if case.status is not Status.CLOSED:
+                self._open[case.customer_id] = case.id
+            elif self._open.get(case.customer_id) == case.id:
+                del self._open[case.customer_id]
+        return case
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """Every case that is not what it was."""
+        return [
+            Change(self._before.get(id_), case) for id_, case in self._now.items() if case is not self._before.get(id_)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What taking answers needs to know besides the cases."""
+
+    now: datetime
+    staff: Staff
+    desk: Desk
+    policies: Mapping[Tier, Policy]
+    previous_owners: Mapping[CustomerId, AgentId]
+    erased_at: Mapping[CustomerId, datetime]
+
+
+class Intake:
+    """Takes answers into a casebook."""
+
+    def __init__(self, book: Casebook, known: Iterable[Answer], around: Surroundings) -> None:
+        self._book = book
+        self._known: Final[dict[ResponseId, Answer]] = {answer.response_id: answer for answer in known}
+        self._around = around
+        self._taken: Final[dict[ResponseId, Answer]] = {}
+
+    @property
+    def taken(self) -> Sequence[Answer]:
+        """The answers that are to be stored: each at its latest revision, with its case."""
+        return list(self._taken.values())
+
+    def take(self, answer: Answer) -> None:
+        """One answer, or a further revision of one."""
+        known = self._known.get(answer.response_id)
+        if known is not None and answer.revision <= known.revision:
+            return
+        forgotten = self._forgotten(answer)
+        if forgotten:
+            answer = answer.without_comment()
+        case = None if known is None else self._book.case(known.case_id)
+        if known is None or case is None:
+            self._keep(self._place(answer, may_open=not forgotten))
+        elif case.status is Status.CLOSED and answer.is_detractor and not known.is_detractor and not forgotten:
+            self._keep(self._place(answer, may_open=True))
+        else:
+            self._keep(self._revise(answer, case))
+
+    def take_waiting(self, answer: Answer) -> None:
+        """An answer that waited for somebody who can own its case."""
+        self._keep(self._place(answer, may_open=True))
+
+    def _keep(self, answer: Answer) -> None:
+        self._known[answer.response_id] = answer
+        self._taken[answer.response_id] = answer
+
+    def _forgotten(self, answer: Answer) -> bool:
+        """Whether the customer asked to be forgotten after giving this answer: nobody may call about it any more."""
+        erased_at = None if answer.customer_id is None else self._around.erased_at.get(answer.customer_id)
+        return erased_at is not None and answer.answered_at <= erased_at
+
+    def _revise(self, answer: Answer, case: Case) -> Answer:
+        # A revision may name the customer of an anonymous case, who may have an open case already: then both stay.
+        if case.customer_id is None and self._book.open_case_of(answer.customer_id) is not None:
+            decision = replies.revise(case, replace(answer, customer_id=None), self._cause(answer))
+        else:
+            decision = replies.revise(case, answer, self._cause(answer))
+        return answer.of_case(self._book.put(decision).id)
+
+    def _place(self, answer: Answer, *, may_open: bool) -> Answer:
+        open_case = self._book.open_case_of(answer.customer_id)
+        if open_case is not None:
+            return answer.of_case(self._book.put(replies.join(open_case, answer, self._cause(answer))).id)
+        if not may_open or not answer.is_detractor or answer.score is None:
+            return answer
+        policy = self._around.policies[answer.tier]
+        own = self._book.case(case_id_of(answer.response_id))
+        if own is not None:
+            decision = replies.open_again(own, answer, policy, self._around.staff, self._cause(answer))
+            return answer.of_case(self._book.put(decision).id)
+        previous = None if answer.customer_id is None else self._around.previous_owners.get(answer.customer_id)
+        try:
+            choice = self._around.desk.choose(answer.tier, previous)
+        except NobodyToAssign:
+            return answer.waiting()
+        opened = replies.open_case(answer, answer.score, choice, policy, self._around.staff, self._cause(answer))
+        case = self._book.put(opened)
+        return answer.of_case(case.id)
+
+    def _cause(self, answer: Answer) -> Cause:
+        actor = Actor("customer", answer.customer_id or answer.response_id)
+        return Cause(answer.cause_id, self._around.now, actor, answer.traceparent)

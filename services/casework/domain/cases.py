@@ -1,0 +1,180 @@
+"""The case: one customer's problem, from the answer that opened it to the customer's own word that it is solved.
+
+                   contact: reached             resolve               yes (confirmed), silence (unconfirmed)
+           open ───────────────────> contacted ─────────> resolved ──────────────────> closed
+            ^                                                │                           │ └ a late yes: unconfirmed
+            │                                                │                           │   becomes confirmed
+            └────── reopened: no, by hand, a worse answer ───┴───────────────────────────┘
+
+No other arrow exists, but one: when the customer asks to be forgotten, a case closes (unconfirmed) from any state,
+because nobody may call any more. What each state allows:
+
+               contact attempt   assign   escalate   resolve   reopen   note   clocks that run
+    open            x              x         x          -         -       x    first contact, resolution
+    contacted       x              x         x          x         -       x    resolution
+    resolved        x              x         -          -         x       x    confirmation
+    closed          -              -         -          -         x       x    none
+
+`round` counts the resolutions; the customer is asked about each of them, and an answer about an earlier one changes
+nothing. Every decision is the new state with one step per line of the timeline; each raises the version by one.
+This module holds the state; what people do is in `commands`, what customers do in `replies`, what clocks do in
+`alarms`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
+
+from services.casework.domain.timeline import Entry, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from libs.events.event import Contract
+    from services.casework.domain.clocks import Deadline
+    from services.casework.domain.names import AgentId, CaseId, CustomerId, Level, ResponseId, RootCauseId, Tier
+    from services.casework.domain.timeline import Cause, Details, EntryKind
+
+_FAR: Final = datetime(9990, 1, 1, tzinfo=UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Status(StrEnum):
+    """Where the case stands."""
+
+    OPEN = "open"
+    CONTACTED = "contacted"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+
+
+Outcome = Literal["confirmed", "unconfirmed"]
+"""How a closed case ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One case at one version."""
+
+    id: CaseId
+    event_key: str
+    """The key of all its events: the customer at opening, else the response; it never changes, so order holds."""
+    customer_id: CustomerId | None
+    opening_response_id: ResponseId
+    program: str
+    touchpoint: str | None
+    language: str | None
+    score: int
+    """Of the answer that opened it, at its latest revision."""
+    tier: Tier
+    """At opening; it set the clocks. The customer's present tier is in the profile."""
+    status: Status
+    outcome: Outcome | None
+    level: Level
+    owner_id: AgentId
+    owner_reason: str
+    owner_reason_details: Details
+    responsible_id: AgentId | None
+    round: int
+    version: int
+    answered_at: datetime
+    opened_at: datetime
+    first_contact: Deadline
+    first_contacted_at: datetime | None
+    """When somebody spoke with the customer for the first time, in whichever round."""
+    resolution: Deadline
+    resolved_at: datetime | None
+    root_cause_id: RootCauseId | None
+    confirm_by: datetime | None
+    closed_at: datetime | None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the owner has work to do."""
+        return self.status in (Status.OPEN, Status.CONTACTED)
+
+    @property
+    def next_due_at(self) -> datetime | None:
+        """The earliest instant by which something is (or was) due; None when closed."""
+        match self.status:
+            case Status.OPEN:
+                return min(self.first_contact.due_at, self.resolution.due_at)
+            case Status.CONTACTED:
+                return self.resolution.due_at
+            case Status.RESOLVED:
+                return self.confirm_by
+            case Status.CLOSED:
+                return None
+
+    @property
+    def fires_at(self) -> datetime | None:
+        """The earliest instant at which a clock makes something happen; None when all are silent."""
+        match self.status:
+            case Status.OPEN:
+                pending = [self.first_contact.fires_at, self.resolution.fires_at]
+                return min((at for at in pending if at is not None), default=None)
+            case Status.CONTACTED:
+                return self.resolution.fires_at
+            case Status.RESOLVED:
+                return self.confirm_by
+            case Status.CLOSED:
+                return None
+
+    @property
+    def listed_at(self) -> datetime:
+        """Its place in a list: by the next due time, then the closed ones, the latest first, in one order."""
+        if self.next_due_at is not None:
+            return self.next_due_at
+        return _FAR - ((self.closed_at or self.opened_at) - _EPOCH)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What was decided: the case as it is now, and the steps that led there."""
+
+    case: Case
+    steps: tuple[Step, ...] = ()
+
+    def then(self, decide: Callable[[Case], Decision]) -> Decision:
+        """This decision followed by what `decide` makes of its case."""
+        following = decide(self.case)
+        return Decision(following.case, self.steps + following.steps)
+
+
+class Heading(TypedDict):
+    """The fields with which every event of a case begins."""
+
+    case_id: str
+    customer_id: str | None
+    version: int
+
+
+def heading(case: Case) -> Heading:
+    """The heading of an event that tells of this version of the case."""
+    return {"case_id": str(case.id), "customer_id": case.customer_id, "version": case.version}
+
+
+def decided(
+    case: Case,
+    cause: Cause,
+    kind: EntryKind,
+    tell: Callable[[Heading], Contract] | None = None,
+    *,
+    details: Details | None = None,
+    text: str | None = None,
+) -> Decision:
+    """One step: `case` (changed already) at its next version, its line in the timeline, and its event if any."""
+    after = replace(case, version=case.version + 1)
+    entry = Entry(
+        case_id=after.id,
+        version=after.version,
+        kind=kind,
+        at=cause.at,
+        actor=cause.actor,
+        details=details or {},
+        text=text,
+    )
+    return Decision(after, (Step(entry, cause, tell(heading(after)) if tell is not None else None),))

@@ -1,0 +1,189 @@
+"""What people do with a case. Each function is one arrow, or one line of the timeline, of the picture in `cases`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from libs.events.contracts.cases import CaseAssigned, CaseContacted, CaseReopened, CaseResolved
+from services.casework.domain.alarms import can_climb, climb, fire
+from services.casework.domain.cases import Case, Decision, Status, decided
+from services.casework.domain.errors import (
+    AlreadyClosed,
+    AlreadyOpen,
+    AlreadyResolved,
+    AtHighestLevel,
+    NotContacted,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Literal
+
+    from services.casework.domain.agents import Agent, Staff
+    from services.casework.domain.clocks import Policy
+    from services.casework.domain.names import AgentId, ContactOutcome, EscalationReason, RootCauseId
+    from services.casework.domain.timeline import Cause, Details
+
+SPOKEN: Final[frozenset[ContactOutcome]] = frozenset({"reached", "declined"})
+"""The outcomes in which somebody spoke with the customer. Who declines to talk was reached: calling again and again
+would be the opposite of closing the loop."""
+
+
+def record_contact(
+    case: Case, outcome: ContactOutcome, cause: Cause, *, attempt_id: str, note: str | None = None
+) -> Decision:
+    """One attempt to reach the customer; the first that reaches them in a round stops the first-contact clock."""
+    if case.status is Status.CLOSED:
+        raise AlreadyClosed(case.id)
+    first = case.status is Status.OPEN and outcome in SPOKEN
+    after = case
+    if first:
+        after = replace(case, status=Status.CONTACTED, first_contacted_at=case.first_contacted_at or cause.at)
+    return decided(
+        after,
+        cause,
+        "contacted",
+        lambda heading: CaseContacted(
+            **heading, attempt_id=attempt_id, agent_id=cause.actor.id, outcome=outcome, first_reached=first
+        ),
+        details={"attempt_id": attempt_id, "outcome": outcome, "first_reached": first},
+        text=note,
+    )
+
+
+def assign(case: Case, owner: Agent, cause: Cause, *, note: str | None = None) -> Decision:
+    """Give the case to somebody by hand. To whom has it already: nothing happens."""
+    if case.status is Status.CLOSED:
+        raise AlreadyClosed(case.id)
+    if owner.id == case.owner_id:
+        return Decision(case)
+    return hand_over(case, owner, "by_hand", {}, cause, previous=case.owner_id, note=note)
+
+
+def hand_over(
+    case: Case,
+    owner: Agent,
+    reason: str,
+    reason_details: Details,
+    cause: Cause,
+    *,
+    previous: AgentId | None,
+    note: str | None = None,
+) -> Decision:
+    """The case has this owner now, for this reason. At opening there was no `previous` one."""
+    return decided(
+        replace(case, owner_id=owner.id, owner_reason=reason, owner_reason_details=reason_details),
+        cause,
+        "assigned",
+        lambda heading: CaseAssigned(
+            **heading,
+            owner=owner.as_employee(),
+            previous_owner_id=previous,
+            reason=reason,
+            tier=case.tier,
+            score=case.score,
+            first_contact_due_at=case.first_contact.due_at,
+        ),
+        details={"owner_id": owner.id, "previous_owner_id": previous, "reason": reason, **reason_details},
+        text=note,
+    )
+
+
+def escalate(case: Case, reason: EscalationReason, staff: Staff, cause: Cause, *, note: str | None = None) -> Decision:
+    """One level up by hand."""
+    _refuse_unless_running(case)
+    if not can_climb(case.level):
+        raise AtHighestLevel(case.id)
+    return climb(case, reason, staff, cause, note)
+
+
+def resolve(
+    case: Case,
+    root_cause_id: RootCauseId,
+    policy: Policy,
+    staff: Staff,
+    cause: Cause,
+    *,
+    note: str | None = None,
+) -> Decision:
+    """Solved, as far as we know: the customer is asked, and has this long to say so."""
+    _refuse_unless_running(case)
+    if case.status is not Status.CONTACTED:
+        raise NotContacted(case.id)
+    owner = staff.agents[case.owner_id]
+    confirm_by = cause.at + policy.confirmation
+    round_ = case.round + 1
+    return decided(
+        replace(
+            case,
+            status=Status.RESOLVED,
+            round=round_,
+            resolved_at=cause.at,
+            root_cause_id=root_cause_id,
+            confirm_by=confirm_by,
+        ),
+        cause,
+        "resolved",
+        lambda heading: CaseResolved(
+            **heading,
+            round=round_,
+            root_cause=root_cause_id,
+            # The customer hears from the one name they know, whoever pressed the button.
+            agent_id=owner.id,
+            agent_name=owner.name,
+            answered_at=case.answered_at,
+            confirm_by=confirm_by,
+        ),
+        details={"round": round_, "root_cause_id": root_cause_id, "confirm_by": confirm_by.isoformat()},
+        text=note,
+    )
+
+
+def reopen(
+    case: Case,
+    reason: Literal["customer_not_satisfied", "by_hand"],
+    policy: Policy,
+    staff: Staff,
+    cause: Cause,
+    *,
+    since: datetime,
+    note: str | None = None,
+) -> Decision:
+    """Not solved after all: open again, with new clocks from `since`, which may have run out already."""
+    if case.is_running:
+        raise AlreadyOpen(case.id)
+    first_contact, resolution = policy.reopened(since)
+    return decided(
+        replace(
+            case,
+            status=Status.OPEN,
+            outcome=None,
+            first_contact=first_contact,
+            resolution=resolution,
+            resolved_at=None,
+            root_cause_id=None,
+            confirm_by=None,
+            closed_at=None,
+        ),
+        cause,
+        "reopened",
+        lambda heading: CaseReopened(**heading, round=case.round, reason=reason, owner=staff.employee(case.owner_id)),
+        details={"round": case.round, "reason": reason},
+        text=note,
+    ).then(lambda case: fire(case, staff, cause.at, cause.traceparent))
+
+
+def note(case: Case, text: str, cause: Cause) -> Decision:
+    """Something worth knowing, in somebody's own words; also on a closed case."""
+    return decided(case, cause, "noted", text=text)
+
+
+def _refuse_unless_running(case: Case) -> None:
+    match case.status:
+        case Status.CLOSED:
+            raise AlreadyClosed(case.id)
+        case Status.RESOLVED:
+            raise AlreadyResolved(case.id)
+        case Status.OPEN | Status.CONTACTED:
+            return

@@ -1,0 +1,81 @@
+"""What casework refuses, grouped by what the caller can do about it.
+
+CaseworkError
+├── Refused                  the case's state does not allow it: read the case again, decide anew
+│   ├── AlreadyClosed
+│   ├── AlreadyResolved
+│   ├── AlreadyOpen
+│   ├── NotContacted
+│   ├── AtHighestLevel
+│   └── CustomerHasOpenCase
+└── NobodyToAssign           the company has not named a single agent: wait until it has
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from services.casework.domain.names import CaseId
+
+
+class CaseworkError(Exception):
+    """Base of all errors of this domain."""
+
+
+class Refused(CaseworkError):
+    """The command is not possible in the case's present state."""
+
+    code: ClassVar[str]
+    """Stable; the end of the problem's type over HTTP."""
+    title: ClassVar[str]
+
+    def __init__(self, case_id: CaseId) -> None:
+        super().__init__(f"{self.title}: {case_id}")
+        self.case_id = case_id
+
+
+class AlreadyClosed(Refused):
+    """The loop is closed; only a reopening starts it again."""
+
+    code = "case-already-closed"
+    title = "The case is closed"
+
+
+class AlreadyResolved(Refused):
+    """The customer is being asked whether it is solved."""
+
+    code = "case-already-resolved"
+    title = "The case is resolved and waits for the customer"
+
+
+class AlreadyOpen(Refused):
+    """Nothing to reopen."""
+
+    code = "case-already-open"
+    title = "The case is open"
+
+
+class NotContacted(Refused):
+    """Nobody has spoken with the customer in this round, so nobody can know that it is solved."""
+
+    code = "case-not-contacted"
+    title = "Nobody has reached the customer yet"
+
+
+class AtHighestLevel(Refused):
+    """There is nobody above the executives."""
+
+    code = "case-at-highest-level"
+    title = "The case is at the highest level already"
+
+
+class CustomerHasOpenCase(Refused):
+    """A customer has one open case at a time; the work goes on there."""
+
+    code = "customer-has-open-case"
+    title = "The customer has another open case"
+
+
+class NobodyToAssign(CaseworkError):
+    """There is not one agent, manager or executive who could own a case."""

@@ -1,0 +1,181 @@
+"""What customers do to a case: answers that open or join it, the word on whether it is solved, being forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from libs.events.contracts.cases import CaseJoined, CaseOpened
+from services.casework.domain.alarms import climb, close, fire
+from services.casework.domain.cases import Case, Decision, Status, decided
+from services.casework.domain.clocks import started_at
+from services.casework.domain.commands import hand_over, reopen
+from services.casework.domain.names import case_id_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from services.casework.domain.agents import Staff
+    from services.casework.domain.answers import Answer
+    from services.casework.domain.clocks import Policy
+    from services.casework.domain.routing import Choice
+    from services.casework.domain.timeline import Cause, Details
+
+
+def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff: Staff, cause: Cause) -> Decision:
+    """A detractor's answer opens a case: opened, assigned, and breached at once where the answer came too late."""
+    first_contact, resolution = policy.opened(started_at(answer.answered_at, cause.at))
+    case = Case(
+        id=case_id_of(answer.response_id),
+        event_key=answer.customer_id or answer.response_id,
+        customer_id=answer.customer_id,
+        opening_response_id=answer.response_id,
+        program=answer.program,
+        touchpoint=answer.touchpoint,
+        language=answer.language,
+        score=score,
+        tier=answer.tier,
+        status=Status.OPEN,
+        outcome=None,
+        level="frontline",
+        owner_id=choice.agent.id,
+        owner_reason=choice.reason,
+        owner_reason_details=choice.details,
+        responsible_id=None,
+        round=0,
+        version=0,
+        answered_at=answer.answered_at,
+        opened_at=cause.at,
+        first_contact=first_contact,
+        first_contacted_at=None,
+        resolution=resolution,
+        resolved_at=None,
+        root_cause_id=None,
+        confirm_by=None,
+        closed_at=None,
+    )
+    opened = decided(
+        case,
+        cause,
+        "opened",
+        lambda heading: CaseOpened(
+            **heading,
+            response_id=answer.response_id,
+            program=answer.program,
+            touchpoint=answer.touchpoint,
+            score=score,
+            tier=answer.tier,
+            level="frontline",
+            owner=choice.agent.as_employee(),
+            answered_at=answer.answered_at,
+            first_contact_due_at=first_contact.due_at,
+            resolution_due_at=resolution.due_at,
+        ),
+        details={"response_id": answer.response_id, "score": score},
+    )
+    return opened.then(
+        lambda case: hand_over(case, choice.agent, choice.reason, choice.details, cause, previous=None)
+    ).then(lambda case: fire(case, staff, cause.at, cause.traceparent))
+
+
+def join(case: Case, answer: Answer, cause: Cause) -> Decision:
+    """A further answer of the customer becomes a part of the case."""
+    return _joined(case, answer, cause, known=False)
+
+
+def revise(case: Case, answer: Answer, cause: Cause) -> Decision:
+    """A later revision of an answer of the case. The case stays open even where nobody would open one now: a person
+    decides that.
+    """
+    if answer.response_id == case.opening_response_id and answer.score is not None:
+        case = replace(case, score=answer.score)
+    if case.customer_id is None and answer.customer_id is not None:
+        case = replace(case, customer_id=answer.customer_id)
+    return _joined(case, answer, cause, known=True)
+
+
+def _joined(case: Case, answer: Answer, cause: Cause, *, known: bool) -> Decision:
+    return decided(
+        case,
+        cause,
+        "revised" if known else "joined",
+        lambda heading: CaseJoined(
+            **heading, response_id=answer.response_id, revision=answer.revision, score=answer.score
+        ),
+        details={"response_id": answer.response_id, "revision": answer.revision, "score": answer.score},
+    )
+
+
+def open_again(case: Case, answer: Answer, policy: Policy, staff: Staff, cause: Cause) -> Decision:
+    """The answer that opened this closed case, meanwhile revised to a better one, became a detractor's again."""
+    return revise(case, answer, cause).then(
+        lambda case: reopen(case, "customer_not_satisfied", policy, staff, cause, since=cause.at)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The customer's word on whether a resolution really solved the problem."""
+
+    round: int
+    solved: bool
+    comment: str | None
+    answered_at: datetime
+
+
+def confirm(
+    case: Case,
+    word: Confirmation,
+    policy: Policy,
+    staff: Staff,
+    cause: Cause,
+    *,
+    other_open_case: Case | None = None,
+) -> Decision:
+    """The customer's word, which counts when it is about the resolution that stands.
+
+    A yes closes the case as confirmed, also one that was closed unconfirmed meanwhile: it is late, and still the
+    customer's own word. A no reopens it and climbs one level, also from closed. A customer who has another open case
+    by then has one contact already: the no is noted on the closed case, and the work goes on in the open one.
+    """
+    details: Details = {
+        "round": word.round,
+        "solved": word.solved,
+        "outdated": word.round != case.round or case.is_running,
+        "answered_at": word.answered_at.isoformat(),
+    }
+    if not word.solved and other_open_case is not None:
+        details["open_case_id"] = str(other_open_case.id)
+    heard = decided(case, cause, "confirmation_answered", details=details, text=word.comment)
+    if details["outdated"]:
+        return heard
+    if word.solved:
+        if case.outcome == "confirmed":
+            return heard
+        reason = "confirmed_late" if case.status is Status.CLOSED else "confirmed"
+        return heard.then(lambda case: close(case, "confirmed", reason, cause))
+    if other_open_case is not None:
+        return heard
+    since = started_at(word.answered_at, cause.at)
+    return heard.then(lambda case: reopen(case, "customer_not_satisfied", policy, staff, cause, since=since)).then(
+        lambda case: climb(case, "not_solved", staff, cause)
+    )
+
+
+def overhear(case: Case, word: Confirmation, about: Case, cause: Cause) -> Decision:
+    """On the customer's open case: they said that an earlier one is not solved."""
+    return decided(
+        case,
+        cause,
+        "confirmation_answered",
+        details={"round": word.round, "solved": word.solved, "about_case_id": str(about.id)},
+        text=word.comment,
+    )
+
+
+def forget(case: Case, cause: Cause) -> Decision:
+    """The customer asked to be forgotten: said on the timeline, and an unfinished case ends, as nobody may call."""
+    erased = decided(case, cause, "customer_erased")
+    if case.status is Status.CLOSED:
+        return erased
+    return erased.then(lambda case: close(case, "unconfirmed", "customer_erased", cause))

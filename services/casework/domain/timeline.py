@@ -1,0 +1,80 @@
+"""Who did what to a case, when and why: the timeline, and the steps of which every decision consists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from libs.events.event import Contract
+    from services.casework.domain.names import CaseId
+
+ActorKind = Literal["person", "key", "customer", "clock"]
+
+EntryKind = Literal[
+    "opened",
+    "joined",
+    "revised",
+    "assigned",
+    "contacted",
+    "escalated",
+    "clock_warned",
+    "clock_breached",
+    "resolved",
+    "reopened",
+    "closed",
+    "noted",
+    "confirmation_answered",
+    "customer_erased",
+]
+
+Details = dict[str, str | int | bool | None]
+"""Codes and parameters, never prose: the portal words them in the reader's language. No personal data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who caused it: a person by id, an API key by name, the customer, or a clock."""
+
+    kind: ActorKind
+    id: str
+
+
+CLOCK = Actor("clock", "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why something is decided now: the id of the event, command or firing behind it, by whom and when."""
+
+    id: UUID
+    at: datetime
+    actor: Actor
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a case's timeline. `version` numbers the lines of a case from 1 without a gap."""
+
+    case_id: CaseId
+    version: int
+    kind: EntryKind
+    at: datetime
+    actor: Actor
+    details: Mapping[str, str | int | bool | None]
+    text: str | None
+    """What somebody wrote in their own words. The only place for it, so that an erasure finds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of the timeline, with the event that tells others about it, if it is their business."""
+
+    entry: Entry
+    cause: Cause
+    payload: Contract | None
