@@ -1,0 +1,1 @@
+"""What a score means and what a customer is worth; pure, one module per noun."""

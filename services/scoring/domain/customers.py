@@ -1,0 +1,78 @@
+"""The customer as the company knows them, and the profile that the other services are told."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from libs.events.contracts.customers import AccountRole, CustomerProfileChanged, Language
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from libs.events.contracts.scores import Tier
+    from services.scoring.domain.segments import Attribute, Valuation
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What the company's own systems say about a customer."""
+
+    id: str
+    name: str
+    email: str | None
+    phone: str | None
+    language: Language
+    time_zone: str
+    account_id: str | None
+    account_role: AccountRole | None
+    current_value: float | None
+    potential_value: float | None
+    attributes: Mapping[str, Attribute]
+    email_consent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A profile with its version and the tier that the rules gave it."""
+
+    profile: Profile
+    version: int
+    tier: Tier
+    tier_reason: str
+    rules_version: int
+
+    def says(self, profile: Profile, valuation: Valuation) -> bool:
+        """Whether a change to these would change anything that others can see."""
+        return (
+            (self.profile, self.tier, self.tier_reason) == (profile, valuation.tier, valuation.reason)
+            # The rules tell true from 1, which are equal in Python.
+            and {name: repr(value) for name, value in self.profile.attributes.items()}
+            == {name: repr(value) for name, value in profile.attributes.items()}
+        )
+
+
+def changed(customer: Customer, account_name: str | None) -> CustomerProfileChanged:
+    """The event that carries the whole profile."""
+    profile = customer.profile
+    return CustomerProfileChanged(
+        customer_id=profile.id,
+        version=customer.version,
+        name=profile.name,
+        email=profile.email,
+        phone=profile.phone,
+        language=profile.language,
+        time_zone=profile.time_zone,
+        account_id=profile.account_id,
+        account_name=account_name,
+        account_role=profile.account_role,
+        tier=customer.tier,
+        tier_reason=customer.tier_reason,
+        email_consent=profile.email_consent,
+    )
+
+
+def erasure_mark(customer_id: str) -> bytes:
+    """What is kept of somebody who asked to be forgotten, so that what arrives late is forgotten too."""
+    return hashlib.sha256(customer_id.encode("utf-8", "surrogatepass")).digest()

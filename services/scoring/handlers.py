@@ -1,0 +1,154 @@
+"""Scores what customers answered: class, tier and instrument of each response, told once per revision that counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from libs.events.contracts.responses import ResponseReceived, ResponseRevised
+from libs.events.contracts.scores import ResponseRescored, ResponseScored
+from libs.events.errors import PermanentError
+from libs.events.event import Event
+from services.scoring.domain.nps import contradicts, in_scale, nps_class
+from services.scoring.domain.segments import unknown
+from services.scoring.store import instruments, locks, responses, rules
+from services.scoring.store.instruments import Asking
+from services.scoring.store.responses import ResponseRow, Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from libs.events.database import Tx
+    from libs.events.event import Contract
+    from services.scoring.domain.segments import Rules
+    from services.scoring.store.instruments import Registered
+    from services.scoring.store.responses import Respondent
+
+    Answer = Event[ResponseReceived] | Event[ResponseRevised]
+
+log: Final = structlog.get_logger()
+
+SOURCE: Final = "/scoring"
+_NOBODY: Final = "unknown customer: the response names none"
+
+
+async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
+    """Store each response with its latest revision; announce it when it is new, and whenever it changed.
+
+    An older revision never overwrites a newer one, and what was already said is not said again. A response that came
+    as `revised` first is new all the same: the order of two topics' partitions is nobody's promise.
+    """
+    answers = [_checked(event) for event in events]
+    await locks.storing_answers(tx)
+    known = await responses.respondents(tx, {a.payload.customer_id for a in answers if a.payload.customer_id})
+    registered = await instruments.register(tx, _first_answers(answers))
+    scoring = _Scoring(known, registered, (await rules.current(tx)).rules)
+
+    latest: dict[str, _Scored] = {}
+    for answer in answers:
+        before = latest.get(answer.payload.response_id)
+        if before is None or before.row.revision < answer.payload.revision:
+            latest[answer.payload.response_id] = scoring.score(answer)
+    created = await responses.create(tx, [scored.row for scored in latest.values()])
+    standings = await responses.lock(tx, latest.keys() - created) if len(created) < len(latest) else {}
+    newer = [
+        _without_person(scored.row) if standings[id_].erased else scored.row
+        for id_, scored in latest.items()
+        if id_ in standings and standings[id_].revision < scored.row.revision
+    ]
+    if newer:
+        await responses.replace(tx, newer)
+
+    for answer in answers:
+        _announce(tx, answer, scoring.score(answer), standings)
+
+
+def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Standing]) -> None:
+    """Say what `answer` changed, and note in `standings` that it is said."""
+    before = standings.get(scored.row.id)
+    if before is not None and before.revision >= scored.row.revision:
+        return
+    erased = scored.row.erased or (before is not None and before.erased)
+    row = _without_person(scored.row) if erased else scored.row
+    standings[row.id] = Standing(row.revision, row.score, row.nps_class, row.erased)
+    members: dict[str, Any] = {
+        "response_id": row.id,
+        "revision": row.revision,
+        "program": row.program,
+        "touchpoint": row.touchpoint,
+        "kind": row.kind,
+        "metric": row.metric,
+        "score": row.score,
+        "nps_class": row.nps_class,
+        "comment": row.comment,
+        "customer_id": row.customer_id,
+        "account_id": None if erased else scored.account_id,
+        "tier": row.tier,
+        "tier_reason": row.tier_reason,
+        "language": row.language,
+        "instrument_id": str(row.instrument_id),
+        "instrument_version": row.instrument_version,
+        "answered_at": row.answered_at,
+    }
+    payload = (
+        ResponseScored(**members)
+        if before is None
+        else ResponseRescored(**members, previous_score=before.score, previous_class=before.nps_class)
+    )
+    if row.class_contradicted:
+        log.warning("response.class_contradicted", response_id=row.id, revision=row.revision, source=row.source)
+    event = Event.caused_by(answer, payload, subject=row.id, time=tx.now, source=SOURCE)
+    tx.emit(event, key=row.customer_id or row.id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    row: ResponseRow
+    account_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoring:
+    """What a batch needs to know to score its answers."""
+
+    respondents: Mapping[str, Respondent]
+    registered: Mapping[Asking, Registered]
+    rules: Rules
+
+    def score(self, answer: Answer) -> _Scored:
+        said = answer.payload
+        respondent = self.respondents.get(said.customer_id) if said.customer_id else None
+        class_ = nps_class(said.instrument, said.score)
+        place = self.registered[_asking(said)]
+        tier, reason = self._value(said, respondent)
+        row = ResponseRow(
+            id=said.response_id,
+            revision=said.revision,
+            source=said.source,
+            vendor_response_id=said.vendor_response_id,
+            program=said.program,
+            touchpoint=said.touchpoint,
+            kind=said.instrument.kind,
+            metric=said.instrument.metric,
+            score=said.score,
+            nps_class=class_,
+            claimed_class=said.claimed_class,
+            class_contradicted=contradicts(said.claimed_class, said.instrument, class_),
+            comment=said.comment,
+            customer_id=said.customer_id,
+            tier=tier,
+            tier_reason=reason,
+            language=said.language,
+            instrument_id=place.instrument_id,
+            instrument_version=place.version,
+            answered_at=said.answered_at,
+            received_at=said.received_at,
+            erased=False,
+        )
+        # Whoever was erased is forgotten with all that they had said; what they say afterwards is a new beginning.
+        if respondent is not None and respondent.erased_at is not None and said.answered_at <= respondent.erased_at:
+            return _Scored(_without_person(row), None)
+        return _Scored(row, None if respondent is None else respondent.account_id)

@@ -1,0 +1,1 @@
+"""All SQL of scoring: literal statements, set-wise, one module per noun of the domain."""

@@ -1,0 +1,242 @@
+"""Customers and what is left of those who asked to be forgotten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from pydantic_core import to_json
+from sqlalchemy import text
+
+from services.scoring.domain.customers import Customer, Profile, erasure_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+    from libs.events.database import Tx
+
+_FIND: Final = text("""
+    SELECT customers.id, customers.version, customers.name, email, phone, language, time_zone, account_id, account_role,
+           current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           tier, tier_reason, rules_version, customers.updated_at, accounts.name AS account_name
+      FROM customers LEFT JOIN accounts ON accounts.id = customers.account_id
+     WHERE customers.id = :id
+""")
+_LOCK: Final = text("""
+    SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
+           current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           tier, tier_reason, rules_version
+      FROM customers
+     WHERE id = ANY(CAST(:ids AS text[]))
+     ORDER BY id
+       FOR UPDATE
+""")
+_LOCK_OF_ACCOUNT: Final = text("""
+    SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
+           current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           tier, tier_reason, rules_version
+      FROM customers
+     WHERE account_id = :account_id
+     ORDER BY id
+       FOR UPDATE
+""")
+# A row that somebody holds is being written with the present rules, or is outdated still when they are done.
+_CLAIM_OUTDATED: Final = text("""
+    SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
+           current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           tier, tier_reason, rules_version
+      FROM customers
+     WHERE rules_version < :rules_version
+     ORDER BY rules_version, id
+     LIMIT :limit
+       FOR UPDATE SKIP LOCKED
+""")
+_AFTER: Final = text("""
+    SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
+           current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           tier, tier_reason, rules_version
+      FROM customers
+     WHERE id > :after
+     ORDER BY id
+     LIMIT :limit
+""")
+_COUNT_OUTDATED: Final = text("SELECT count(*) AS customers FROM customers WHERE rules_version < :rules_version")
+_CREATE: Final = text("""
+    INSERT INTO customers (id, version, name, email, phone, language, time_zone, account_id, account_role,
+                           current_value, potential_value, attributes, email_consent,
+                           tier, tier_reason, rules_version, created_at, updated_at)
+    SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
+           current_value, potential_value, CAST(attributes AS jsonb), email_consent,
+           tier, tier_reason, rules_version, :now, :now
+      FROM unnest(CAST(:id AS text[]), CAST(:version AS bigint[]), CAST(:name AS text[]), CAST(:email AS text[]),
+                  CAST(:phone AS text[]), CAST(:language AS text[]), CAST(:time_zone AS text[]),
+                  CAST(:account_id AS text[]), CAST(:account_role AS text[]), CAST(:current_value AS float8[]),
+                  CAST(:potential_value AS float8[]), CAST(:attributes AS text[]), CAST(:email_consent AS boolean[]),
+                  CAST(:tier AS text[]), CAST(:tier_reason AS text[]), CAST(:rules_version AS integer[]))
+           AS given (id, version, name, email, phone, language, time_zone, account_id, account_role,
+                     current_value, potential_value, attributes, email_consent, tier, tier_reason, rules_version)
+     ORDER BY id
+        ON CONFLICT (id) DO NOTHING
+    RETURNING id
+""")
+_REPLACE: Final = text("""
+    UPDATE customers
+       SET version = given.version, name = given.name, email = given.email, phone = given.phone,
+           language = given.language, time_zone = given.time_zone, account_id = given.account_id,
+           account_role = given.account_role, current_value = given.current_value,
+           potential_value = given.potential_value, attributes = CAST(given.attributes AS jsonb),
+           email_consent = given.email_consent, tier = given.tier, tier_reason = given.tier_reason,
+           rules_version = given.rules_version, updated_at = :now
+      FROM unnest(CAST(:id AS text[]), CAST(:version AS bigint[]), CAST(:name AS text[]), CAST(:email AS text[]),
+                  CAST(:phone AS text[]), CAST(:language AS text[]), CAST(:time_zone AS text[]),
+                  CAST(:account_id AS text[]), CAST(:account_role AS text[]), CAST(:current_value AS float8[]),
+                  CAST(:potential_value AS float8[]), CAST(:attributes AS text[]), CAST(:email_consent AS boolean[]),
+                  CAST(:tier AS text[]), CAST(:tier_reason AS text[]), CAST(:rules_version AS integer[]))
+           AS given (id, version, name, email, phone, language, time_zone, account_id, account_role,
+                     current_value, potential_value, attributes, email_consent, tier, tier_reason, rules_version)
+     WHERE customers.id = given.id
+""")
+_ERASED_VERSIONS: Final = text("""
+    SELECT mark, last_version FROM erasures WHERE mark = ANY(CAST(:marks AS bytea[]))
+""")
+_DELETE: Final = text("DELETE FROM customers WHERE id = :id RETURNING version")
+_FORGET_ANSWERS: Final = text("""
+    UPDATE responses
+       SET customer_id = NULL, comment = NULL, vendor_response_id = NULL, language = NULL, erased = true
+     WHERE customer_id = :id
+""")
+# What a PUT once answered is kept for its repetition and names the customer.
+_FORGET_COMMANDS: Final = text("""
+    DELETE FROM idempotency_keys WHERE position(CAST(:named AS bytea) IN body) > 0
+""")
+_MARK: Final = text("""
+    INSERT INTO erasures (mark, last_version, erased_at) VALUES (:mark, :last_version, :now)
+        ON CONFLICT (mark) DO UPDATE
+       SET last_version = greatest(erasures.last_version, excluded.last_version), erased_at = excluded.erased_at
+    RETURNING last_version
+""")
+_WAS_ERASED: Final = text("SELECT last_version FROM erasures WHERE mark = :mark")
+
+_attributes: Final = msgspec.json.Decoder(dict[str, str | bool | int | float]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A customer with what a reader wants beside."""
+
+    customer: Customer
+    account_name: str | None
+    updated_at: datetime
+
+
+async def find(tx: Tx, customer_id: str) -> Known | None:
+    """The customer, if known and not erased."""
+    row = await tx.fetch_one(_FIND, {"id": customer_id})
+    return None if row is None else Known(_customer(row), row.account_name, row.updated_at)
+
+
+async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Customer]:
+    """Those of `ids` that are known, held until the end of `tx`; in one order, so that two batches cannot deadlock."""
+    return {row.id: _customer(row) for row in await tx.fetch(_LOCK, {"ids": list(ids)})}
+
+
+async def lock_of_account(tx: Tx, account_id: str) -> list[Customer]:
+    """All customers of an account, held until the end of `tx`."""
+    return [_customer(row) for row in await tx.fetch(_LOCK_OF_ACCOUNT, {"account_id": account_id})]
+
+
+async def claim_outdated(tx: Tx, rules_version: int, limit: int) -> list[Customer]:
+    """Some whose tier was given by older rules, held until the end of `tx`; nobody else gets them meanwhile."""
+    rows = await tx.fetch(_CLAIM_OUTDATED, {"rules_version": rules_version, "limit": limit})
+    return [_customer(row) for row in rows]
+
+
+async def count_outdated(tx: Tx, rules_version: int) -> int:
+    """How many customers still have a tier by older rules."""
+    row = await tx.fetch_one(_COUNT_OUTDATED, {"rules_version": rules_version})
+    return 0 if row is None else int(row.customers)
+
+
+async def after(tx: Tx, customer_id: str, limit: int) -> list[Customer]:
+    """The next customers in the order of their ids; "" begins."""
+    return [_customer(row) for row in await tx.fetch(_AFTER, {"after": customer_id, "limit": limit})]
+
+
+async def create(tx: Tx, customers: Sequence[Customer]) -> set[str]:
+    """Store those that are new; their ids. Waits for whoever creates the same one at this moment."""
+    return {row.id for row in await tx.fetch(_CREATE, _columns(customers) | {"now": tx.now})}
+
+
+async def replace(tx: Tx, customers: Sequence[Customer]) -> None:
+    """Store these over what they were; the caller holds them."""
+    await tx.execute(_REPLACE, _columns(customers) | {"now": tx.now})
+
+
+async def versions_before_erasure(tx: Tx, ids: Iterable[str]) -> dict[str, int]:
+    """The last version of those who were erased before: one who comes back goes on counting."""
+    marks = {erasure_mark(id_): id_ for id_ in ids}
+    return {marks[row.mark]: row.last_version for row in await tx.fetch(_ERASED_VERSIONS, {"marks": list(marks)})}
+
+
+async def erase(tx: Tx, customer_id: str) -> bool:
+    """Remove all that is known of a person; whether there was anything that others have to be told.
+
+    Answers stay, without the person and the comment: they were counted and still count.
+    """
+    mark = erasure_mark(customer_id)
+    known_mark = await tx.fetch_one(_WAS_ERASED, {"mark": mark})
+    customer = await tx.fetch_one(_DELETE, {"id": customer_id})
+    answers = await tx.execute(_FORGET_ANSWERS, {"id": customer_id})
+    await tx.execute(_FORGET_COMMANDS, {"named": to_json(customer_id)})
+    last_version = 0 if customer is None else customer.version
+    await tx.execute(_MARK, {"mark": mark, "last_version": last_version, "now": tx.now})
+    return known_mark is None or customer is not None or answers > 0
+
+
+def _customer(row: Row[Any]) -> Customer:
+    return Customer(
+        profile=Profile(
+            id=row.id,
+            name=row.name,
+            email=row.email,
+            phone=row.phone,
+            language=row.language,
+            time_zone=row.time_zone,
+            account_id=row.account_id,
+            account_role=row.account_role,
+            current_value=row.current_value,
+            potential_value=row.potential_value,
+            attributes=_attributes(row.attributes),
+            email_consent=row.email_consent,
+        ),
+        version=row.version,
+        tier=row.tier,
+        tier_reason=row.tier_reason,
+        rules_version=row.rules_version,
+    )
+
+
+def _columns(customers: Sequence[Customer]) -> dict[str, Any]:
+    profiles = [customer.profile for customer in customers]
+    return {
+        "id": [profile.id for profile in profiles],
+        "version": [customer.version for customer in customers],
+        "name": [profile.name for profile in profiles],
+        "email": [profile.email for profile in profiles],
+        "phone": [profile.phone for profile in profiles],
+        "language": [profile.language for profile in profiles],
+        "time_zone": [profile.time_zone for profile in profiles],
+        "account_id": [profile.account_id for profile in profiles],
+        "account_role": [profile.account_role for profile in profiles],
+        "current_value": [profile.current_value for profile in profiles],
+        "potential_value": [profile.potential_value for profile in profiles],
+        "attributes": [msgspec.json.encode(profile.attributes).decode() for profile in profiles],
+        "email_consent": [profile.email_consent for profile in profiles],
+        "tier": [customer.tier for customer in customers],
+        "tier_reason": [customer.tier_reason for customer in customers],
+        "rules_version": [customer.rules_version for customer in customers],
+    }

@@ -1,0 +1,52 @@
+"""Who waits for whom where rows cannot say it, because the row in question may not exist yet.
+
+    writes what is known of people            shared      erasure    ─┐ taken in this order,
+    erases one of them                        exclusive   erasure     │ before any row
+    publishes profiles with account names     shared      accounts   ─┘
+    creates or renames an account             exclusive   accounts
+
+Without the first pair, an answer that is being stored while its customer is being erased would bring the comment
+back; without the second, a profile could be published with the account's old name and never again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from libs.events.database import Tx
+
+_REMEMBER: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('scoring.erasure', 0))")
+_FORGET: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.erasure', 0))")
+_NAME: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('scoring.accounts', 0))")
+_RENAME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.accounts', 0))")
+_RULE: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.rules', 0))")
+
+
+async def storing_answers(tx: Tx) -> None:
+    """Keep erasures out until the end of `tx`."""
+    await tx.execute(_REMEMBER)
+
+
+async def publishing_profiles(tx: Tx) -> None:
+    """Keep erasures and changes of accounts out until the end of `tx`."""
+    await tx.execute(_REMEMBER)
+    await tx.execute(_NAME)
+
+
+async def changing_account(tx: Tx) -> None:
+    """Wait for whoever publishes a profile, and keep them out until the end of `tx`; erasures too."""
+    await tx.execute(_REMEMBER)
+    await tx.execute(_RENAME)
+
+
+async def erasing(tx: Tx) -> None:
+    """Wait for whoever stores something about people, and keep them out until the end of `tx`."""
+    await tx.execute(_FORGET)
+
+
+async def changing_rules(tx: Tx) -> None:
+    """One at a time."""
+    await tx.execute(_RULE)

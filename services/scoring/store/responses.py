@@ -1,0 +1,165 @@
+"""Responses: one row each, with its latest revision, however often and in whatever order the revisions come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import text
+
+from services.scoring.domain.customers import erasure_mark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from sqlalchemy import Row
+
+    from libs.events.contracts.scores import NpsClass, Tier
+    from libs.events.database import Tx
+
+_CREATE: Final = text("""
+    INSERT INTO responses (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
+                           nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
+                           language, instrument_id, instrument_version, answered_at, received_at, erased, scored_at)
+    SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
+           nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
+           language, instrument_id, instrument_version, answered_at, received_at, erased, :now
+      FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
+                  CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
+                  CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
+                  CAST(:nps_class AS text[]), CAST(:claimed_class AS text[]), CAST(:class_contradicted AS boolean[]),
+                  CAST(:comment AS text[]), CAST(:customer_id AS text[]), CAST(:tier AS text[]),
+                  CAST(:tier_reason AS text[]), CAST(:language AS text[]), CAST(:instrument_id AS uuid[]),
+                  CAST(:instrument_version AS integer[]), CAST(:answered_at AS timestamptz[]),
+                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]))
+           AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
+                     nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
+                     language, instrument_id, instrument_version, answered_at, received_at, erased)
+     ORDER BY id
+        ON CONFLICT (id) DO NOTHING
+    RETURNING id
+""")
+_LOCK: Final = text("""
+    SELECT id, revision, score, nps_class, erased
+      FROM responses
+     WHERE id = ANY(CAST(:ids AS text[]))
+     ORDER BY id
+       FOR UPDATE
+""")
+_REPLACE: Final = text("""
+    UPDATE responses
+       SET revision = given.revision, source = given.source, vendor_response_id = given.vendor_response_id,
+           program = given.program, touchpoint = given.touchpoint, kind = given.kind, metric = given.metric,
+           score = given.score, nps_class = given.nps_class, claimed_class = given.claimed_class,
+           class_contradicted = given.class_contradicted, comment = given.comment, customer_id = given.customer_id,
+           tier = given.tier, tier_reason = given.tier_reason, language = given.language,
+           instrument_id = given.instrument_id, instrument_version = given.instrument_version,
+           answered_at = given.answered_at, received_at = given.received_at, erased = given.erased, scored_at = :now
+      FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
+                  CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
+                  CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
+                  CAST(:nps_class AS text[]), CAST(:claimed_class AS text[]), CAST(:class_contradicted AS boolean[]),
+                  CAST(:comment AS text[]), CAST(:customer_id AS text[]), CAST(:tier AS text[]),
+                  CAST(:tier_reason AS text[]), CAST(:language AS text[]), CAST(:instrument_id AS uuid[]),
+                  CAST(:instrument_version AS integer[]), CAST(:answered_at AS timestamptz[]),
+                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]))
+           AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
+                     nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
+                     language, instrument_id, instrument_version, answered_at, received_at, erased)
+     WHERE responses.id = given.id
+""")
+_RESPONDENTS: Final = text("""
+    SELECT given.id, customers.tier, customers.tier_reason, customers.account_id, erasures.erased_at
+      FROM unnest(CAST(:ids AS text[]), CAST(:marks AS bytea[])) AS given (id, mark)
+      LEFT JOIN customers ON customers.id = given.id
+      LEFT JOIN erasures ON erasures.mark = given.mark
+     WHERE customers.id IS NOT NULL OR erasures.mark IS NOT NULL
+""")
+_FIND: Final = text("""
+    SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score, nps_class,
+           claimed_class, class_contradicted, comment, customer_id, tier, tier_reason, language, instrument_id,
+           instrument_version, answered_at, received_at, erased, scored_at
+      FROM responses
+     WHERE id = :id
+""")
+
+
+class ResponseRow(NamedTuple):
+    """A response as it is stored."""
+
+    id: str
+    revision: int
+    source: str
+    vendor_response_id: str | None
+    program: str
+    touchpoint: str | None
+    kind: str
+    metric: str
+    score: int | None
+    nps_class: NpsClass | None
+    claimed_class: str | None
+    class_contradicted: bool
+    comment: str | None
+    customer_id: str | None
+    tier: Tier
+    tier_reason: str
+    language: str | None
+    instrument_id: UUID
+    instrument_version: int
+    answered_at: datetime
+    received_at: datetime
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a response says so far."""
+
+    revision: int
+    score: int | None
+    nps_class: NpsClass | None
+    erased: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Respondent:
+    """A customer as far as scoring an answer needs them. `tier` is None where nobody told us about them."""
+
+    tier: Tier | None
+    tier_reason: str | None
+    account_id: str | None
+    erased_at: datetime | None
+
+
+async def respondents(tx: Tx, customer_ids: Iterable[str]) -> dict[str, Respondent]:
+    """Those customers whom we know, or know to have been erased."""
+    ids = list(customer_ids)
+    rows = await tx.fetch(_RESPONDENTS, {"ids": ids, "marks": [erasure_mark(id_) for id_ in ids]})
+    return {row.id: Respondent(row.tier, row.tier_reason, row.account_id, row.erased_at) for row in rows}
+
+
+async def create(tx: Tx, rows: Sequence[ResponseRow]) -> set[str]:
+    """Store those that are new; their ids. Waits for whoever stores the same one at this moment."""
+    return {row.id for row in await tx.fetch(_CREATE, _columns(rows) | {"now": tx.now})}
+
+
+async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Standing]:
+    """What these say so far; held until the end of `tx`, in one order, so that two batches cannot deadlock."""
+    rows = await tx.fetch(_LOCK, {"ids": list(ids)})
+    return {row.id: Standing(row.revision, row.score, row.nps_class, row.erased) for row in rows}
+
+
+async def replace(tx: Tx, rows: Sequence[ResponseRow]) -> None:
+    """Store these over what they were; the caller holds them."""
+    await tx.execute(_REPLACE, _columns(rows) | {"now": tx.now})
+
+
+async def find(tx: Tx, response_id: str) -> Row[Any] | None:
+    """The whole row."""
+    return await tx.fetch_one(_FIND, {"id": response_id})
+
+
+def _columns(rows: Sequence[ResponseRow]) -> dict[str, Any]:
+    return {name: list(values) for name, values in zip(ResponseRow._fields, zip(*rows, strict=True), strict=True)}
