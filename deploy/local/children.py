@@ -49,7 +49,13 @@ class ChildSpec:
     stop_signal: signal.Signals = signal.SIGTERM
     death_signal: signal.Signals = signal.SIGTERM
     stop_timeout_s: float = 30.0
+    diary: Path | None = None  # the log that the program writes itself, where that says more than its output
     before_start: Callable[[], None] = lambda: None  # called when nothing of an earlier run is left
+
+    @property
+    def where_to_look(self) -> Path:
+        """The file that says what happened."""
+        return self.diary or self.log
 
 
 @dataclass(slots=True)
@@ -74,7 +80,7 @@ class Child:
             str(account.uid),
             str(account.gid),
         )
-        with _locked_when_free(spec) as lock, spec.log.open("ab") as log:
+        with _locked_when_free(spec.name, spec.lock, REMAINS_GRACE_S) as lock, spec.log.open("ab") as log:
             spec.before_start()
             # The kernel ties the child to the *thread* that starts it: call this from a thread that stays.
             self.process = subprocess.Popen(  # noqa: S603 - the argument lists are our own
@@ -96,8 +102,7 @@ class Child:
         """Its process id, which is also its process group's."""
         return self.process.pid
 
-    @property
-    def running(self) -> bool:
+    def alive(self) -> bool:
         """Whether it has not ended yet."""
         return self.process.poll() is None
 
@@ -113,32 +118,32 @@ class Child:
 
     def stop(self) -> None:
         """Stop in order, within the bound of its spec; kill what is left of it after that."""
-        if self.running:
+        if self.alive():
             self.send(self.spec.stop_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):  # the kill follows in any case
             self.process.wait(self.spec.stop_timeout_s)
         self.wipe_out()
 
 
-def clear_remains(spec: ChildSpec) -> None:
+def clear_remains(name: str, lock: Path, *, grace_s: float = REMAINS_GRACE_S) -> None:
     """Wait until nothing is left of an earlier run of this child, and kill what does not end by itself."""
-    with _locked_when_free(spec):
+    with _locked_when_free(name, lock, grace_s):
         pass
 
 
 @contextlib.contextmanager
-def _locked_when_free(spec: ChildSpec) -> Iterator[IO[str]]:
+def _locked_when_free(name: str, path: Path, grace_s: float) -> Iterator[IO[str]]:
     """Open and lock the child's file when it is free; the child's inherited copy keeps the lock after us."""
-    spec.lock.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + REMAINS_GRACE_S
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + grace_s
     killed = False
-    with spec.lock.open("a+", encoding="ascii") as lock:
+    with path.open("a+", encoding="ascii") as lock:
         while not _try_lock(lock):
             if time.monotonic() > deadline:
                 if killed:
-                    raise ChildError(f"{spec.name}: an earlier run holds {spec.lock} and does not end")
+                    raise ChildError(f"{name}: an earlier run holds {path} and does not end")
                 killed = _kill_remains(lock)
-                deadline = time.monotonic() + REMAINS_GRACE_S
+                deadline = time.monotonic() + grace_s
             time.sleep(0.05)
         yield lock
 

@@ -97,6 +97,7 @@ class KafkaBroker:
             environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
             folder=self.folder.absolute(),
             log=self.log.with_suffix(".out"),
+            diary=self.log,
             lock=self.folder / "lock",
             stop_signal=signal.SIGTERM,
             death_signal=signal.SIGTERM,
@@ -112,7 +113,7 @@ class KafkaBroker:
         child = Child(self.spec())
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.ready():
-            if not child.running or time.monotonic() > deadline:
+            if not child.alive() or time.monotonic() > deadline:
                 child.stop()
                 raise ChildError(f"Kafka did not start; see {self.log}")
             time.sleep(0.05)

@@ -139,7 +139,7 @@ class PostgresServer:
         child = Child(self.spec())
         deadline = time.monotonic() + START_TIMEOUT_S
         while not self.ready(child):
-            if not child.running or time.monotonic() > deadline:
+            if not child.alive() or time.monotonic() > deadline:
                 child.stop()
                 raise ChildError(f"PostgreSQL did not start; see {self.log}")
             time.sleep(0.02)

@@ -52,7 +52,7 @@ def test_a_lock_file_that_names_another_living_process_does_not_block_the_start(
 
     child = server.start()
 
-    assert child.running
+    assert child.alive()
     child.stop()
 
 

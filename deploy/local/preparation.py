@@ -1,0 +1,64 @@
+"""What must be there before the services start: database, roles, schemas, tables, topics, and the portal's keys."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+from deploy.local.schemas import as_role, bootstrap, ensure_database
+from deploy.local.secrets_file import StackSecrets
+from deploy.local.settings import ROOT
+from libs.events.database import Database
+from libs.events.errors import Unavailable
+from libs.events.kafka import create_topics
+from libs.events.migrate import upgrade
+from libs.webapi.keys import create_key
+
+PORTAL_KEY: Final = "portal"
+PORTAL_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
+    "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
+    "scoring": ("customers:read", "rules:read", "metrics:read", "on-behalf"),
+}
+
+
+class PreparationError(Exception):
+    """A server that is needed cannot be prepared; the message says which and why."""
+
+
+async def prepare_database(admin_dsn: str, passwords: Mapping[str, str], *, services: Sequence[str]) -> str:
+    """Bring a server to where the services can start; the administrator's DSN in Otklik's database."""
+    try:
+        inside = await ensure_database(admin_dsn)
+        await bootstrap(inside, passwords)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise PreparationError(f"the database cannot be set up: {type(error).__name__}: {error}") from error
+    # One after the other: Alembic keeps its context in a module, and a schema that is up to date takes a moment.
+    for service in services:
+        try:
+            await upgrade(as_role(inside, service, passwords[service]), ROOT / "services" / service / "migrations")
+        except (OSError, SQLAlchemyError) as error:
+            raise PreparationError(f"the schema of {service} cannot be migrated: {error}") from error
+    return inside
+
+
+async def prepare_portal_keys(inside: str, secrets: StackSecrets, *, services: Sequence[str]) -> None:
+    """Let the portal's keys into the services that it calls."""
+    keys = {"casework": secrets.portal_casework_key, "scoring": secrets.portal_scoring_key}
+    for service, key in keys.items():
+        if service not in services:
+            continue
+        database = Database.connect(as_role(inside, service, secrets.roles[service]))
+        try:
+            async with database.transaction() as tx:
+                await create_key(tx, name=PORTAL_KEY, scopes=PORTAL_SCOPES[service], key=key)
+        finally:
+            await database.close()
+
+
+async def prepare_topics(bootstrap_servers: str) -> list[str]:
+    """Create the topics of the registry where they are missing; the names of the new ones."""
+    try:
+        return await create_topics(bootstrap_servers)
+    except Unavailable as error:
+        raise PreparationError(f"Kafka at {bootstrap_servers} cannot be set up: {error}") from error
