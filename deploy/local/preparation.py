@@ -56,9 +56,9 @@ async def prepare_portal_keys(inside: str, secrets: StackSecrets, *, services: S
             await database.close()
 
 
-async def prepare_topics(bootstrap_servers: str) -> list[str]:
+async def prepare_topics(bootstrap_servers: str, *, replication: int = 1) -> list[str]:
     """Create the topics of the registry where they are missing; the names of the new ones."""
     try:
-        return await create_topics(bootstrap_servers)
+        return await create_topics(bootstrap_servers, replication=replication)
     except Unavailable as error:
         raise PreparationError(f"Kafka at {bootstrap_servers} cannot be set up: {error}") from error

@@ -25,6 +25,7 @@ from deploy.local.memory_broker import BANNER
 from deploy.local.ports import holder, is_free
 from deploy.local.postgres import PostgresServer
 from deploy.local.preparation import PreparationError, prepare_database, prepare_portal_keys, prepare_topics
+from deploy.local.running import Addresses, forget, write_down
 from deploy.local.schemas import as_role
 from deploy.local.secrets_file import StackSecrets, load_or_make
 from deploy.local.settings import SERVICES, Ports, StackSettings, inherited_environment
@@ -147,6 +148,7 @@ class LocalStack:
             self._require_free_ports()
             await self._start_servers()
             await self._start_services()
+            write_down(self.data_dir, self._addresses())
         except BaseException as error:
             await self.stop()
             if reasons := tuple(_reasons(error)):
@@ -155,6 +157,8 @@ class LocalStack:
 
     async def stop(self) -> None:
         """Stop the services, then the mailbox and the broker, then the database."""
+        if self._lock is not None:
+            forget(self.data_dir)
         for names in (self.services, ("mailbox", "kafka"), ("postgres",)):
             await self._supervisor.stop(names)
         if self._lock is not None:
@@ -253,6 +257,15 @@ class LocalStack:
             "PORTAL_SCORING_KEY": secrets.portal_scoring_key,
             **self._environment.get(service, {}),
         }
+
+    def _addresses(self) -> Addresses:
+        return Addresses(
+            urls=self.urls,
+            databases={service: self.database_url(service) for service in SERVICES},
+            bootstrap_servers=self.bootstrap_servers,
+            smtp_url=self.smtp_url,
+            kafka_in_memory=self.kafka_in_memory,
+        )
 
     async def _start_part(self, part: Part) -> None:
         began = time.monotonic()

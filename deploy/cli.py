@@ -1,0 +1,124 @@
+"""The operators' command line, `otklik …`. Each command's work is in a module beside this one."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from deploy import cli_doctor, cli_keys, cli_migrate, cli_tail, cli_up
+from deploy.local.settings import StackSettings
+from deploy.troubles import understood
+
+app = typer.Typer(
+    name="otklik",
+    help="Closes the loop on survey feedback: from one unhappy answer to a customer who says that it is solved.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+keys = typer.Typer(help="API keys of a service: make, list, revoke.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Where the local stack keeps its state; OTKLIK_DATA_DIR or .data by default."),
+]
+Service = Annotated[str, typer.Argument(help="ingest, scoring, casework, notify or portal")]
+
+
+@app.command()
+def up(data_dir: DataDir = None) -> None:
+    """Start everything on this machine, in the foreground, and keep it running until Ctrl-C."""
+    cli_up.run(_settings(data_dir))
+
+
+@app.command()
+def demo(
+    data_dir: DataDir = None,
+    *,
+    serve: Annotated[bool, typer.Option("--serve", help="Keep serving after the story, until Ctrl-C.")] = False,
+) -> None:
+    """Start everything, load a small company and play a short real story through the loop."""
+    from deploy.demo import play  # noqa: PLC0415 - nothing else needs the story
+
+    cli_up.run(_settings(data_dir), then=play, keep_serving=serve)
+
+
+@app.command()
+def migrate(
+    replication: Annotated[int, typer.Option(help="Copies of each topic that is created.")] = 3,
+) -> None:
+    """Set up servers given by address (OTKLIK_DATABASE_URL and so on): roles, schemas, tables, topics."""
+    cli_migrate.run(StackSettings(), replication=replication)
+
+
+@app.command()
+def tail(
+    *,
+    topic: Annotated[list[str] | None, typer.Option(help="Only this topic; may be repeated. All by default.")] = None,
+    type_: Annotated[str, typer.Option("--type", help="Only types like this, for example 'case.*'.")] = "*",
+    subject: Annotated[str, typer.Option(help="Only subjects like this.")] = "*",
+    from_beginning: Annotated[bool, typer.Option("--from-beginning", help="Everything that is kept, then on.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Show contact details and comments, too.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Follow the event streams, until Ctrl-C."""
+    wanted = cli_tail.Wanted(topics=tuple(topic or ()), type_like=type_, subject_like=subject)
+    cli_tail.run(_settings(data_dir), wanted, from_beginning=from_beginning, full=full)
+
+
+@app.command()
+def doctor(data_dir: DataDir = None) -> None:
+    """Look at everything that Otklik needs here, and say what to do about what is missing."""
+    if not cli_doctor.run(_settings(data_dir)):
+        raise typer.Exit(1)
+
+
+@keys.command("create")
+def keys_create(
+    service: Service,
+    name: Annotated[str, typer.Argument(help="What the key is for; shown in the list.")],
+    scope: Annotated[list[str], typer.Option(help="A right, for example sources:write; may be repeated.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Make a key. It is printed once and kept nowhere: only its hash is stored."""
+    cli_keys.create(_settings(data_dir), service, name=name, scopes=scope)
+
+
+@keys.command("list")
+def keys_list(service: Service, data_dir: DataDir = None) -> None:
+    """List the keys of a service, revoked ones too."""
+    cli_keys.show(_settings(data_dir), service)
+
+
+@keys.command("revoke")
+def keys_revoke(
+    service: Service,
+    key_id: Annotated[str, typer.Argument(help="The id that `otklik keys list` shows.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Revoke a key; takes effect within seconds."""
+    cli_keys.revoke(_settings(data_dir), service, key_id=key_id)
+
+
+def _settings(data_dir: Path | None) -> StackSettings:
+    return StackSettings() if data_dir is None else StackSettings(data_dir=data_dir)
+
+
+def main() -> None:
+    """Run the command; expected trouble is a message and status 1, not a traceback."""
+    try:
+        app()
+    except Exception as error:
+        message = understood(error)
+        if message is None:
+            raise
+        Console(stderr=True).print(message, style="bold red", markup=False, highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
