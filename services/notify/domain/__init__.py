@@ -1,0 +1,1 @@
+"""What notify decides, as pure functions: messages, what their outcomes mean, rounds of confirmation."""

@@ -1,0 +1,190 @@
+"""Messages: what an event is worth telling to whom, and when a message is held back.
+
+    waiting ──profile came──▶ queued ──claimed──▶ sending ──last dot is next──▶ transmitting ──accepted──▶ sent
+       │                        ▲│                   │                              │
+       │                        │└──held back────────┼───▶ suppressed               ├──refused for good──▶ failed
+       └──never came──▶ suppressed (no_profile)      │                              │
+                                └──tried again later─┴──────────────────────────────┤
+                                └◀──resolved: it never arrived── doubtful ◀─────────┘ no answer, or the process died
+                                                                    └──resolved: it arrived──▶ sent
+
+What an outcome means, and the rule by which a doubt is resolved, stand in `outcomes`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final, NewType
+from uuid import UUID, uuid5
+
+from libs.events.contracts.cases import CaseAssigned, CaseClockBreached, CaseClockWarned, CaseResolved, Employee
+
+if TYPE_CHECKING:
+    from libs.events.contracts.customers import Language
+    from libs.events.contracts.messages import MessageKind, SuppressionReason
+    from libs.events.event import Contract, Event
+
+MessageId = NewType("MessageId", UUID)
+Facts = dict[str, str | int | bool | None]
+"""What the text of a message needs beyond its recipient; times as RFC 3339."""
+
+
+class Status(StrEnum):
+    """Where a message is on its way; the drawing above."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    SENDING = "sending"
+    TRANSMITTING = "transmitting"
+    SENT = "sent"
+    FAILED = "failed"
+    DOUBTFUL = "doubtful"
+    SUPPRESSED = "suppressed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A message's identity in the ledger: what its events say of it."""
+
+    id: MessageId
+    cause_id: UUID
+    kind: MessageKind
+    case_id: str | None
+    customer_id: str | None
+    employee_id: str | None
+    attempt: int = 0
+    """How often it was claimed for sending; also the mark by which a sender that was given up is told apart."""
+    traceparent: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of its events on `notify.messages`."""
+        return self.customer_id or self.employee_id or self.case_id or str(self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice(Entry):
+    """A message that an event asks for. `employee` is None where the customer is told."""
+
+    recipient: str
+    case_version: int
+    employee: Employee | None
+    round: int | None = None
+    facts: Facts = field(default_factory=dict)
+
+    def hold(self, profile: Profile | None) -> SuppressionReason | None:
+        """Why it cannot be sent to its recipient, by what is known of them now; None when it can."""
+        if self.employee is None:
+            return hold(profile)
+        return None if is_address(self.employee.email) else "no_address"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What is known of a customer for a message to them."""
+
+    customer_id: str
+    version: int
+    name: str
+    email: str | None
+    language: Language
+    time_zone: str
+    email_consent: bool
+
+
+def message_id(cause_id: UUID, recipient: str) -> MessageId:
+    """One message per cause and recipient, ever: the id follows from both."""
+    return MessageId(uuid5(cause_id, f"message/{recipient}"))
+
+
+def notices_of(event: Event[Any]) -> tuple[Notice, ...]:
+    """The messages that a case's event asks for; most ask for none."""
+    match event.payload:
+        case CaseAssigned() as case:
+            facts: Facts = {
+                "tier": case.tier,
+                "score": case.score,
+                "due_at": case.first_contact_due_at.isoformat(),
+                "taken_over": case.previous_owner_id is not None,
+            }
+            return (_to_employee(event, case, "case_assigned", case.owner, facts),)
+        case CaseClockWarned() as case:
+            facts = {"clock": case.clock, "due_at": case.due_at.isoformat()}
+            return (_to_employee(event, case, "clock_warned", case.owner, facts),)
+        case CaseClockBreached() as case:
+            facts = {"clock": case.clock, "due_at": case.due_at.isoformat(), "owner": case.owner.name}
+            told = [_to_employee(event, case, "clock_breached", case.owner, facts | {"as_owner": True})]
+            if case.responsible is not None and case.responsible.employee_id != case.owner.employee_id:
+                told.append(_to_employee(event, case, "clock_breached", case.responsible, facts | {"as_owner": False}))
+            return tuple(told)
+        case CaseResolved() as case:
+            return (confirmation_request(event, case),)
+        case _:
+            return ()
+
+
+def _to_employee(
+    event: Event[Contract],
+    case: CaseAssigned | CaseClockWarned | CaseClockBreached,
+    kind: MessageKind,
+    employee: Employee,
+    facts: Facts,
+) -> Notice:
+    recipient = f"employee:{employee.employee_id}"
+    return Notice(
+        id=message_id(event.id, recipient),
+        cause_id=event.id,
+        kind=kind,
+        recipient=recipient,
+        case_id=case.case_id,
+        case_version=case.version,
+        customer_id=None,
+        employee_id=employee.employee_id,
+        employee=employee,
+        facts=facts,
+        traceparent=event.traceparent,
+    )
+
+
+def confirmation_request(event: Event[Contract], case: CaseResolved) -> Notice:
+    """The question that a resolution asks."""
+    recipient = f"case:{case.case_id}" if case.customer_id is None else f"customer:{case.customer_id}"
+    return Notice(
+        id=message_id(event.id, recipient),
+        cause_id=event.id,
+        kind="confirmation_request",
+        recipient=recipient,
+        case_id=case.case_id,
+        case_version=case.version,
+        round=case.round,
+        customer_id=case.customer_id,
+        employee_id=None,
+        employee=None,
+        facts={
+            "agent": case.agent_name,
+            "answered_at": case.answered_at.isoformat(),
+            "confirm_by": case.confirm_by.isoformat(),
+        },
+        traceparent=event.traceparent,
+    )
+
+
+def is_address(text: str | None) -> bool:
+    """Whether mail can be addressed to it at all; whether it arrives is for the mail server to say."""
+    return text is not None and _ADDRESS.fullmatch(text) is not None
+
+
+def hold(profile: Profile | None) -> SuppressionReason | None:
+    """Why a customer with this profile cannot be written to; None when they can."""
+    if profile is None:
+        return "no_profile"
+    if not is_address(profile.email):
+        return "no_address"
+    if not profile.email_consent:
+        return "no_consent"
+    return None
+
+
+_ADDRESS: Final = re.compile(r"[^@\s\x00-\x1f\x7f<>()\[\],;:\\\"]+@[^@\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")

@@ -1,0 +1,145 @@
+"""What mails say: the templates, filled in for one message in its recipient's language and time zone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, get_args
+from urllib.parse import quote
+
+from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2.sandbox import SandboxedEnvironment
+
+from libs.events.contracts.messages import MessageKind
+from services.notify.mime import Letter, Mailbox, mail_bytes, one_line
+from services.notify.texts import LANGUAGES, at, day, moment_in_short, zone
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from jinja2 import Template
+
+    from libs.events.contracts.customers import Language
+    from services.notify.domain.messages import Facts, MessageId
+    from services.notify.links import ConfirmationLinks
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+
+_TIERS: Final[dict[Language, dict[str, str]]] = {
+    "ru": {"key": "ключевой", "high": "важный", "standard": "обычный", "low": "обычный"},
+    "en": {"key": "key", "high": "high value", "standard": "standard", "low": "standard"},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addressed:
+    """One message, its recipient and what its text needs."""
+
+    id: MessageId
+    kind: MessageKind
+    case_id: str
+    facts: Facts
+    recipient: Mailbox
+    language: Language
+    time_zone: str | None = None
+    """The recipient's; the company's where it is not known."""
+
+
+def environment() -> SandboxedEnvironment:
+    """Templates as files: HTML escapes by itself, a missing value is an error, nothing reaches beyond its values."""
+    return SandboxedEnvironment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=select_autoescape(["html"], default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+
+
+class Letters:
+    """Writes the mails of one company."""
+
+    def __init__(self, *, sender: Mailbox, links: ConfirmationLinks, portal_url: str, time_zone: str) -> None:
+        self.sender: Final = sender
+        self._links = links
+        self._portal_url = portal_url.rstrip("/")
+        self._time_zone = time_zone
+        templates = environment()
+        self._templates: Final[dict[tuple[Language, MessageKind], tuple[Template, Template]]] = {
+            (language, kind): (
+                templates.get_template(f"{language}/{kind}.txt"),
+                templates.get_template(f"{language}/{kind}.html"),
+            )
+            for language in LANGUAGES
+            for kind in get_args(MessageKind)
+        }
+
+    def message_id(self, id_: MessageId) -> str:
+        """The Message-ID: it follows from the ledger's id, so that every attempt bears the same."""
+        return f"<{id_.hex}@{self.sender.address.rpartition('@')[2]}>"
+
+    def write(self, message: Addressed, now: datetime) -> Letter:
+        """The subject and both bodies."""
+        values = self._values(message, now)
+        text, html = self._templates[message.language, message.kind]
+        subject, _, body = text.render(values).partition("\n")
+        return Letter(
+            subject=subject.strip(),
+            text=body.strip("\n") + "\n",
+            html=html.render(values, subject=subject.strip()),
+            language=message.language,
+        )
+
+    def mail(self, message: Addressed, now: datetime) -> bytes:
+        """The whole mail."""
+        return mail_bytes(
+            self.write(message, now),
+            sender=self.sender,
+            recipient=message.recipient,
+            message_id=self.message_id(message.id),
+            date=now,
+        )
+
+    def _values(self, message: Addressed, now: datetime) -> dict[str, Any]:
+        where = zone(message.time_zone, self._time_zone)
+        facts = message.facts
+        values: dict[str, Any] = {
+            "language": message.language,
+            "company": self.sender.name,
+            "name": one_line(message.recipient.name),
+            "link": f"{self._portal_url}/cases/{quote(message.case_id, safe='')}",
+        }
+        match message.kind:
+            case "confirmation_request":
+                values["link"] = self._links.link(message.id)
+                values["agent"] = one_line(str(facts["agent"]))
+                values["answered_on"] = day(_time(facts, "answered_at"), message.language, where, now=now)
+                values["confirm_by"] = day(_time(facts, "confirm_by"), message.language, where, now=now)
+            case "case_assigned":
+                values["score"] = facts["score"]
+                values["tier"] = _TIERS[message.language][str(facts["tier"])]
+                values["taken_over"] = facts["taken_over"]
+                values |= self._due(message, where)
+            case "clock_warned":
+                values["clock"] = facts["clock"]
+                values |= self._due(message, where)
+            case "clock_breached":
+                values["clock"] = facts["clock"]
+                values["as_owner"] = facts["as_owner"]
+                values["owner"] = one_line(str(facts["owner"]))
+                values |= self._due(message, where)
+        return values
+
+    def _due(self, message: Addressed, where: tzinfo) -> dict[str, str]:
+        due_at = _time(message.facts, "due_at")
+        return {
+            "due_at": at(due_at, message.language, where),
+            "due_short": moment_in_short(due_at, message.language, where),
+        }
+
+
+def _time(facts: Facts, name: str) -> datetime:
+    return datetime.fromisoformat(str(facts[name]))

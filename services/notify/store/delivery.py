@@ -1,0 +1,234 @@
+"""Messages on their way out: claimed, marked before the last dot, settled, recovered, resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from sqlalchemy import text
+
+from services.notify.domain.messages import Entry, Profile, Status
+from services.notify.store.ledger import entries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+    from libs.events.contracts.messages import SuppressionReason
+    from libs.events.database import Tx
+    from services.notify.domain.messages import Facts, MessageId
+    from services.notify.domain.outcomes import Settlement
+    from services.notify.domain.rounds import Ending
+
+PRESENCE_CLASS: Final = 0x6E6F7466
+"""First number of the advisory lock that a living sender holds; the second is its own."""
+
+_CLAIM: Final = text("""
+    WITH due AS MATERIALIZED (
+        SELECT m.id, p.customer_id AS profile_of, p.version, p.name, p.email, p.language, p.time_zone,
+               p.email_consent, c.ended
+          FROM messages m
+          LEFT JOIN profiles p ON p.customer_id = m.customer_id
+          LEFT JOIN confirmations c ON c.message_id = m.id
+         WHERE m.status = 'queued' AND m.due_at <= :now
+         ORDER BY m.due_at, m.id
+         LIMIT :limit
+           FOR UPDATE OF m SKIP LOCKED)
+    UPDATE messages m
+       SET status = 'sending', attempt = m.attempt + 1, sender = :sender, changed_at = :now
+      FROM due
+     WHERE m.id = due.id
+ RETURNING m.id, m.cause_id, m.kind, m.case_id, m.customer_id, m.employee_id, m.attempt, m.traceparent,
+           m.failures, m.address, m.name, m.language, CAST(m.facts AS text) AS facts, m.created_at,
+           due.profile_of, due.version AS profile_version, due.name AS profile_name, due.email AS profile_email,
+           due.language AS profile_language, due.time_zone AS profile_time_zone, due.email_consent AS profile_consent,
+           due.ended
+""")
+_SUPPRESS: Final = text("""
+    UPDATE messages m SET status = 'suppressed', reason = held.reason, sender = NULL, changed_at = :now
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS held (id, reason)
+     WHERE m.id = held.id
+""")
+_MARK: Final = text("""
+    UPDATE messages m SET status = 'transmitting', transmitting_at = :now, changed_at = :now
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS mine (id, attempt)
+     WHERE m.id = mine.id AND m.attempt = mine.attempt AND m.status = 'sending'
+ RETURNING m.id
+""")
+# By attempt, so that a sender that was given up changes nothing that somebody else has taken on. A certain outcome
+# beats a doubt, and a certain "accepted" even a second try that nobody has begun.
+_SETTLE: Final = text("""
+    UPDATE messages m
+       SET status = known.status, reason = known.reason, sender = NULL, changed_at = :now,
+           due_at = coalesce(known.due_at, m.due_at), failures = m.failures + known.failures
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:statuses AS text[]),
+                  CAST(:reasons AS text[]), CAST(:due_ats AS timestamptz[]), CAST(:failures AS integer[]))
+           AS known (id, attempt, status, reason, due_at, failures)
+     WHERE m.id = known.id AND m.attempt = known.attempt
+       AND (m.status IN ('sending', 'transmitting', 'doubtful') OR (m.status = 'queued' AND known.status = 'sent'))
+ RETURNING m.id, m.cause_id, m.kind, m.case_id, m.customer_id, m.employee_id, m.attempt, m.traceparent,
+           m.status, m.reason
+""")
+_ALIVE: Final = text("""
+    SELECT CAST(objid AS bigint) AS sender FROM pg_locks
+     WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND CAST(classid AS bigint) = :class
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
+_ABANDONED: Final = text("""
+    SELECT id, cause_id, kind, case_id, customer_id, employee_id, attempt, traceparent, status, failures
+      FROM messages
+     WHERE status IN ('sending', 'transmitting') AND sender <> ALL(CAST(:alive AS bigint[]))
+     LIMIT :limit
+       FOR UPDATE SKIP LOCKED
+""")
+_DOUBTS: Final = text("""
+    WITH due AS MATERIALIZED (
+        SELECT id FROM messages WHERE status = 'doubtful' AND due_at <= :now
+         ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    UPDATE messages m SET due_at = :next FROM due WHERE m.id = due.id
+ RETURNING m.id, m.attempt, m.transmitting_at
+""")
+_COUNT_DOUBTS: Final = text("SELECT count(*) AS doubts FROM messages WHERE status = 'doubtful'")
+_RESOLVE: Final = text("""
+    UPDATE messages
+       SET status = :status, reason = CASE WHEN :status = 'queued' THEN NULL ELSE reason END,
+           due_at = :now, changed_at = :now
+     WHERE id = :id AND status = ANY(CAST(:allowed AS text[]))
+ RETURNING id, cause_id, kind, case_id, customer_id, employee_id, attempt, traceparent
+""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A message in our hands, with what is known of its recipient at this moment."""
+
+    entry: Entry
+    failures: int
+    facts: Facts
+    created_at: datetime
+    address: str | None
+    name: str | None
+    language: str | None
+    profile: Profile | None
+    ended: Ending | None
+
+    @property
+    def to_customer(self) -> bool:
+        """Whether a customer is told, and not an employee."""
+        return self.entry.employee_id is None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A message after its outcome was recorded."""
+
+    entry: Entry
+    status: Status
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A message whose sender is gone."""
+
+    entry: Entry
+    status: Status
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A message of which nobody knows whether it arrived."""
+
+    id: MessageId
+    attempt: int
+    transmitting_at: datetime
+
+
+async def claim(tx: Tx, *, sender: int, limit: int) -> list[Claimed]:
+    """Take up to `limit` due messages for `sender`."""
+    rows = await tx.fetch(_CLAIM, {"now": tx.now, "limit": limit, "sender": sender})
+    return [_claimed(row) for row in rows]
+
+
+def _claimed(row: Row[Any]) -> Claimed:
+    profile = None
+    if row.profile_of is not None:
+        profile = Profile(
+            customer_id=row.profile_of,
+            version=row.profile_version,
+            name=row.profile_name,
+            email=row.profile_email,
+            language=row.profile_language,
+            time_zone=row.profile_time_zone,
+            email_consent=row.profile_consent,
+        )
+    return Claimed(
+        entry=entries([row])[0],
+        failures=row.failures,
+        facts=msgspec.json.decode(row.facts),
+        created_at=row.created_at,
+        address=row.address,
+        name=row.name,
+        language=row.language,
+        profile=profile,
+        ended=row.ended,
+    )
+
+
+async def suppress(tx: Tx, held: Sequence[tuple[MessageId, SuppressionReason]]) -> None:
+    """Hold back messages that this transaction has just claimed."""
+    parameters = {"ids": [id_ for id_, _ in held], "reasons": [reason for _, reason in held]}
+    await tx.execute(_SUPPRESS, {**parameters, "now": tx.now})
+
+
+async def mark_transmitting(tx: Tx, mine: Sequence[Entry]) -> set[MessageId]:
+    """Note that the last dot is next; only those that are still ours may get it."""
+    parameters = {"ids": [entry.id for entry in mine], "attempts": [entry.attempt for entry in mine]}
+    return {row.id for row in await tx.fetch(_MARK, {**parameters, "now": tx.now})}
+
+
+async def settle(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> list[Settled]:
+    """Record what became of attempts (message, attempt, settlement); those that it was still news for."""
+    rows = await tx.fetch(
+        _SETTLE,
+        {
+            "ids": [id_ for id_, _, _ in known],
+            "attempts": [attempt for _, attempt, _ in known],
+            "statuses": [str(settlement.status) for _, _, settlement in known],
+            "reasons": [settlement.reason for _, _, settlement in known],
+            "due_ats": [None if each.wait is None else tx.now + each.wait for _, _, each in known],
+            "failures": [int(settlement.failed_once_more) for _, _, settlement in known],
+            "now": tx.now,
+        },
+    )
+    return [Settled(entry, Status(row.status), row.reason) for entry, row in zip(entries(rows), rows, strict=True)]
+
+
+async def abandoned(tx: Tx, *, limit: int) -> list[Abandoned]:
+    """Up to `limit` messages in the hands of senders that are gone, locked."""
+    alive = [row.sender for row in await tx.fetch(_ALIVE, {"class": PRESENCE_CLASS})]
+    rows = await tx.fetch(_ABANDONED, {"alive": alive, "limit": limit})
+    return [Abandoned(entry, Status(row.status), row.failures) for entry, row in zip(entries(rows), rows, strict=True)]
+
+
+async def doubts(tx: Tx, *, limit: int, ask_again_at: datetime) -> list[Doubt]:
+    """Up to `limit` doubts about which it is time to ask; they come again at `ask_again_at`."""
+    rows = await tx.fetch(_DOUBTS, {"now": tx.now, "limit": limit, "next": ask_again_at})
+    return [Doubt(row.id, row.attempt, row.transmitting_at) for row in rows]
+
+
+async def count_doubts(tx: Tx) -> int:
+    """How many messages are doubtful."""
+    row = await tx.fetch_one(_COUNT_DOUBTS)
+    return row.doubts if row is not None else 0
+
+
+async def resolve(tx: Tx, id_: MessageId, *, status: Status, allowed: Sequence[Status]) -> Entry | None:
+    """Set what an operator found out, where the message is in one of the `allowed` states."""
+    parameters = {"id": id_, "status": str(status), "allowed": [str(each) for each in allowed], "now": tx.now}
+    row = await tx.fetch_one(_RESOLVE, parameters)
+    return None if row is None else entries([row])[0]
