@@ -12,7 +12,7 @@ from libs.events.contracts.scores import ResponseRescored, ResponseScored
 from libs.events.errors import PermanentError
 from libs.events.event import Event
 from services.scoring.domain.nps import contradicts, in_scale, nps_class
-from services.scoring.domain.segments import unknown
+from services.scoring.domain.segments import Valuation, unknown
 from services.scoring.store import instruments, locks, responses, rules
 from services.scoring.store.instruments import Asking
 from services.scoring.store.responses import ResponseRow, Standing
@@ -32,38 +32,46 @@ if TYPE_CHECKING:
 log: Final = structlog.get_logger()
 
 SOURCE: Final = "/scoring"
-_NOBODY: Final = "unknown customer: the response names none"
+_LARGEST: Final = 2**31 - 1
 
 
 async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     """Store each response with its latest revision; announce it when it is new, and whenever it changed.
 
-    An older revision never overwrites a newer one, and what was already said is not said again. A response that came
-    as `revised` first is new all the same: the order of two topics' partitions is nobody's promise.
+    An older revision never overwrites a newer one, and announces nothing. What comes as `revised` first is new all
+    the same: a response whose customer became known with a later revision travels on two partitions.
     """
     answers = [_checked(event) for event in events]
     await locks.storing_answers(tx)
-    known = await responses.respondents(tx, {a.payload.customer_id for a in answers if a.payload.customer_id})
-    registered = await instruments.register(tx, _first_answers(answers))
-    scoring = _Scoring(known, registered, (await rules.current(tx)).rules)
+    scoring = _Scoring(
+        respondents=await responses.respondents(tx, {a.payload.customer_id for a in answers if a.payload.customer_id}),
+        registered=await instruments.register(tx, _first_answers(answers)),
+        rules=(await rules.current(tx)).rules,
+    )
+    scored = [scoring.score(answer) for answer in answers]
+    standings = await _store(tx, scored)
+    for answer, each in zip(answers, scored, strict=True):
+        _announce(tx, answer, each, standings)
 
-    latest: dict[str, _Scored] = {}
-    for answer in answers:
-        before = latest.get(answer.payload.response_id)
-        if before is None or before.row.revision < answer.payload.revision:
-            latest[answer.payload.response_id] = scoring.score(answer)
-    created = await responses.create(tx, [scored.row for scored in latest.values()])
-    standings = await responses.lock(tx, latest.keys() - created) if len(created) < len(latest) else {}
+
+async def _store(tx: Tx, scored: Sequence[_Scored]) -> dict[str, Standing]:
+    """Leave each response with the latest revision there is; what those that are not new said before."""
+    latest: dict[str, ResponseRow] = {}
+    for row in (each.row for each in scored):
+        if row.id not in latest or latest[row.id].revision < row.revision:
+            latest[row.id] = row
+    created = await responses.create(tx, list(latest.values()))
+    if len(created) == len(latest):
+        return {}
+    standings = await responses.lock(tx, latest.keys() - created)
     newer = [
-        _without_person(scored.row) if standings[id_].erased else scored.row
-        for id_, scored in latest.items()
-        if id_ in standings and standings[id_].revision < scored.row.revision
+        _without_person(latest[id_]) if standing.erased else latest[id_]
+        for id_, standing in standings.items()
+        if standing.revision < latest[id_].revision
     ]
     if newer:
         await responses.replace(tx, newer)
-
-    for answer in answers:
-        _announce(tx, answer, scoring.score(answer), standings)
+    return standings
 
 
 def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Standing]) -> None:
@@ -123,7 +131,11 @@ class _Scoring:
         respondent = self.respondents.get(said.customer_id) if said.customer_id else None
         class_ = nps_class(said.instrument, said.score)
         place = self.registered[_asking(said)]
-        tier, reason = self._value(said, respondent)
+        valuation = (
+            Valuation(respondent.tier, respondent.tier_reason or "")
+            if respondent is not None and respondent.tier is not None
+            else unknown(self.rules)
+        )
         row = ResponseRow(
             id=said.response_id,
             revision=said.revision,
@@ -138,9 +150,9 @@ class _Scoring:
             claimed_class=said.claimed_class,
             class_contradicted=contradicts(said.claimed_class, said.instrument, class_),
             comment=said.comment,
-            customer_id=said.customer_id,
-            tier=tier,
-            tier_reason=reason,
+            customer_id=said.customer_id or None,
+            tier=valuation.tier,
+            tier_reason=valuation.reason,
             language=said.language,
             instrument_id=place.instrument_id,
             instrument_version=place.version,
@@ -152,3 +164,50 @@ class _Scoring:
         if respondent is not None and respondent.erased_at is not None and said.answered_at <= respondent.erased_at:
             return _Scored(_without_person(row), None)
         return _Scored(row, None if respondent is None else respondent.account_id)
+
+
+def _checked(event: Event[Contract]) -> Answer:
+    """`event` as an answer that can be stored; raises PermanentError, so that one bad answer costs no other."""
+    said = event.payload
+    if not isinstance(said, (ResponseReceived, ResponseRevised)):
+        raise PermanentError(f"scoring does not know {event.type}")
+    if not in_scale(said.instrument, said.score):
+        scale = f"{said.instrument.scale_min} to {said.instrument.scale_max}"
+        raise PermanentError(f"response {said.response_id}: its score is not on its scale, {scale}")
+    if not all(
+        -_LARGEST <= n <= _LARGEST for n in (said.revision, said.instrument.scale_min, said.instrument.scale_max)
+    ):
+        raise PermanentError(f"response {said.response_id}: a number that no revision and no scale has")
+    texts = (
+        said.response_id,
+        said.source,
+        said.vendor_response_id,
+        said.program,
+        said.touchpoint,
+        said.instrument.question,
+        said.instrument.sampling,
+        said.comment,
+        said.customer_id,
+        said.language,
+        said.claimed_class,
+    )
+    if any(text is not None and "\0" in text for text in texts):
+        raise PermanentError("a NUL character, which no column can hold")
+    return event  # type: ignore[return-value]  # by its payload
+
+
+def _first_answers(answers: Iterable[Answer]) -> dict[Asking, datetime]:
+    first: dict[Asking, datetime] = {}
+    for said in (answer.payload for answer in answers):
+        asking = _asking(said)
+        if asking not in first or said.answered_at < first[asking]:
+            first[asking] = said.answered_at
+    return first
+
+
+def _asking(said: ResponseReceived | ResponseRevised) -> Asking:
+    return Asking(said.program, said.touchpoint, said.instrument)
+
+
+def _without_person(row: ResponseRow) -> ResponseRow:
+    return row._replace(vendor_response_id=None, comment=None, customer_id=None, language=None, erased=True)

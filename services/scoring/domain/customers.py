@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from libs.events.contracts.customers import AccountRole, CustomerProfileChanged, Language
+from services.scoring.domain.segments import Worth, valued
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from libs.events.contracts.scores import Tier
-    from services.scoring.domain.segments import Attribute, Valuation
+    from services.scoring.domain.segments import Attribute, Rules, Valuation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Profile:
     potential_value: float | None
     attributes: Mapping[str, Attribute]
     email_consent: bool
+
+    @property
+    def worth(self) -> Worth:
+        """What the segment rules look at."""
+        return Worth(self.current_value, self.potential_value, self.account_role, self.attributes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,29 @@ class Customer:
             and {name: repr(value) for name, value in self.profile.attributes.items()}
             == {name: repr(value) for name, value in profile.attributes.items()}
         )
+
+
+def arrived(profile: Profile, rules: Rules, rules_version: int, *, last_version: int = 0) -> Customer:
+    """A customer seen for the first time, or for the first time after they were erased at `last_version`."""
+    valuation = valued(profile.worth, rules)
+    return Customer(profile, last_version + 1, valuation.tier, valuation.reason, rules_version)
+
+
+def updated(customer: Customer, profile: Profile, rules: Rules, rules_version: int) -> Customer:
+    """The customer with this profile: a version more, unless nothing that others can see is new."""
+    valuation = valued(profile.worth, rules)
+    version = customer.version if customer.says(profile, valuation) else customer.version + 1
+    return Customer(profile, version, valuation.tier, valuation.reason, rules_version)
+
+
+def revalued(customer: Customer, rules: Rules, rules_version: int) -> Customer:
+    """The same customer by other rules."""
+    return updated(customer, customer.profile, rules, rules_version)
+
+
+def renamed(customer: Customer) -> Customer:
+    """A version more, because the account has another name."""
+    return replace(customer, version=customer.version + 1)
 
 
 def changed(customer: Customer, account_name: str | None) -> CustomerProfileChanged:

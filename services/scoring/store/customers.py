@@ -65,6 +65,9 @@ _AFTER: Final = text("""
      LIMIT :limit
 """)
 _COUNT_OUTDATED: Final = text("SELECT count(*) AS customers FROM customers WHERE rules_version < :rules_version")
+_ANY_OUTDATED: Final = text("""
+    SELECT EXISTS (SELECT FROM customers WHERE rules_version < (SELECT max(version) FROM segment_rules)) AS outdated
+""")
 _CREATE: Final = text("""
     INSERT INTO customers (id, version, name, email, phone, language, time_zone, account_id, account_role,
                            current_value, potential_value, attributes, email_consent,
@@ -109,9 +112,10 @@ _FORGET_ANSWERS: Final = text("""
        SET customer_id = NULL, comment = NULL, vendor_response_id = NULL, language = NULL, erased = true
      WHERE customer_id = :id
 """)
-# What a PUT once answered is kept for its repetition and names the customer.
+# What a PUT once answered is kept for its repetition and names the customer. The row stays, or the repetition of an
+# old request would bring the customer back.
 _FORGET_COMMANDS: Final = text("""
-    DELETE FROM idempotency_keys WHERE position(CAST(:named AS bytea) IN body) > 0
+    UPDATE idempotency_keys SET body = NULL WHERE position(CAST(:named AS bytea) IN body) > 0
 """)
 _MARK: Final = text("""
     INSERT INTO erasures (mark, last_version, erased_at) VALUES (:mark, :last_version, :now)
@@ -153,6 +157,12 @@ async def claim_outdated(tx: Tx, rules_version: int, limit: int) -> list[Custome
     """Some whose tier was given by older rules, held until the end of `tx`; nobody else gets them meanwhile."""
     rows = await tx.fetch(_CLAIM_OUTDATED, {"rules_version": rules_version, "limit": limit})
     return [_customer(row) for row in rows]
+
+
+async def any_outdated(tx: Tx) -> bool:
+    """Whether somebody's tier was given by older rules than those in force."""
+    row = await tx.fetch_one(_ANY_OUTDATED)
+    return row is not None and bool(row.outdated)
 
 
 async def count_outdated(tx: Tx, rules_version: int) -> int:

@@ -1,0 +1,54 @@
+"""Runs scoring: `python -m services.scoring api|worker|all|migrate`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from libs.events.database import Database
+from libs.events.runtime import Runtime
+from libs.events.topics import SURVEY_RESPONSES
+from services.scoring.api import build_app
+from services.scoring.handlers import score_responses
+from services.scoring.jobs import forget_old_answers, recompute_tiers
+from services.scoring.settings import Settings
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def main() -> None:
+    """Do as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m services.scoring", description=__doc__)
+    parser.add_argument("role", choices=["api", "worker", "all", "migrate"])
+    role: str = parser.parse_args().role
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    if role == "migrate":
+        # Alembic is needed here alone, and costs a serving process memory.
+        from libs.events.migrate import upgrade  # noqa: PLC0415
+
+        asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
+        return
+    database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="scoring")
+    runtime = Runtime(
+        "scoring",
+        database,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        host=settings.host,
+        port=settings.port,
+    )
+    if role in {"api", "all"}:
+        runtime.add_app(build_app(database))
+    if role in {"worker", "all"}:
+        runtime.add_consumer("scoring.responses", SURVEY_RESPONSES, score_responses)
+        runtime.add_loop("tiers", partial(recompute_tiers, database), idle=timedelta(seconds=1))
+        runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
+        runtime.add_relay()
+    runtime.run()
+
+
+if __name__ == "__main__":
+    main()

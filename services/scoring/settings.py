@@ -1,0 +1,20 @@
+"""What scoring takes from the environment, and the only place that looks there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Variables with the prefix `SCORING_`, and the address of Kafka, which all services share."""
+
+    model_config = SettingsConfigDict(env_prefix="SCORING_", frozen=True)
+
+    database_url: str
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8002
+    pool_size: Annotated[int, Field(ge=2, le=100)] = 10
+    kafka_bootstrap_servers: Annotated[str, Field(validation_alias="OTKLIK_KAFKA_BOOTSTRAP_SERVERS")] = "127.0.0.1:9092"
