@@ -121,6 +121,7 @@ def main() -> None:
         if not jars_present():
             print("Fetching Apache Kafka by Maven (about 45 MB, once) …", flush=True)  # noqa: T201
             fetch_jars()
+        (JARS / _STAMP).touch()  # newer than the pom from now on, for make
         print(f"Apache Kafka is in {JARS.name}/, Java {java.version} runs it")  # noqa: T201
     except KafkaUnavailableError as error:
         sys.stderr.write(f"No real Kafka on this machine: {error}\n")

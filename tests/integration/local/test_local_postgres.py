@@ -1,7 +1,6 @@
 import shutil
 import signal
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
@@ -9,14 +8,6 @@ import pytest
 
 from deploy.local.postgres import THROW_AWAY, PostgresServer
 from deploy.local.schemas import as_role, bootstrap, ensure_database, in_database
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # Not pytest's own: as root the server runs as another user, who cannot pass through a closed folder.
-    made = Path(tempfile.mkdtemp(prefix="otklik-"))
-    yield made
-    shutil.rmtree(made)
 
 
 def a_server(folder: Path) -> PostgresServer:
@@ -28,8 +19,8 @@ def a_server(folder: Path) -> PostgresServer:
     )
 
 
-async def test_what_was_committed_is_there_after_a_kill(folder: Path) -> None:
-    server = a_server(folder)
+async def test_what_was_committed_is_there_after_a_kill(open_folder: Path) -> None:
+    server = a_server(open_folder)
     child = server.start()
     connection = await asyncpg.connect(server.dsn("postgres"))
     await connection.execute("CREATE TABLE kept AS SELECT 'here' AS word")
@@ -45,8 +36,8 @@ async def test_what_was_committed_is_there_after_a_kill(folder: Path) -> None:
         child.wipe_out()
 
 
-def test_a_lock_file_that_names_another_living_process_does_not_block_the_start(folder: Path) -> None:
-    server = a_server(folder)
+def test_a_lock_file_that_names_another_living_process_does_not_block_the_start(open_folder: Path) -> None:
+    server = a_server(open_folder)
     server.start().stop()
     (server.data / "postmaster.pid").write_text("1\n/somewhere\n0\n5432\n\n\n0 0\nready\n")
 
@@ -56,9 +47,9 @@ def test_a_lock_file_that_names_another_living_process_does_not_block_the_start(
     child.stop()
 
 
-def test_an_unfinished_cluster_is_made_anew(folder: Path) -> None:
-    server = a_server(folder)
-    (folder / "postgres" / "data.new" / "base").mkdir(parents=True)
+def test_an_unfinished_cluster_is_made_anew(open_folder: Path) -> None:
+    server = a_server(open_folder)
+    (open_folder / "postgres" / "data.new" / "base").mkdir(parents=True)
 
     child = server.start()
 
@@ -66,14 +57,14 @@ def test_an_unfinished_cluster_is_made_anew(folder: Path) -> None:
     child.stop()
 
 
-def test_a_folder_with_a_long_path_has_its_socket_elsewhere(folder: Path) -> None:
-    server = a_server(folder / ("deep" * 30))
+def test_a_folder_with_a_long_path_has_its_socket_elsewhere(open_folder: Path) -> None:
+    server = a_server(open_folder / ("deep" * 30))
 
     child = server.start()
     socket_folder = server.socket_folder
     child.stop()
 
-    assert not socket_folder.is_relative_to(folder)
+    assert not socket_folder.is_relative_to(open_folder)
     assert socket_folder.stat().st_mode & 0o077 == 0
     shutil.rmtree(socket_folder)
 

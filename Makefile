@@ -1,0 +1,57 @@
+# Everything that a person types. A second run of each target does only what has changed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+JARS := .kafka/pom.sha256
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup browser run test check lock clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) $(JARS) ## Virtual environment, packages, Kafka's jars
+
+$(BIN)/python:
+	@python=$$(sh deploy/find-python.sh) && \
+	echo "Making a virtual environment with $$($$python --version) …" && \
+	$$python -m venv $(VENV)
+
+$(INSTALLED): requirements.txt pyproject.toml | $(BIN)/python
+	@echo "Installing the packages (a minute or two, once) …"
+	$(BIN)/python -m pip install --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Without Java or Maven this says what follows from that, and is tried again next time.
+$(JARS): deploy/local/kafka-jars/pom.xml | $(INSTALLED)
+	@$(BIN)/python -m deploy.local.kafka_jars
+
+browser: ## A Chromium for the tests of the pages
+	@sh deploy/find-browser.sh
+
+run: setup ## Play a short real story on real parts, and keep serving until Ctrl-C
+	@$(BIN)/otklik demo --serve $(ARGS)
+
+test: setup browser ## Every test
+	@CHROMIUM="$$(sh deploy/find-browser.sh --print)" $(BIN)/python -m pytest -q $(ARGS)
+
+check: $(INSTALLED) ## Format, lint, types, import contracts, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+	$(BIN)/lint-imports
+	$(BIN)/python -m libs.events.generate --check
+
+lock: ## Pin every package, with hashes, for all platforms and Python 3.11 up (needs uv)
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--extra dev --no-header -o requirements.txt pyproject.toml
+
+clean: ## Remove all that can be made again; the data in .data stays
+	rm -rf $(VENV) .kafka .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
