@@ -65,6 +65,11 @@ class Staff:
         """The staff that consists of `agents`."""
         return cls({agent.id: agent for agent in agents})
 
+    @property
+    def has_anybody(self) -> bool:
+        """Whether there is one person who could own a case."""
+        return any(not agent.disabled for agent in self.agents.values())
+
     def employee(self, id_: AgentId) -> Employee:
         """As events name them. People are disabled and never deleted, so an owner is always known."""
         return self.agents[id_].as_employee()

@@ -55,6 +55,9 @@ class Casebook:
         }
         self.steps: Final[list[Step]] = []
 
+    def __getitem__(self, id_: CaseId) -> Case:
+        return self._now[id_]
+
     def case(self, id_: CaseId | None) -> Case | None:
         """The case as it is by now."""
         return None if id_ is None else self._now.get(id_)
@@ -74,6 +77,11 @@ class Casebook:
             elif self._open.get(case.customer_id) == case.id:
                 del self._open[case.customer_id]
         return case
+
+    @property
+    def cases(self) -> Sequence[Case]:
+        """All cases as they are by now."""
+        return list(self._now.values())
 
     @property
     def changes(self) -> Sequence[Change]:

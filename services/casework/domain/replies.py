@@ -84,9 +84,7 @@ def join(case: Case, answer: Answer, cause: Cause) -> Decision:
 
 
 def revise(case: Case, answer: Answer, cause: Cause) -> Decision:
-    """A later revision of an answer of the case. The case stays open even where nobody would open one now: a person
-    decides that.
-    """
+    """A later revision of an answer of the case. A better score does not end the case: a person decides that."""
     if answer.response_id == case.opening_response_id and answer.score is not None:
         case = replace(case, score=answer.score)
     if case.customer_id is None and answer.customer_id is not None:
@@ -131,12 +129,14 @@ def confirm(
     cause: Cause,
     *,
     other_open_case: Case | None = None,
+    forgotten: bool = False,
 ) -> Decision:
     """The customer's word, which counts when it is about the resolution that stands.
 
     A yes closes the case as confirmed, also one that was closed unconfirmed meanwhile: it is late, and still the
     customer's own word. A no reopens it and climbs one level, also from closed. A customer who has another open case
-    by then has one contact already: the no is noted on the closed case, and the work goes on in the open one.
+    by then has one contact already: the no is noted on the closed case, and the work goes on in the open one. The word
+    of a customer who asked to be forgotten is noted without its comment: nobody may call about it any more.
     """
     details: Details = {
         "round": word.round,
@@ -146,8 +146,9 @@ def confirm(
     }
     if not word.solved and other_open_case is not None:
         details["open_case_id"] = str(other_open_case.id)
-    heard = decided(case, cause, "confirmation_answered", details=details, text=word.comment)
-    if details["outdated"]:
+    comment = None if forgotten else word.comment
+    heard = decided(case, cause, "confirmation_answered", details=details, text=comment)
+    if details["outdated"] or forgotten:
         return heard
     if word.solved:
         if case.outcome == "confirmed":

@@ -1,0 +1,59 @@
+"""Runs casework: `python -m services.casework api|worker|all|migrate`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from libs.events.database import Database
+from libs.events.runtime import Runtime
+from libs.events.topics import CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
+from services.casework.api import build_app
+from services.casework.handlers import handle_customers, handle_messages, handle_scores
+from services.casework.jobs import Clocks, Forgetting, WaitingAnswers, Watchdog
+from services.casework.settings import Settings
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def main() -> None:
+    """Do as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m services.casework", description=__doc__)
+    parser.add_argument("role", choices=["api", "worker", "all", "migrate"])
+    role: str = parser.parse_args().role
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    if role == "migrate":
+        # Alembic is needed here alone, and costs a serving process memory.
+        from libs.events.migrate import upgrade  # noqa: PLC0415
+
+        asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
+        return
+    database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="casework")
+    runtime = Runtime(
+        "casework",
+        database,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        host=settings.host,
+        port=settings.port,
+    )
+    if role in {"api", "all"}:
+        runtime.add_app(build_app(database))
+    if role in {"worker", "all"}:
+        runtime.add_consumer("casework.scores", SURVEY_SCORES, handle_scores)
+        runtime.add_consumer("casework.customers", CUSTOMERS, handle_customers)
+        runtime.add_consumer("casework.messages", NOTIFY_MESSAGES, handle_messages)
+        runtime.add_loop("clocks", Clocks(database, batch=settings.clock_batch).step, idle=timedelta(seconds=1))
+        runtime.add_loop(
+            "waiting_answers", WaitingAnswers(database, batch=settings.clock_batch).step, idle=timedelta(seconds=2)
+        )
+        runtime.add_loop("watchdog", Watchdog(database).step, idle=timedelta(seconds=15))
+        runtime.add_loop("forgetting", Forgetting(database).step, idle=timedelta(hours=1))
+        runtime.add_relay()
+    runtime.run()
+
+
+if __name__ == "__main__":
+    main()

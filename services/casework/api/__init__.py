@@ -1,0 +1,25 @@
+"""The HTTP app of casework: cases and what people do with them, and how the company has set itself up for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from libs.webapi.app import create_app
+from services.casework.api import cases, commands, people, rules
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from libs.events.database import Database
+
+
+def build_app(database: Database) -> FastAPI:
+    """The app over `database`."""
+    app = create_app(
+        "Otklik casework",
+        database,
+        description="Cases of unhappy customers, from the answer that opened them to the word that it is solved.",
+    )
+    for part in (cases, commands, people, rules):
+        app.include_router(part.router)
+    return app

@@ -1,0 +1,80 @@
+"""Who may do what with casework: one name per rule, who acts, and shapes that several routes share."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import Path, Query, Request
+from pydantic import AfterValidator, AwareDatetime
+
+from libs.events.database import Database
+from libs.events.telemetry import traceparent_or_new
+from libs.webapi.auth import Principal, requires
+from libs.webapi.problem import FieldError, Problem
+from services.casework.domain.timeline import Actor
+
+# Who closes loops acts on their own cases and on those of others: a customer who calls must not wait for the owner.
+_CLOSES_LOOPS = frozenset({"agent", "manager", "executive", "administrator"})
+_LEADS = frozenset({"manager", "executive", "administrator"})
+# Operators run the system: they see how it is set up, and nothing that a customer said.
+_SEES_SETTINGS = _CLOSES_LOOPS | {"operator"}
+
+CaseReader = Annotated[Principal, requires("cases:read", roles=_CLOSES_LOOPS)]
+CaseWriter = Annotated[Principal, requires("cases:write", roles=_CLOSES_LOOPS)]
+SettingsReader = Annotated[Principal, requires("settings:read", roles=_SEES_SETTINGS)]
+SettingsWriter = Annotated[Principal, requires("settings:write", roles=_LEADS)]
+
+# `libs.webapi.idempotency` reads the header from the request, so OpenAPI has to be told.
+REPEATABLE: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "The same request under the same key is done once and answered as it was.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
+        }
+    ]
+}
+
+_EARLIEST_YEAR: Final = 1900
+_LATEST_YEAR: Final = 9000
+
+
+def _storable(instant: datetime) -> datetime:
+    # At the ends of the calendar, turning to UTC overflows.
+    if not _EARLIEST_YEAR <= instant.year <= _LATEST_YEAR:
+        raise ValueError(f"a year from {_EARLIEST_YEAR} to {_LATEST_YEAR}")
+    return instant
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_storable)]
+
+ID_PATTERN: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
+Id = Annotated[str, Path(pattern=ID_PATTERN)]
+After = Annotated[str, Query(max_length=512)]
+
+
+def database_of(request: Request) -> Database:
+    """The database that the app was made over."""
+    database: Database = request.app.state.database
+    return database
+
+
+def actor_of(principal: Principal) -> Actor:
+    """Who acts, for the timeline: the person spoken for, else the key by its name."""
+    if principal.person_id is not None:
+        return Actor("person", principal.person_id)
+    return Actor("key", principal.name)
+
+
+def traceparent_of(request: Request) -> str:
+    """The trace that the command belongs to."""
+    return traceparent_or_new(request.headers.get("traceparent"))
+
+
+def refused_field(
+    pointer: str, detail: str, *, slug: str = "invalid", title: str = "The request is not valid"
+) -> Problem:
+    """A 422 about one field that only the database could judge."""
+    errors: list[FieldError] = [{"pointer": pointer, "detail": detail}]
+    return Problem(422, slug, title, errors=errors)

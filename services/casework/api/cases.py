@@ -1,0 +1,78 @@
+"""`GET /v1/cases`: the list by the next due time, and one case with everything that belongs to it."""
+
+from datetime import datetime
+from typing import Annotated, Final
+from uuid import UUID
+
+from fastapi import Query, Request, Response
+
+from libs.webapi.etag import etag
+from libs.webapi.paging import Cursor, Limit, decode_cursor, encode_cursor
+from libs.webapi.problem import of_status
+from libs.webapi.strict_json import Router
+from services.casework.api.access import CaseReader, Instant, database_of
+from services.casework.api.views import CaseDetail, CasePage, Status, detail_of, summary_of
+from services.casework.domain.names import Level, Tier
+from services.casework.store import reading
+
+router: Final = Router(prefix="/v1/cases", tags=["cases"])
+
+_EARLIER_CASES: Final = 20
+_EARLIER_RESPONSES: Final = 50
+
+_Text = Annotated[str | None, Query(min_length=1, max_length=512)]
+
+
+@router.get("", summary="Cases, by what is due next")
+async def list_cases(
+    request: Request,
+    principal: CaseReader,  # noqa: ARG001 - the rule
+    status: Status | None = None,
+    owner: _Text = None,
+    level: Level | None = None,
+    tier: Tier | None = None,
+    due_before: Annotated[Instant | None, Query(description="Only cases with something due before.")] = None,
+    customer: _Text = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> CasePage:
+    """What is due first comes first; closed cases come last, the latest closed first."""
+    statement = reading.list_statement(
+        limit=limit + 1,
+        after=None if cursor is None else decode_cursor(cursor, tuple[datetime, UUID]),
+        status=status,
+        owner=owner,
+        level=level,
+        tier=tier,
+        due_before=due_before,
+        customer=customer,
+    )
+    async with database_of(request).reading() as tx:
+        rows = await reading.list_cases(tx, statement)
+    last = rows[limit - 1] if len(rows) > limit else None
+    return CasePage(
+        items=[summary_of(row) for row in rows[:limit]],
+        next_cursor=None if last is None else encode_cursor((last.listed_at, last.id)),
+    )
+
+
+@router.get("/{case_id}", summary="One case with its timeline")
+async def get_case(
+    request: Request,
+    response: Response,
+    principal: CaseReader,  # noqa: ARG001 - the rule
+    case_id: UUID,
+) -> CaseDetail:
+    """Its timeline, answers and contact attempts, and the customer's earlier ones, so that nobody asks twice."""
+    async with database_of(request).reading() as tx:
+        row = await reading.find_case(tx, case_id)
+        if row is None:
+            raise of_status(404, detail="No such case.")
+        # Up to the version read: what was added meanwhile belongs to another ETag.
+        timeline = await reading.timeline(tx, case_id, row.version)
+        answers = await reading.answers(tx, case_id)
+        known = row.customer_id is not None
+        cases = await reading.earlier_cases(tx, case_id, row.customer_id, _EARLIER_CASES) if known else []
+        others = await reading.earlier_answers(tx, case_id, row.customer_id, _EARLIER_RESPONSES) if known else []
+    response.headers["ETag"] = etag(row.version)
+    return detail_of(row, timeline=timeline, answers=answers, earlier_cases=cases, earlier_answers=others)

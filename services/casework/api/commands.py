@@ -1,0 +1,218 @@
+"""`POST /v1/cases/{id}/…`: what people do with a case, each command once, on the version that they saw."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final, Literal
+from uuid import UUID
+
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from libs.events.database import Tx
+from libs.webapi.auth import Principal
+from libs.webapi.etag import IfMatch, etag, expect
+from libs.webapi.idempotency import once
+from libs.webapi.problem import Problem, of_status
+from libs.webapi.strict_json import Router
+from services.casework.api.access import (
+    ID_PATTERN,
+    REPEATABLE,
+    CaseWriter,
+    actor_of,
+    database_of,
+    refused_field,
+    traceparent_of,
+)
+from services.casework.api.views import CaseState, state_of
+from services.casework.domain import commands
+from services.casework.domain.casebook import Casebook
+from services.casework.domain.cases import Case, Decision
+from services.casework.domain.errors import CustomerHasOpenCase, Refused
+from services.casework.domain.names import AgentId, CaseId, ContactOutcome, RootCauseId
+from services.casework.domain.timeline import Cause
+from services.casework.store import cases, people, rules
+
+router: Final = Router(prefix="/v1/cases/{case_id}", tags=["cases"])
+
+Decide = Callable[[Tx, Case, Cause], Awaitable[Decision]]
+
+Note = Annotated[str | None, Field(max_length=10_000)]
+_Id = Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ContactAttemptBody(_Body):
+    """How the try to reach the customer went."""
+
+    outcome: ContactOutcome
+    note: Note = None
+
+
+class AssignBody(_Body):
+    """To whom the case goes, and why."""
+
+    owner_id: _Id
+    note: Note = None
+
+
+class EscalateBody(_Body):
+    """Why it cannot be solved at this level."""
+
+    reason: Literal["no_authority", "several_departments", "key_customer", "repeated_problem", "customer_asked"]
+    note: Note = None
+
+
+class ResolveBody(_Body):
+    """What was behind it."""
+
+    root_cause_id: _Id
+    note: Note = None
+
+
+class ReopenBody(_Body):
+    """Why it is not solved after all."""
+
+    note: Note = None
+
+
+class NoteBody(_Body):
+    """Something worth knowing."""
+
+    text: Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
+def _answers(status: int) -> dict[int | str, dict[str, Any]]:
+    problem: dict[str, Any] = {"content": {"application/problem+json": {}}}
+    return {
+        status: {"model": CaseState, "description": "The case as it is now, its version as `ETag`."},
+        404: {"description": "No such case.", **problem},
+        409: {"description": "The case's state does not allow it; `type` says why.", **problem},
+        412: {"description": "The case has changed since the version in `If-Match`.", **problem},
+        422: {"description": "The request is not valid.", **problem},
+    }
+
+
+@router.post(
+    "/contact-attempts", responses=_answers(201), openapi_extra=REPEATABLE, summary="Record a try to reach the customer"
+)
+async def attempt_contact(
+    request: Request, principal: CaseWriter, case_id: UUID, body: ContactAttemptBody, seen: IfMatch
+) -> Response:
+    """The first that reaches the customer stops the first-contact clock. Who declines to talk was reached, too."""
+
+    async def decide(_: Tx, case: Case, cause: Cause) -> Decision:
+        return commands.record_contact(case, body.outcome, cause, attempt_id=str(cause.id), note=body.note)
+
+    return await _act(request, principal, case_id, seen, decide, status=201)
+
+
+@router.post("/assign", responses=_answers(200), openapi_extra=REPEATABLE, summary="Give the case to somebody")
+async def assign(request: Request, principal: CaseWriter, case_id: UUID, body: AssignBody, seen: IfMatch) -> Response:
+    """By hand also to somebody who is absent now; never to somebody who is disabled."""
+
+    async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
+        staff = await people.staff(tx)
+        owner = staff.agents.get(AgentId(body.owner_id))
+        if owner is None:
+            raise refused_field("/owner_id", "is nobody's id", slug="unknown-agent", title="There is no such agent")
+        if owner.disabled:
+            raise refused_field(
+                "/owner_id", "is disabled", slug="agent-disabled", title="This agent takes no cases any more"
+            )
+        return commands.assign(case, owner, cause, note=body.note)
+
+    return await _act(request, principal, case_id, seen, decide)
+
+
+@router.post("/escalate", responses=_answers(200), openapi_extra=REPEATABLE, summary="Send the case one level up")
+async def escalate(
+    request: Request, principal: CaseWriter, case_id: UUID, body: EscalateBody, seen: IfMatch
+) -> Response:
+    """The owner stays the customer's contact."""
+
+    async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
+        return commands.escalate(case, body.reason, await people.staff(tx), cause, note=body.note)
+
+    return await _act(request, principal, case_id, seen, decide)
+
+
+@router.post(
+    "/resolve",
+    responses=_answers(200),
+    openapi_extra=REPEATABLE,
+    summary="Say that it is solved; the customer is asked",
+)
+async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: ResolveBody, seen: IfMatch) -> Response:
+    """Needs a root cause that exists and is not retired, and that somebody spoke with the customer."""
+
+    async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
+        root_cause = await rules.find_root_cause(tx, RootCauseId(body.root_cause_id))
+        if root_cause is None:
+            raise refused_field(
+                "/root_cause_id", "is no root cause", slug="unknown-root-cause", title="There is no such root cause"
+            )
+        if root_cause.retired:
+            raise refused_field(
+                "/root_cause_id", "is retired", slug="root-cause-retired", title="This root cause is no longer used"
+            )
+        policy = (await rules.policies(tx))[case.tier]
+        staff = await people.staff(tx)
+        return commands.resolve(case, RootCauseId(body.root_cause_id), policy, staff, cause, note=body.note)
+
+    return await _act(request, principal, case_id, seen, decide)
+
+
+@router.post(
+    "/reopen", responses=_answers(200), openapi_extra=REPEATABLE, summary="Open a resolved or closed case again"
+)
+async def reopen(request: Request, principal: CaseWriter, case_id: UUID, body: ReopenBody, seen: IfMatch) -> Response:
+    """With new clocks from now. A customer who has another open case is helped there."""
+
+    async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
+        if await cases.has_other_open_case(tx, case):
+            raise CustomerHasOpenCase(case.id)
+        policy = (await rules.policies(tx))[case.tier]
+        staff = await people.staff(tx)
+        return commands.reopen(case, "by_hand", policy, staff, cause, since=cause.at, note=body.note)
+
+    return await _act(request, principal, case_id, seen, decide)
+
+
+@router.post("/notes", responses=_answers(201), openapi_extra=REPEATABLE, summary="Write something down")
+async def add_note(request: Request, principal: CaseWriter, case_id: UUID, body: NoteBody, seen: IfMatch) -> Response:
+    """Seen by whoever may see the case; never by the customer. Possible on a closed case."""
+
+    async def decide(_: Tx, case: Case, cause: Cause) -> Decision:
+        return commands.note(case, body.text, cause)
+
+    return await _act(request, principal, case_id, seen, decide, status=201)
+
+
+async def _act(
+    request: Request, principal: Principal, case_id: UUID, seen: int | None, decide: Decide, *, status: int = 200
+) -> Response:
+    """Lock the case, decide, save: two people who act at once act one after the other, each on what is true then."""
+
+    async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
+        case = await cases.lock_one(tx, CaseId(case_id))
+        if case is None:
+            raise of_status(404, detail="No such case.")
+        expect(case.version, seen)
+        cause = Cause(command_id, tx.now, actor_of(principal), traceparent_of(request))
+        book = Casebook([case])
+        try:
+            after = book.put(await decide(tx, case, cause))
+            await cases.save(tx, book)
+        except Refused as refused:
+            raise Problem(
+                409,
+                refused.code,
+                refused.title,
+                headers={"ETag": etag(case.version)},
+                extra={"status_of_case": case.status.value},
+            ) from refused
+        return status, state_of(after), {"ETag": etag(after.version)}
+
+    return await once(database_of(request), request, principal, command)

@@ -1,0 +1,238 @@
+"""`/v1/agents`, `/v1/teams`, `/v1/departments`: the people who close loops, as the company edits them.
+
+Nobody is deleted: who owned a case is named on it for ever. Who leaves is disabled, and gets no new cases.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from sqlalchemy import Row
+
+from libs.events.database import Tx
+from libs.webapi.etag import IfMatch
+from libs.webapi.paging import Cursor, Limit, Page
+from libs.webapi.strict_json import Router
+from services.casework.api import editing
+from services.casework.api.access import (
+    ID_PATTERN,
+    REPEATABLE,
+    Id,
+    Instant,
+    SettingsReader,
+    SettingsWriter,
+    database_of,
+    refused_field,
+)
+from services.casework.domain.agents import AgentRole
+from services.casework.store import people
+
+router: Final = Router(prefix="/v1", tags=["people"])
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+_Reference = Annotated[str, Field(pattern=ID_PATTERN)]
+# Nothing that could end a header or begin a second address.
+_PART = r"[^@\s<>,;:\"\x00-\x1f\x7f]+"
+Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{_PART}@{_PART}\.{_PART}$")]
+
+
+class AgentBody(BaseModel):
+    """Somebody who may own cases or answer for them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    email: Email
+    language: Literal["ru", "en"]
+    role: AgentRole = "agent"
+    seniority: Annotated[int, Field(ge=1, le=3, description="1 new, 3 most experienced.")] = 1
+    team_id: _Reference | None = None
+    department_id: _Reference | None = None
+    capacity: Annotated[
+        int, Field(ge=0, le=10_000, description="Running cases at most; 0 gets none while others have room.")
+    ] = 20
+    absent_from: Instant | None = None
+    absent_until: Annotated[Instant | None, Field(description="The first moment back at work.")] = None
+    disabled: bool = False
+
+    @model_validator(mode="after")
+    def _absence_in_order(self) -> "AgentBody":
+        if self.absent_from is not None and self.absent_until is not None and self.absent_until <= self.absent_from:
+            raise ValueError("absent_until comes after absent_from")
+        return self
+
+
+class Agent(AgentBody):
+    """An agent as stored, with the number of running cases they own."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    version: int
+    running_cases: int
+
+
+class TeamBody(BaseModel):
+    """People who work together, and who leads them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    lead_id: _Reference | None = None
+    department_id: _Reference | None = None
+
+
+class Team(TeamBody):
+    """A team as stored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    version: int
+
+
+class DepartmentBody(BaseModel):
+    """A part of the company, and who manages it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    manager_id: _Reference | None = None
+
+
+class Department(DepartmentBody):
+    """A department as stored."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    id: str
+    version: int
+
+
+@router.get("/agents", summary="Agents")
+async def list_agents(
+    request: Request,
+    principal: SettingsReader,  # noqa: ARG001 - the rule
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Agent]:
+    """In the order of their ids; the disabled ones too."""
+    async with database_of(request).reading() as tx:
+        rows = await people.list_agents(tx, after=editing.after(cursor), limit=limit + 1)
+    return editing.page(Agent, rows, limit)
+
+
+@router.get("/agents/{agent_id}", summary="One agent")
+async def get_agent(request: Request, response: Response, principal: SettingsReader, agent_id: Id) -> Agent:  # noqa: ARG001 - the rule
+    """With the number of running cases they own."""
+    async with database_of(request).reading() as tx:
+        row = await people.find_agent(tx, agent_id)
+    return editing.one(Agent, row, response)
+
+
+@router.put(
+    "/agents/{agent_id}",
+    responses=editing.stored(Agent),
+    openapi_extra=REPEATABLE,
+    summary="Create or replace an agent",
+)
+async def put_agent(
+    request: Request, principal: SettingsWriter, agent_id: Id, body: AgentBody, seen: IfMatch
+) -> Response:
+    """Running cases stay with whom they are, also when that person is disabled: hand them over by assigning."""
+
+    async def put(tx: Tx) -> Row[Any] | None:
+        if body.team_id is not None and await people.find_team(tx, body.team_id) is None:
+            raise refused_field("/team_id", "is no team")
+        if body.department_id is not None and await people.find_department(tx, body.department_id) is None:
+            raise refused_field("/department_id", "is no department")
+        await people.put_agent(tx, agent_id, body.model_dump())
+        return await people.find_agent(tx, agent_id)
+
+    return await editing.put(request, principal, seen, Agent, lambda tx: people.lock_agent(tx, agent_id), put)
+
+
+@router.get("/teams", summary="Teams")
+async def list_teams(
+    request: Request,
+    principal: SettingsReader,  # noqa: ARG001 - the rule
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Team]:
+    """In the order of their ids."""
+    async with database_of(request).reading() as tx:
+        rows = await people.list_teams(tx, after=editing.after(cursor), limit=limit + 1)
+    return editing.page(Team, rows, limit)
+
+
+@router.get("/teams/{team_id}", summary="One team")
+async def get_team(request: Request, response: Response, principal: SettingsReader, team_id: Id) -> Team:  # noqa: ARG001 - the rule
+    """With who leads it."""
+    async with database_of(request).reading() as tx:
+        row = await people.find_team(tx, team_id)
+    return editing.one(Team, row, response)
+
+
+@router.put(
+    "/teams/{team_id}", responses=editing.stored(Team), openapi_extra=REPEATABLE, summary="Create or replace a team"
+)
+async def put_team(request: Request, principal: SettingsWriter, team_id: Id, body: TeamBody, seen: IfMatch) -> Response:
+    """Its lead owns cases when no agent is present."""
+
+    async def put(tx: Tx) -> Row[Any] | None:
+        if body.lead_id is not None and await people.find_agent(tx, body.lead_id) is None:
+            raise refused_field("/lead_id", "is no agent")
+        if body.department_id is not None and await people.find_department(tx, body.department_id) is None:
+            raise refused_field("/department_id", "is no department")
+        await people.put_team(tx, team_id, body.model_dump())
+        return await people.find_team(tx, team_id)
+
+    return await editing.put(request, principal, seen, Team, lambda tx: people.lock_team(tx, team_id), put)
+
+
+@router.get("/departments", summary="Departments")
+async def list_departments(
+    request: Request,
+    principal: SettingsReader,  # noqa: ARG001 - the rule
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Department]:
+    """In the order of their ids."""
+    async with database_of(request).reading() as tx:
+        rows = await people.list_departments(tx, after=editing.after(cursor), limit=limit + 1)
+    return editing.page(Department, rows, limit)
+
+
+@router.get("/departments/{department_id}", summary="One department")
+async def get_department(
+    request: Request,
+    response: Response,
+    principal: SettingsReader,  # noqa: ARG001 - the rule
+    department_id: Id,
+) -> Department:
+    """With who manages it."""
+    async with database_of(request).reading() as tx:
+        row = await people.find_department(tx, department_id)
+    return editing.one(Department, row, response)
+
+
+@router.put(
+    "/departments/{department_id}",
+    responses=editing.stored(Department),
+    openapi_extra=REPEATABLE,
+    summary="Create or replace a department",
+)
+async def put_department(
+    request: Request, principal: SettingsWriter, department_id: Id, body: DepartmentBody, seen: IfMatch
+) -> Response:
+    """Its manager answers for what its agents' cases need above the frontline."""
+
+    async def put(tx: Tx) -> Row[Any] | None:
+        if body.manager_id is not None and await people.find_agent(tx, body.manager_id) is None:
+            raise refused_field("/manager_id", "is no agent")
+        await people.put_department(tx, department_id, body.model_dump())
+        return await people.find_department(tx, department_id)
+
+    return await editing.put(
+        request, principal, seen, Department, lambda tx: people.lock_department(tx, department_id), put
+    )

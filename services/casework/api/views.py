@@ -1,0 +1,273 @@
+"""Cases as they are shown over HTTP."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel
+from sqlalchemy import Row
+
+from services.casework.domain.cases import Case
+from services.casework.domain.clocks import Stage
+from services.casework.domain.names import ContactOutcome, Level, Metric, NpsClass, SurveyKind, Tier
+from services.casework.domain.timeline import ActorKind, EntryKind
+from services.casework.store.cases import case_of
+
+Status = Literal["open", "contacted", "resolved", "closed"]
+Outcome = Literal["confirmed", "unconfirmed"]
+Details = dict[str, str | int | bool | None]
+
+
+class CaseState(BaseModel):
+    """A case without anything personal: what a command answers with, and stores for its repetition."""
+
+    id: UUID
+    version: int
+    status: Status
+    outcome: Outcome | None
+    level: Level
+    tier: Tier
+    score: int
+    program: str
+    touchpoint: str | None
+    customer_id: str | None
+    owner_id: str
+    responsible_id: str | None
+    """Who answers for it at its level; null on the frontline."""
+    round: int
+    """How often it has been resolved."""
+    answered_at: datetime
+    opened_at: datetime
+    next_due_at: datetime | None
+    """What the list is ordered by; null when closed."""
+    first_contact_due_at: datetime
+    first_contact_breached: bool
+    first_contacted_at: datetime | None
+    resolution_due_at: datetime
+    resolution_breached: bool
+    resolved_at: datetime | None
+    root_cause_id: str | None
+    confirm_by: datetime | None
+    closed_at: datetime | None
+
+
+class CaseSummary(CaseState):
+    """A case in a list."""
+
+    customer_name: str | None
+    owner_name: str | None
+    responsible_name: str | None
+
+
+class CasePage(BaseModel):
+    """One page of cases."""
+
+    items: list[CaseSummary]
+    next_cursor: str | None = None
+
+
+class Customer(BaseModel):
+    """Whose case it is, as far as known. `erased`: they asked to be forgotten."""
+
+    id: str
+    name: str | None
+    tier: Tier | None
+    language: str | None
+    account_name: str | None
+    erased: bool
+
+
+class OwnerReason(BaseModel):
+    """Why this owner was chosen: a code and its parameters."""
+
+    code: str
+    details: Details
+
+
+class Who(BaseModel):
+    """Who did it."""
+
+    kind: ActorKind
+    id: str
+    name: str | None
+
+
+class TimelineEntry(BaseModel):
+    """One line of the timeline."""
+
+    version: int
+    kind: EntryKind
+    at: datetime
+    actor: Who
+    details: Details
+    text: str | None
+
+
+class ContactAttempt(BaseModel):
+    """One try to reach the customer."""
+
+    id: str
+    outcome: ContactOutcome
+    at: datetime
+    by: Who
+    note: str | None
+
+
+class CaseResponse(BaseModel):
+    """One answer of the customer at its latest revision."""
+
+    response_id: str
+    revision: int
+    program: str
+    touchpoint: str | None
+    kind: SurveyKind
+    metric: Metric
+    score: int | None
+    nps_class: NpsClass | None
+    comment: str | None
+    answered_at: datetime
+
+
+class EarlierResponse(CaseResponse):
+    """An answer of the customer that does not belong to this case."""
+
+    case_id: UUID | None
+
+
+class EarlierCase(BaseModel):
+    """Another case of the same customer."""
+
+    id: UUID
+    status: Status
+    outcome: Outcome | None
+    level: Level
+    score: int
+    touchpoint: str | None
+    root_cause_id: str | None
+    owner_id: str
+    owner_name: str | None
+    answered_at: datetime
+    opened_at: datetime
+    closed_at: datetime | None
+
+
+class CaseDetail(CaseSummary):
+    """One case with everything that belongs to it."""
+
+    customer: Customer | None
+    owner_reason: OwnerReason
+    responses: list[CaseResponse]
+    contact_attempts: list[ContactAttempt]
+    timeline: list[TimelineEntry]
+    earlier_cases: list[EarlierCase]
+    earlier_responses: list[EarlierResponse]
+
+
+def state_of(case: Case) -> CaseState:
+    """The case without anything personal."""
+    return CaseState(**_state(case))
+
+
+def summary_of(row: Row[Any]) -> CaseSummary:
+    """The case in a row of `store.reading`."""
+    return CaseSummary(**_state(case_of(row)), **_names(row))
+
+
+def detail_of(
+    row: Row[Any],
+    *,
+    timeline: Sequence[Row[Any]],
+    answers: Sequence[Row[Any]],
+    earlier_cases: Sequence[Row[Any]],
+    earlier_answers: Sequence[Row[Any]],
+) -> CaseDetail:
+    """The case in a row of `store.reading`, with what was read beside it."""
+    case = case_of(row)
+    entries = [_entry(each) for each in timeline]
+    return CaseDetail(
+        **_state(case),
+        **_names(row),
+        customer=_customer(row),
+        owner_reason=OwnerReason(code=case.owner_reason, details=case.owner_reason_details),
+        responses=[CaseResponse.model_validate(each, from_attributes=True) for each in answers],
+        contact_attempts=[_attempt(entry) for entry in entries if entry.kind == "contacted"],
+        timeline=entries,
+        earlier_cases=[EarlierCase.model_validate(each, from_attributes=True) for each in earlier_cases],
+        earlier_responses=[EarlierResponse.model_validate(each, from_attributes=True) for each in earlier_answers],
+    )
+
+
+def _state(case: Case) -> Mapping[str, Any]:
+    return {
+        "id": case.id,
+        "version": case.version,
+        "status": case.status.value,
+        "outcome": case.outcome,
+        "level": case.level,
+        "tier": case.tier,
+        "score": case.score,
+        "program": case.program,
+        "touchpoint": case.touchpoint,
+        "customer_id": case.customer_id,
+        "owner_id": case.owner_id,
+        "responsible_id": case.responsible_id,
+        "round": case.round,
+        "answered_at": case.answered_at,
+        "opened_at": case.opened_at,
+        "next_due_at": case.next_due_at,
+        "first_contact_due_at": case.first_contact.due_at,
+        "first_contact_breached": case.first_contact.stage is Stage.BREACHED,
+        "first_contacted_at": case.first_contacted_at,
+        "resolution_due_at": case.resolution.due_at,
+        "resolution_breached": case.resolution.stage is Stage.BREACHED,
+        "resolved_at": case.resolved_at,
+        "root_cause_id": case.root_cause_id,
+        "confirm_by": case.confirm_by,
+        "closed_at": case.closed_at,
+    }
+
+
+def _names(row: Row[Any]) -> Mapping[str, Any]:
+    return {
+        "customer_name": row.customer_name,
+        "owner_name": row.owner_name,
+        "responsible_name": row.responsible_name,
+    }
+
+
+def _customer(row: Row[Any]) -> Customer | None:
+    if row.customer_id is None:
+        return None
+    return Customer(
+        id=row.customer_id,
+        name=row.customer_name,
+        tier=row.customer_tier,
+        language=row.customer_language,
+        account_name=row.customer_account_name,
+        erased=row.customer_erased_at is not None and row.customer_name is None,
+    )
+
+
+def _entry(row: Row[Any]) -> TimelineEntry:
+    return TimelineEntry(
+        version=row.version,
+        kind=row.kind,
+        at=row.at,
+        actor=Who(kind=row.actor_kind, id=row.actor_id, name=row.actor_name),
+        details=json.loads(row.details),
+        text=row.text,
+    )
+
+
+def _attempt(entry: TimelineEntry) -> ContactAttempt:
+    return ContactAttempt.model_validate(
+        {
+            "id": entry.details["attempt_id"],
+            "outcome": entry.details["outcome"],
+            "at": entry.at,
+            "by": entry.actor,
+            "note": entry.text,
+        }
+    )

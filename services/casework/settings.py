@@ -1,0 +1,22 @@
+"""What casework takes from the environment, and the only place that looks there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Variables with the prefix `CASEWORK_`, and the address of Kafka, which all services share."""
+
+    model_config = SettingsConfigDict(env_prefix="CASEWORK_", frozen=True)
+
+    database_url: str
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8003
+    pool_size: Annotated[int, Field(ge=2, le=100)] = 10
+    clock_batch: Annotated[int, Field(ge=1, le=1000)] = 500
+    """How many cases one transaction of the clock loop takes at most."""
+    kafka_bootstrap_servers: Annotated[str, Field(validation_alias="OTKLIK_KAFKA_BOOTSTRAP_SERVERS")] = "127.0.0.1:9092"

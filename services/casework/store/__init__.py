@@ -1,0 +1,1 @@
+"""All SQL of casework, one module per group of tables."""

@@ -1,0 +1,143 @@
+"""Customers' answers at their latest revisions, read and written set-wise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import text
+
+from services.casework.domain.answers import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Row
+
+    from libs.events.database import Tx
+    from services.casework.domain.names import CustomerId, ResponseId
+
+_KNOWN: Final = text("""
+    SELECT response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
+           language, answered_at, cause_id, traceparent, case_id, waits_for_owner
+      FROM answers
+     WHERE response_id = ANY(CAST(:ids AS text[]))
+     ORDER BY response_id
+       FOR UPDATE
+""")
+
+_SAVE: Final = text("""
+    INSERT INTO answers (
+           response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
+           language, answered_at, cause_id, traceparent, case_id, waits_for_owner)
+    SELECT response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
+           language, answered_at, cause_id, traceparent, case_id, waits_for_owner
+      FROM unnest(
+           CAST(:response_id AS text[]), CAST(:revision AS integer[]), CAST(:customer_id AS text[]),
+           CAST(:program AS text[]), CAST(:touchpoint AS text[]), CAST(:kind AS text[]), CAST(:metric AS text[]),
+           CAST(:score AS integer[]), CAST(:nps_class AS text[]), CAST(:comment AS text[]), CAST(:tier AS text[]),
+           CAST(:language AS text[]), CAST(:answered_at AS timestamptz[]), CAST(:cause_id AS uuid[]),
+           CAST(:traceparent AS text[]), CAST(:case_id AS uuid[]), CAST(:waits_for_owner AS boolean[]))
+        AS taken (
+           response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
+           language, answered_at, cause_id, traceparent, case_id, waits_for_owner)
+        ON CONFLICT (response_id) DO UPDATE
+       SET revision = excluded.revision, customer_id = excluded.customer_id, program = excluded.program,
+           touchpoint = excluded.touchpoint, kind = excluded.kind, metric = excluded.metric, score = excluded.score,
+           nps_class = excluded.nps_class, comment = excluded.comment, tier = excluded.tier,
+           language = excluded.language, answered_at = excluded.answered_at, cause_id = excluded.cause_id,
+           traceparent = excluded.traceparent, case_id = excluded.case_id, waits_for_owner = excluded.waits_for_owner
+     WHERE answers.revision <= excluded.revision
+""")
+
+_WAITING: Final = text("""
+    SELECT response_id, customer_id
+      FROM answers
+     WHERE waits_for_owner
+     ORDER BY answered_at, response_id
+     LIMIT :limit
+""")
+
+_CLAIM_WAITING: Final = text("""
+    SELECT response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
+           language, answered_at, cause_id, traceparent, case_id, waits_for_owner
+      FROM answers
+     WHERE response_id = ANY(CAST(:ids AS text[])) AND waits_for_owner
+     ORDER BY answered_at, response_id
+       FOR UPDATE SKIP LOCKED
+""")
+
+_COUNT_WAITING: Final = text("SELECT count(*) AS waiting FROM answers WHERE waits_for_owner")
+
+
+async def known(tx: Tx, ids: Iterable[ResponseId]) -> list[Answer]:
+    """What is stored of these responses, locked."""
+    return [answer_of(row) for row in await tx.fetch(_KNOWN, {"ids": list(ids)})]
+
+
+async def save(tx: Tx, answers: Sequence[Answer]) -> None:
+    """Store answers at their new revisions."""
+    if not answers:
+        return
+    # Sorted, so that two transactions with the same answers cannot wait for each other.
+    answers = sorted(answers, key=lambda answer: answer.response_id)
+    await tx.execute(
+        _SAVE,
+        {
+            "response_id": [answer.response_id for answer in answers],
+            "revision": [answer.revision for answer in answers],
+            "customer_id": [answer.customer_id for answer in answers],
+            "program": [answer.program for answer in answers],
+            "touchpoint": [answer.touchpoint for answer in answers],
+            "kind": [answer.kind for answer in answers],
+            "metric": [answer.metric for answer in answers],
+            "score": [answer.score for answer in answers],
+            "nps_class": [answer.nps_class for answer in answers],
+            "comment": [answer.comment for answer in answers],
+            "tier": [answer.tier for answer in answers],
+            "language": [answer.language for answer in answers],
+            "answered_at": [answer.answered_at for answer in answers],
+            "cause_id": [answer.cause_id for answer in answers],
+            "traceparent": [answer.traceparent for answer in answers],
+            "case_id": [answer.case_id for answer in answers],
+            "waits_for_owner": [answer.waits_for_owner for answer in answers],
+        },
+    )
+
+
+async def waiting(tx: Tx, limit: int) -> list[tuple[ResponseId, CustomerId | None]]:
+    """Answers that wait for somebody who can own their cases, the earliest first; not locked."""
+    return [(row.response_id, row.customer_id) for row in await tx.fetch(_WAITING, {"limit": limit})]
+
+
+async def claim_waiting(tx: Tx, ids: Iterable[ResponseId]) -> list[Answer]:
+    """Those of them that still wait and are in no other hands, locked, the earliest first."""
+    return [answer_of(row) for row in await tx.fetch(_CLAIM_WAITING, {"ids": list(ids)})]
+
+
+async def count_waiting(tx: Tx) -> int:
+    """How many answers wait for somebody who can own their cases."""
+    row = await tx.fetch_one(_COUNT_WAITING)
+    return 0 if row is None else int(row.waiting)
+
+
+def answer_of(row: Row[Any]) -> Answer:
+    """The answer in a row of the table."""
+    return Answer(
+        response_id=row.response_id,
+        revision=row.revision,
+        customer_id=row.customer_id,
+        program=row.program,
+        touchpoint=row.touchpoint,
+        kind=row.kind,
+        metric=row.metric,
+        score=row.score,
+        nps_class=row.nps_class,
+        comment=row.comment,
+        tier=row.tier,
+        language=row.language,
+        answered_at=row.answered_at,
+        cause_id=row.cause_id,
+        traceparent=row.traceparent,
+        case_id=row.case_id,
+        waits_for_owner=row.waits_for_owner,
+    )

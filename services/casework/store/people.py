@@ -1,0 +1,182 @@
+"""Agents, teams and departments: as routing needs them, and as the company edits them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import text
+
+from services.casework.domain.agents import Agent, Staff
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Row
+
+    from libs.events.database import Tx
+
+_STAFF: Final = text("""
+    SELECT agents.id, agents.name, agents.email, agents.language, agents.role, agents.seniority, agents.capacity,
+           agents.absent_from, agents.absent_until, agents.disabled,
+           teams.lead_id AS team_lead_id, departments.manager_id AS department_manager_id,
+           COALESCE(agent_loads.running_cases, 0) AS running_cases
+      FROM agents
+      LEFT JOIN teams ON teams.id = agents.team_id
+      LEFT JOIN departments ON departments.id = agents.department_id
+      LEFT JOIN agent_loads ON agent_loads.agent_id = agents.id
+""")
+
+_AGENTS: Final = text("""
+    SELECT id, name, email, language, role, seniority, team_id, department_id, capacity, absent_from, absent_until,
+           disabled, version, COALESCE(agent_loads.running_cases, 0) AS running_cases
+      FROM agents
+      LEFT JOIN agent_loads ON agent_loads.agent_id = agents.id
+     WHERE id > :after
+     ORDER BY id
+     LIMIT :limit
+""")
+
+_AGENT: Final = text("""
+    SELECT id, name, email, language, role, seniority, team_id, department_id, capacity, absent_from, absent_until,
+           disabled, version, COALESCE(agent_loads.running_cases, 0) AS running_cases
+      FROM agents
+      LEFT JOIN agent_loads ON agent_loads.agent_id = agents.id
+     WHERE id = :id
+""")
+
+_LOCK_AGENT: Final = text("SELECT version FROM agents WHERE id = :id FOR NO KEY UPDATE")
+
+_PUT_AGENT: Final = text("""
+    INSERT INTO agents (id, name, email, language, role, seniority, team_id, department_id, capacity, absent_from,
+                        absent_until, disabled, version)
+    VALUES (:id, :name, :email, :language, :role, :seniority, :team_id, :department_id, :capacity, :absent_from,
+            :absent_until, :disabled, 1)
+        ON CONFLICT (id) DO UPDATE
+       SET name = excluded.name, email = excluded.email, language = excluded.language, role = excluded.role,
+           seniority = excluded.seniority, team_id = excluded.team_id, department_id = excluded.department_id,
+           capacity = excluded.capacity, absent_from = excluded.absent_from, absent_until = excluded.absent_until,
+           disabled = excluded.disabled, version = agents.version + 1
+""")
+
+_TEAMS: Final = text("""
+    SELECT id, name, lead_id, department_id, version FROM teams WHERE id > :after ORDER BY id LIMIT :limit
+""")
+
+_TEAM: Final = text("SELECT id, name, lead_id, department_id, version FROM teams WHERE id = :id")
+
+_LOCK_TEAM: Final = text("SELECT version FROM teams WHERE id = :id FOR NO KEY UPDATE")
+
+_PUT_TEAM: Final = text("""
+    INSERT INTO teams (id, name, lead_id, department_id, version) VALUES (:id, :name, :lead_id, :department_id, 1)
+        ON CONFLICT (id) DO UPDATE
+       SET name = excluded.name, lead_id = excluded.lead_id, department_id = excluded.department_id,
+           version = teams.version + 1
+""")
+
+_DEPARTMENTS: Final = text("""
+    SELECT id, name, manager_id, version FROM departments WHERE id > :after ORDER BY id LIMIT :limit
+""")
+
+_DEPARTMENT: Final = text("SELECT id, name, manager_id, version FROM departments WHERE id = :id")
+
+_LOCK_DEPARTMENT: Final = text("SELECT version FROM departments WHERE id = :id FOR NO KEY UPDATE")
+
+_PUT_DEPARTMENT: Final = text("""
+    INSERT INTO departments (id, name, manager_id, version) VALUES (:id, :name, :manager_id, 1)
+        ON CONFLICT (id) DO UPDATE
+       SET name = excluded.name, manager_id = excluded.manager_id, version = departments.version + 1
+""")
+
+_NAMES: Final = text("SELECT id, name FROM agents WHERE id = ANY(CAST(:ids AS text[]))")
+
+
+async def staff(tx: Tx) -> Staff:
+    """Everybody, with their leads and loads."""
+    return Staff.of(
+        Agent(
+            id=row.id,
+            name=row.name,
+            email=row.email,
+            language=row.language,
+            role=row.role,
+            seniority=row.seniority,
+            capacity=row.capacity,
+            team_lead_id=row.team_lead_id,
+            department_manager_id=row.department_manager_id,
+            absent_from=row.absent_from,
+            absent_until=row.absent_until,
+            disabled=row.disabled,
+            running_cases=row.running_cases,
+        )
+        for row in await tx.fetch(_STAFF)
+    )
+
+
+async def names(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
+    """The names of these people, by id."""
+    return {row.id: row.name for row in await tx.fetch(_NAMES, {"ids": list(ids)})}
+
+
+async def list_agents(tx: Tx, *, after: str, limit: int) -> Sequence[Row[Any]]:
+    """Agents in the order of their ids, after this one."""
+    return await tx.fetch(_AGENTS, {"after": after, "limit": limit})
+
+
+async def find_agent(tx: Tx, id_: str) -> Row[Any] | None:
+    """The agent, as the company edits them."""
+    return await tx.fetch_one(_AGENT, {"id": id_})
+
+
+async def lock_agent(tx: Tx, id_: str) -> int | None:
+    """The agent's version, locked; None if there is none."""
+    return await _version(tx, _LOCK_AGENT, id_)
+
+
+async def put_agent(tx: Tx, id_: str, fields: Mapping[str, object]) -> None:
+    """Create the agent or replace what is known of them."""
+    await tx.execute(_PUT_AGENT, {"id": id_, **fields})
+
+
+async def list_teams(tx: Tx, *, after: str, limit: int) -> Sequence[Row[Any]]:
+    """Teams in the order of their ids, after this one."""
+    return await tx.fetch(_TEAMS, {"after": after, "limit": limit})
+
+
+async def find_team(tx: Tx, id_: str) -> Row[Any] | None:
+    """The team."""
+    return await tx.fetch_one(_TEAM, {"id": id_})
+
+
+async def lock_team(tx: Tx, id_: str) -> int | None:
+    """The team's version, locked; None if there is none."""
+    return await _version(tx, _LOCK_TEAM, id_)
+
+
+async def put_team(tx: Tx, id_: str, fields: Mapping[str, object]) -> None:
+    """Create or replace the team."""
+    await tx.execute(_PUT_TEAM, {"id": id_, **fields})
+
+
+async def list_departments(tx: Tx, *, after: str, limit: int) -> Sequence[Row[Any]]:
+    """Departments in the order of their ids, after this one."""
+    return await tx.fetch(_DEPARTMENTS, {"after": after, "limit": limit})
+
+
+async def find_department(tx: Tx, id_: str) -> Row[Any] | None:
+    """The department."""
+    return await tx.fetch_one(_DEPARTMENT, {"id": id_})
+
+
+async def lock_department(tx: Tx, id_: str) -> int | None:
+    """The department's version, locked; None if there is none."""
+    return await _version(tx, _LOCK_DEPARTMENT, id_)
+
+
+async def put_department(tx: Tx, id_: str, fields: Mapping[str, object]) -> None:
+    """Create or replace the department."""
+    await tx.execute(_PUT_DEPARTMENT, {"id": id_, **fields})
+
+
+async def _version(tx: Tx, statement: Any, id_: str) -> int | None:  # noqa: ANN401 - a text clause
+    row = await tx.fetch_one(statement, {"id": id_})
+    return None if row is None else int(row.version)
