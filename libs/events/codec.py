@@ -37,6 +37,8 @@ _DECODERS: Final[dict[str, msgspec.json.Decoder[Contract]]] = {
     type_: msgspec.json.Decoder(contract) for type_, contract in CONTRACTS.items()
 }
 _REQUIRED: Final = ("ce_id", "ce_type", "ce_source", "ce_time", "ce_specversion")
+_READ: Final = frozenset({*_REQUIRED, "ce_subject", "traceparent"})
+"""Headers of others are none of our business, whatever bytes they are."""
 
 
 def encode(event: Event[Contract]) -> tuple[bytes | None, Headers]:
@@ -69,15 +71,8 @@ def decode(record: Record) -> Event[Any] | None:
 
     Raises Undecodable where an attribute is missing or wrong, or the payload breaks its contract.
     """
-    attributes: dict[str, str] = {}
     try:
-        for name, raw in record.headers:
-            attributes[name] = raw.decode()
-        missing = [name for name in _REQUIRED if name not in attributes]
-        if missing:
-            raise Undecodable(f"not a CloudEvent: without {', '.join(missing)}")
-        if attributes["ce_specversion"] != "1.0":
-            raise Undecodable(f"CloudEvents version {attributes['ce_specversion']}, not 1.0")
+        attributes = _attributes(record)
         type_ = attributes["ce_type"]
         decoder = _DECODERS.get(type_)
         if decoder is None:
@@ -107,3 +102,13 @@ def decode(record: Record) -> Event[Any] | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         # msgspec lets deep nesting and broken UTF-8 out as the interpreter's own errors.
         raise Undecodable(f"{type(error).__name__}: {error}") from error
+
+
+def _attributes(record: Record) -> dict[str, str]:
+    attributes = {name: raw.decode() for name, raw in record.headers if name in _READ}
+    missing = [name for name in _REQUIRED if name not in attributes]
+    if missing:
+        raise Undecodable(f"not a CloudEvent: without {', '.join(missing)}")
+    if attributes["ce_specversion"] != "1.0":
+        raise Undecodable(f"CloudEvents version {attributes['ce_specversion']}, not 1.0")
+    return attributes

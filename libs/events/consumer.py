@@ -19,16 +19,15 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
-from uuid import NAMESPACE_URL, UUID, uuid5
 
 import structlog
 
 from libs.events import inbox
 from libs.events.codec import Record, decode, type_of
 from libs.events.errors import PermanentError, TooManyDeadLetters, Unavailable, Undecodable, is_unavailable
-from libs.events.loop import wait_for
-from libs.events.retry import OUTAGE, RECORD, Backoff
-from libs.events.telemetry import BATCH_SECONDS, ISOLATIONS, OUTAGES, RECORDS, RETRIES
+from libs.events.loop import Outage, wait_for
+from libs.events.retry import RECORD, Backoff
+from libs.events.telemetry import BATCH_SECONDS, ISOLATIONS, RECORDS, RETRIES
 
 if TYPE_CHECKING:
     import asyncio
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from libs.events.database import Database, Tx
-    from libs.events.event import Contract, Event
+    from libs.events.event import Contract, Event, EventId
     from libs.events.health import Health
     from libs.events.topics import Topic
 
@@ -55,7 +54,7 @@ class Subscription(Protocol):
     """One member of a consumer group: real Kafka, or the memory broker of the tests."""
 
     async def start(self) -> None:
-        """Join; raises Unavailable."""
+        """Join, where that is not done; raises Unavailable."""
 
     async def stop(self) -> None:
         """Leave."""
@@ -82,6 +81,18 @@ class _Rejected:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """What became of records in a transaction; told to operators when it is committed."""
+
+    handled: int = 0
+    duplicate: int = 0
+    skipped: tuple[Record, ...] = ()
+    set_aside: tuple[_Rejected, ...] = ()
+    in_a_row: int = 0
+    """How many were set aside since one was last handled."""
+
+
 class Consumer:
     """Takes the records of one topic for one handler."""
 
@@ -97,119 +108,122 @@ class Consumer:
         backoff: Backoff = RECORD,
         dead_letters_in_a_row: int = DEAD_LETTERS_IN_A_ROW,
     ) -> None:
-        self.name: Final = name
+        self._consumer = name
+        self.name: Final = f"{name}:{topic.name}"
+        """Of the loop: a group may read several topics, and each has a loop that can get stuck."""
         self._topic = topic
         self._handle = handle
         self._database = database
         self._subscription = subscription
         self._health = health
+        self._outage = Outage(self.name, health)
         self._backoff = backoff
         self._limit = dead_letters_in_a_row
-        self._rejected_in_a_row = 0
+        self._in_a_row = 0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop`. Raises TooManyDeadLetters."""
-        outages = 0
         try:
             while not stop.is_set():
                 self._health.beat(self.name)
                 try:
                     await self._subscription.start()
                     await self._consume(stop)
-                    outages = 0
-                except Exception as error:
-                    # Broad, because what an absent database looks like has many types; all others go up.
-                    if not is_unavailable(error):
-                        raise
-                    outages += 1
-                    OUTAGES.labels(self.name).inc()
-                    self._health.trouble(self.name, f"{type(error).__name__}: database or broker away")
-                    log.warning("consumer.outage", consumer=self.name, error=str(error), attempt=outages)
-                    await wait_for(stop, OUTAGE.next(outages) or OUTAGE.longest)
+                except Exception as error:  # noqa: BLE001 - an absent database has many types; all others go up
+                    await self._outage.wait(error, stop)
         finally:
             await self._subscription.stop()
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        looked_at = 0.0
+        looked_at = -_LOOK_EVERY.total_seconds()
         while not stop.is_set():
             self._health.beat(self.name)
             async with self._subscription.batch(BATCH, _POLL) as records:
                 if records:
                     began = time.monotonic()
                     await self.take(records, stop)
-                    BATCH_SECONDS.labels(self.name).observe(time.monotonic() - began)
-                    self._health.well(self.name)
-                    return
-            if time.monotonic() - looked_at > _LOOK_EVERY.total_seconds():
+                    BATCH_SECONDS.labels(self._consumer).observe(time.monotonic() - began)
+                    self._outage.over()
+            if not records and time.monotonic() - looked_at > _LOOK_EVERY.total_seconds():
                 await self._subscription.reachable()
                 await self._database.ping()
-                self._health.well(self.name)
+                self._outage.over()
                 looked_at = time.monotonic()
 
     async def take(self, records: Sequence[Record], stop: asyncio.Event) -> None:
         """Handle one batch to its end, or rewind what is not done; raises Unavailable, TooManyDeadLetters."""
         try:
             async with self._database.transaction() as tx:
-                rejected_in_a_row = await self._apply(tx, records)
+                applied = await self._apply(tx, records)
         except Exception as error:
             # Broad: whatever went wrong, it is either an outage or some record's fault; both are dealt with here.
             if is_unavailable(error):
                 self._subscription.rewind(records)
                 raise Unavailable(str(error)) from error
-            ISOLATIONS.labels(self.name).inc()
-            log.info("batch.isolated", consumer=self.name, records=len(records), error=type(error).__name__)
+            ISOLATIONS.labels(self._consumer).inc()
+            log.info("batch.isolated", consumer=self._consumer, records=len(records), error=type(error).__name__)
             await self._one_by_one(records, stop)
         else:
-            self._rejected_in_a_row = rejected_in_a_row
+            self._committed(applied)
             await self._commit(records)
 
-    async def _apply(self, tx: Tx, records: Sequence[Record]) -> int:
-        """Everything that `records` cause, in `tx`; how many were set aside in a row at the end of them."""
-        events, rejected, in_a_row = self._decode(records)
-        fresh: list[Event[Any]] = []
-        if events:
-            new = await inbox.mark(tx, self.name, [event.id for event in events])
-            for event in events:
-                if event.id in new:
-                    new.discard(event.id)
-                    fresh.append(event)
-        if fresh:
-            await self._handle(tx, fresh)
-        await self._set_aside(tx, rejected)
-        for outcome, count in (
-            ("handled", len(fresh)),
-            ("duplicate", len(events) - len(fresh)),
-            ("skipped", len(records) - len(events) - len(rejected)),
-            ("dead_lettered", len(rejected)),
-        ):
-            if count:
-                RECORDS.labels(self.name, outcome).inc(count)
-        return in_a_row
-
-    def _decode(self, records: Sequence[Record]) -> tuple[list[Event[Any]], list[_Rejected], int]:
-        """The events in `records`, what is no event, and how many of these came in a row at the end.
-
-        Raises Undecodable where more came in a row than may be set aside: one by one, the breaker then stops at the
-        right record. A type that is not ours is passed over.
-        """
-        events: list[Event[Any]] = []
+    async def _apply(self, tx: Tx, records: Sequence[Record]) -> _Applied:
+        """Everything that `records` cause, in `tx`."""
+        events: dict[int, Event[Any]] = {}
         rejected: list[_Rejected] = []
-        in_a_row = self._rejected_in_a_row
-        for record in records:
+        skipped: list[Record] = []
+        for place, record in enumerate(records):
             try:
                 event = decode(record)
             except Undecodable as error:
-                in_a_row += 1
-                if in_a_row > self._limit:
-                    raise
                 rejected.append(_Rejected(record, error, attempts=1))
                 continue
-            in_a_row = 0
             if event is None:
-                log.info("event.skipped", consumer=self.name, type=type_of(record))
+                skipped.append(record)
             else:
-                events.append(event)
-        return events, rejected, in_a_row
+                events[place] = event
+
+        new = await self._mark(tx, records, events)
+        fresh: dict[int, Event[Any]] = {}
+        for place, event in events.items():
+            if event.id in new:
+                new.discard(event.id)
+                fresh[place] = event
+        if fresh:
+            await self._handle(tx, list(fresh.values()))
+        set_aside = await self._set_aside(tx, rejected)
+        return _Applied(
+            handled=len(fresh),
+            duplicate=len(events) - len(fresh) + len(rejected) - len(set_aside),
+            skipped=tuple(skipped),
+            set_aside=set_aside,
+            in_a_row=self._count_in_a_row(records, fresh, set_aside),
+        )
+
+    async def _mark(self, tx: Tx, records: Sequence[Record], events: dict[int, Event[Any]]) -> set[EventId]:
+        if not events:
+            return set()
+        return await inbox.mark(
+            tx, self._consumer, [(event.id, inbox.place_id(records[place])) for place, event in events.items()]
+        )
+
+    def _count_in_a_row(
+        self, records: Sequence[Record], fresh: dict[int, Event[Any]], set_aside: Sequence[_Rejected]
+    ) -> int:
+        """How many were set aside since one was last handled; what was passed over says nothing either way.
+
+        Raises the error of the one that is too many: the batch is then redone one by one, and the breaker stops there.
+        """
+        errors = {id(each.record): each.error for each in set_aside}
+        in_a_row = self._in_a_row
+        for place, record in enumerate(records):
+            if place in fresh:
+                in_a_row = 0
+            elif (error := errors.get(id(record))) is not None:
+                in_a_row += 1
+                if in_a_row > self._limit:
+                    raise error
+        return in_a_row
 
     async def _one_by_one(self, records: Sequence[Record], stop: asyncio.Event) -> None:
         for place, record in enumerate(records):
@@ -227,11 +241,13 @@ class Consumer:
     async def _one(self, record: Record, stop: asyncio.Event) -> None:
         attempt = 0
         while True:
+            if stop.is_set():
+                raise _Stopped
             attempt += 1
             self._health.beat(self.name)
             try:
                 async with self._database.transaction() as tx:
-                    rejected_in_a_row = await self._apply(tx, [record])
+                    applied = await self._apply(tx, [record])
             except Exception as error:
                 # Broad: a handler's error of any type is classified here, and never passed over.
                 if is_unavailable(error):
@@ -240,61 +256,75 @@ class Consumer:
                 if wait is None:
                     await self._reject(_Rejected(record, error, attempt))
                     return
-                RETRIES.labels(self.name).inc()
-                if await wait_for(stop, wait):
-                    raise _Stopped from error
+                RETRIES.labels(self._consumer).inc()
+                await wait_for(stop, wait)
             else:
-                self._rejected_in_a_row = rejected_in_a_row
+                self._committed(applied)
                 return
 
     async def _reject(self, rejected: _Rejected) -> None:
-        if self._rejected_in_a_row >= self._limit:
-            raise TooManyDeadLetters(self.name, self._limit) from rejected.error
+        if self._in_a_row >= self._limit:
+            raise TooManyDeadLetters(self._consumer, self._limit) from rejected.error
         try:
             async with self._database.transaction() as tx:
-                await self._set_aside(tx, [rejected])
+                set_aside = await self._set_aside(tx, [rejected])
         except Exception as error:
             # Broad, to tell an outage from a defect; either way the record is not passed over.
             if is_unavailable(error):
                 raise Unavailable(str(error)) from error
             raise
-        self._rejected_in_a_row += 1
-        RECORDS.labels(self.name, "dead_lettered").inc()
+        self._committed(_Applied(set_aside=set_aside, in_a_row=self._in_a_row + 1))
 
-    async def _set_aside(self, tx: Tx, rejected: Sequence[_Rejected]) -> None:
+    async def _set_aside(self, tx: Tx, rejected: Sequence[_Rejected]) -> tuple[_Rejected, ...]:
         """Dead-letter, once however often the records come: known by their place, as they may have no id."""
         if not rejected:
-            return
-        ids = {_place_id(each.record): each for each in rejected}
-        new = await inbox.mark(tx, f"{self.name}.dlq", list(ids))
-        for id_, each in ids.items():
-            if id_ not in new:
-                continue
+            return ()
+        ids = {inbox.place_id(each.record): each for each in rejected}
+        new = await inbox.set_aside(tx, self._consumer, list(ids))
+        set_aside = tuple(each for id_, each in ids.items() if id_ in new)
+        for each in set_aside:
             record = each.record
             reason = f"{type(each.error).__name__}: {each.error}"[:2000]
             key = (record.key or b"").decode("utf-8", "replace").replace("\x00", "\ufffd")
             tx.emit_record(
-                self._topic.dead_letters(self.name),
+                self._topic.dead_letters(self._consumer),
                 key,
                 record.value,
                 (
                     *record.headers,
                     ("dlq_reason", reason.encode("utf-8", "replace")),
-                    ("dlq_consumer", self.name.encode()),
+                    ("dlq_consumer", self._consumer.encode()),
                     ("dlq_topic", record.topic.encode()),
                     ("dlq_partition", str(record.partition).encode()),
                     ("dlq_offset", str(record.offset).encode()),
+                    ("dlq_key", record.key or b""),
                     ("dlq_attempts", str(each.attempts).encode()),
                     ("dlq_time", tx.now.isoformat().encode()),
                 ),
             )
+        return set_aside
+
+    def _committed(self, applied: _Applied) -> None:
+        """Take note of what a committed transaction did; of a rolled-back one there is nothing to tell."""
+        self._in_a_row = applied.in_a_row
+        for outcome, count in (
+            ("handled", applied.handled),
+            ("duplicate", applied.duplicate),
+            ("skipped", len(applied.skipped)),
+            ("dead_lettered", len(applied.set_aside)),
+        ):
+            if count:
+                RECORDS.labels(self._consumer, outcome).inc(count)
+        for record in applied.skipped:
+            log.info("event.skipped", consumer=self._consumer, type=type_of(record))
+        for each in applied.set_aside:
             log.error(
                 "record.dead_lettered",
-                consumer=self.name,
-                topic=record.topic,
-                partition=record.partition,
-                offset=record.offset,
-                type=type_of(record),
+                consumer=self._consumer,
+                topic=each.record.topic,
+                partition=each.record.partition,
+                offset=each.record.offset,
+                type=type_of(each.record),
                 error=type(each.error).__name__,
                 attempts=each.attempts,
             )
@@ -304,12 +334,13 @@ class Consumer:
         for record in records:
             place = (record.topic, record.partition)
             offsets[place] = max(offsets.get(place, 0), record.offset + 1)
-        await self._subscription.commit(offsets)
+        try:
+            await self._subscription.commit(offsets)
+        except Unavailable:
+            # Taken again, they are found done, and the offsets get another chance also where nothing follows them.
+            self._subscription.rewind(records)
+            raise
 
 
 class _Stopped(Exception):
-    """The consumer was told to stop while it waited for the next attempt."""
-
-
-def _place_id(record: Record) -> UUID:
-    return uuid5(NAMESPACE_URL, f"kafka:{record.topic}/{record.partition}/{record.offset}")
+    """The consumer was told to stop before the record was done."""

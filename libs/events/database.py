@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from libs.events import outbox
 from libs.events.codec import encode
+from libs.events.errors import PermanentError, Unavailable
 from libs.events.topics import TOPIC_OF_TYPE
 
 if TYPE_CHECKING:
@@ -23,8 +24,21 @@ if TYPE_CHECKING:
     from libs.events.codec import Headers
     from libs.events.event import Contract, Event
 
+MAX_VALUE_BYTES: Final = 900_000
+"""Kafka takes records of 1 MB. One that it refuses would hold up the whole outbox, so it must not get there."""
+
 _POOL_WAIT_SECONDS: Final = 10.0
 _CONNECT_SECONDS: Final = 5.0
+_STATEMENT_SECONDS: Final = 30.0
+_SESSION: Final = {
+    "jit": "off",
+    "timezone": "UTC",
+    # A process that was frozen or cut off in a transaction loses it, with its locks, the relay's among them.
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_keepalives_idle": "20",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+}
 
 
 def utc_now() -> datetime:
@@ -56,8 +70,13 @@ class Tx:
         return (await self._connection.execute(statement, parameters)).rowcount
 
     def emit(self, event: Event[Contract], *, key: str) -> None:
-        """Publish `event` on its topic under `key` when this transaction commits; the only way to publish."""
+        """Publish `event` on its topic under `key` when this transaction commits; the only way to publish.
+
+        Raises PermanentError where it is larger than a record may be.
+        """
         value, headers = encode(event)
+        if value is not None and len(value) > MAX_VALUE_BYTES:
+            raise PermanentError(f"{event.type} {event.id} has {len(value)} bytes, more than {MAX_VALUE_BYTES}")
         self.emit_record(TOPIC_OF_TYPE[event.type].name, key, value, headers)
 
     def emit_record(self, topic: str, key: str, value: bytes | None, headers: Headers) -> None:
@@ -91,7 +110,8 @@ class Database:
             pool_use_lifo=True,
             connect_args={
                 "timeout": _CONNECT_SECONDS,
-                "server_settings": {"application_name": name, "jit": "off", "timezone": "UTC"},
+                "command_timeout": _STATEMENT_SECONDS,
+                "server_settings": {"application_name": name, **_SESSION},
             },
         )
         return cls(engine, clock)
@@ -101,26 +121,39 @@ class Database:
         await self.engine.dispose()
 
     @asynccontextmanager
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection from the pool, outside any transaction; raises Unavailable where there is none to be had."""
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self.engine.connect())
+            except Exception as error:
+                # Broad: refused, no such socket, starting up, too many connections, wrong password, pool exhausted.
+                # Whatever it was, no record is to blame, and it is repaired from outside.
+                raise Unavailable(f"no connection to the database: {type(error).__name__}: {error}") from error
+            yield connection
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """A transaction that commits with its emitted events, or leaves no trace of either."""
-        async with self.engine.begin() as connection:
-            tx = Tx(connection, self.clock(), read_only=False)
-            yield tx
-            if tx._outgoing:  # noqa: SLF001 - the two classes are one thing; nobody else may take the rows
-                await outbox.store(connection, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
-        if tx._outgoing:  # noqa: SLF001
-            self.committed.set()
+        async with self.connection() as connection:
+            async with connection.begin():
+                tx = Tx(connection, self.clock(), read_only=False)
+                yield tx
+                if tx._outgoing:  # noqa: SLF001 - the two classes are one thing; nobody else may take the rows
+                    await outbox.store(connection, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
+            if tx._outgoing:  # noqa: SLF001
+                self.committed.set()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
         """A read-only transaction."""
-        async with self.engine.connect() as connection:
+        async with self.connection() as connection:
             await connection.execute(_READ_ONLY)
             yield Tx(connection, self.clock(), read_only=True)
 
     async def ping(self) -> None:
         """Raise unless the database answers."""
-        async with self.engine.connect() as connection:
+        async with self.connection() as connection:
             await connection.execute(_PING)
 
 

@@ -42,7 +42,9 @@ _UNAVAILABLE_CLASSES = ("08", "53", "57P", "58")
 """SQLSTATE: connection lost, resources exhausted, server going down or coming up, I/O error."""
 _CONTENTION = frozenset({"40001", "40P01", "55P03", "25006"})
 """Serialization failure, deadlock, lock not available, read-only after a failover: the same work succeeds later."""
-_LOST = (OSError, asyncpg.InterfaceError, sqlalchemy.exc.TimeoutError, sqlalchemy.exc.InterfaceError)
+_LOST = (ConnectionError, TimeoutError)
+"""Not every OSError: a file that a handler does not find is the record's fault or a bug. What goes wrong while a
+connection is being made is Unavailable already (see `Database.connection`)."""
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -51,11 +53,11 @@ def is_unavailable(error: BaseException) -> bool:
     while seen is not None:
         if isinstance(seen, (Unavailable, *_LOST)):
             return True
-        if isinstance(seen, sqlalchemy.exc.DBAPIError):
-            if seen.connection_invalidated:
-                return True
-            if isinstance(seen.orig, BaseException) and seen.orig is not seen.__cause__ and is_unavailable(seen.orig):
-                return True
+        if isinstance(seen, sqlalchemy.exc.DBAPIError) and seen.connection_invalidated:
+            return True
+        # The driver's InterfaceError is also what it says to wrong calls, which no waiting makes right.
+        if isinstance(seen, asyncpg.InterfaceError) and "closed" in str(seen):
+            return True
         state = getattr(seen, "sqlstate", None)
         if isinstance(state, str) and (state.startswith(_UNAVAILABLE_CLASSES) or state in _CONTENTION):
             return True

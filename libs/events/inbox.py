@@ -1,8 +1,9 @@
-"""Which events each consumer has already taken effect of."""
+"""Which events each consumer has already taken effect of, and which records it has set aside."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import text
 
@@ -10,13 +11,26 @@ from libs.events.topics import INBOX_RETENTION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from uuid import UUID
 
+    from libs.events.codec import Record
     from libs.events.database import Tx
+    from libs.events.event import EventId
 
 _MARK: Final = text("""
+      WITH aside AS MATERIALIZED (
+               SELECT event_id FROM inbox
+                WHERE event_id = ANY(CAST(:places AS uuid[])) AND consumer = :set_aside
+           )
     INSERT INTO inbox (event_id, consumer, handled_at)
-    SELECT event_id, :consumer, :now FROM unnest(CAST(:ids AS uuid[])) AS delivered (event_id)
+    SELECT event_id, :consumer, :now
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:places AS uuid[])) AS delivered (event_id, place)
+     WHERE place NOT IN (SELECT event_id FROM aside)
+        ON CONFLICT DO NOTHING
+    RETURNING event_id
+""")
+_SET_ASIDE: Final = text("""
+    INSERT INTO inbox (event_id, consumer, handled_at)
+    SELECT place, :set_aside, :now FROM unnest(CAST(:places AS uuid[])) AS rejected (place)
         ON CONFLICT DO NOTHING
     RETURNING event_id
 """)
@@ -27,15 +41,46 @@ _PRUNE: Final = text("""
 _PRUNE_ROWS: Final = 10_000
 
 
-async def mark(tx: Tx, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
-    """Note `ids` as handled by `consumer`; return those that it had not handled before.
+def place_id(record: Record) -> UUID:
+    """The id of the place where a record stands: it has one, whatever its content."""
+    return uuid5(NAMESPACE_URL, f"kafka:{record.topic}/{record.partition}/{record.offset}")
 
-    In the handler's own transaction, so that an attempt that is rolled back leaves no mark. Where another process
-    handles the same event at this moment, the statement waits for that one's end. Sorted, so that two processes with
-    the same events in other orders cannot wait for each other.
+
+async def mark(tx: Tx, consumer: str, delivered: Sequence[tuple[EventId, UUID]]) -> set[EventId]:
+    """Note events as handled by `consumer`; return those that it had neither handled nor set aside before.
+
+    `delivered` are the events' ids with the ids of their places. In the handler's own transaction, so that an attempt
+    that is rolled back leaves no mark. Where another process handles the same event at this moment, the statement
+    waits for that one's end. Sorted, so that two processes with the same events in other orders cannot wait for each
+    other.
     """
-    rows = await tx.fetch(_MARK, {"consumer": consumer, "ids": sorted(set(ids)), "now": tx.now})
+    ordered = sorted(set(delivered))
+    rows = await tx.fetch(
+        _MARK,
+        {
+            "consumer": consumer,
+            "set_aside": _set_aside_by(consumer),
+            "ids": [event_id for event_id, _ in ordered],
+            "places": [place for _, place in ordered],
+            "now": tx.now,
+        },
+    )
     return {row.event_id for row in rows}
+
+
+async def set_aside(tx: Tx, consumer: str, places: Sequence[UUID]) -> set[UUID]:
+    """Note records as set aside by `consumer`, by their places; return those that were not before.
+
+    Delivered again, such a record is neither handled nor set aside: its fate is decided once.
+    """
+    rows = await tx.fetch(
+        _SET_ASIDE, {"set_aside": _set_aside_by(consumer), "places": sorted(set(places)), "now": tx.now}
+    )
+    return {row.event_id for row in rows}
+
+
+def _set_aside_by(consumer: str) -> str:
+    return f"{consumer}.dlq"
 
 
 async def prune(tx: Tx) -> bool:

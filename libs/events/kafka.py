@@ -13,6 +13,7 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
+    ProducerClosed,
     TopicAlreadyExistsError,
     for_code,
 )
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
     from datetime import timedelta
 
+    from aiokafka import ConsumerRecord
+
     from libs.events.outbox import Outgoing
 
 log: Final = structlog.get_logger()
@@ -32,7 +35,14 @@ log: Final = structlog.get_logger()
 Offsets = dict[tuple[str, int], int]
 """The next offset to be read, by topic and partition: the last one done, plus one."""
 
+_START_SECONDS: Final = 20.0
+_COMMIT_SECONDS: Final = 10.0
+_PUBLISH_SECONDS: Final = 15.0
 _STOP_SECONDS: Final = 5.0
+"""aiokafka itself waits for an absent broker without end, in almost all that it does."""
+_REQUEST_MS: Final = 10_000
+_METADATA_MS: Final = 30_000
+"""After how long a topic or a partition that was added is noticed."""
 
 
 class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publishes no types
@@ -52,19 +62,28 @@ class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 class KafkaSubscription:
     """One member of a consumer group on one topic."""
 
-    def __init__(self, *, bootstrap_servers: str, group: str, topic: str, session_timeout_ms: int = 10_000) -> None:
+    def __init__(
+        self,
+        *,
+        bootstrap_servers: str,
+        group: str,
+        topic: str,
+        session_timeout_ms: int = 10_000,
+        rebalance_timeout_ms: int = 60_000,
+    ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._group = group
         self._topic = topic
         self._session_timeout_ms = session_timeout_ms
+        self._rebalance_timeout_ms = rebalance_timeout_ms
         self._batch_in_hand = asyncio.Lock()
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
-        """Join the group; raises Unavailable."""
+        """Join the group, where that is not done; raises Unavailable."""
         if self._consumer is not None:
             return
-        consumer = AIOKafkaConsumer(
+        self._consumer = AIOKafkaConsumer(
             bootstrap_servers=self._bootstrap_servers,
             group_id=self._group,
             enable_auto_commit=False,
@@ -72,37 +91,46 @@ class KafkaSubscription:
             session_timeout_ms=self._session_timeout_ms,
             heartbeat_interval_ms=self._session_timeout_ms // 4,
             # A batch may wait for a slow database; the other members wait for it that long.
-            rebalance_timeout_ms=60_000,
+            rebalance_timeout_ms=self._rebalance_timeout_ms,
+            # To join is one request, which is answered when the last of the others has done its batch.
+            request_timeout_ms=self._rebalance_timeout_ms + _REQUEST_MS,
+            metadata_max_age_ms=_METADATA_MS,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             fetch_max_wait_ms=250,
         )
         try:
-            await consumer.start()
+            async with asyncio.timeout(_START_SECONDS):
+                await self._consumer.start()
         except (KafkaError, OSError) as error:
-            await consumer.stop()
-            raise Unavailable(f"broker away: {error}") from error
-        consumer.subscribe([self._topic], listener=_WaitForBatch(self._batch_in_hand))
-        self._consumer = consumer
+            await self.stop()
+            raise _away(error) from error
+        # After the start: subscribed before it, the start would wait for partitions, without a bound.
+        self._consumer.subscribe([self._topic], listener=_WaitForBatch(self._batch_in_hand))
 
     async def stop(self) -> None:
         """Leave the group, within a bound: the broker may be away."""
         consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            await _within_bound(consumer.stop())
+        if consumer is None:
+            return
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await consumer.stop()
+        except (KafkaError, OSError) as error:
+            # To leave politely is a courtesy: the session ends by itself. But nothing of it may live on here.
+            log.info("kafka.left_without_farewell", group=self._group, error=type(error).__name__)
+            if consumer._fetcher is not None:  # noqa: SLF001 - aiokafka has no other way
+                await consumer._fetcher.close()  # noqa: SLF001
+            await consumer._client.close()  # noqa: SLF001
 
     @asynccontextmanager
     async def batch(self, limit: int, wait: timedelta) -> AsyncIterator[Sequence[Record]]:
         """Up to `limit` records, in order per partition; a rebalance waits until the block is left.
 
         The poll itself is outside the lock, because it waits for the end of a rebalance, which waits for the lock.
-        Nothing comes between the two: a poll returns no records while a rebalance is on, and taking a free lock does
-        not give way to other tasks.
+        Nothing comes between the two: a poll returns no records while a rebalance is on, and neither the way out of
+        the poll nor taking a free lock gives way to other tasks.
         """
-        consumer = self._started()
-        try:
-            fetched = await consumer.getmany(timeout_ms=int(wait.total_seconds() * 1000), max_records=limit)
-        except (KafkaError, OSError) as error:
-            raise Unavailable(f"broker away: {error}") from error
+        fetched = await self._poll(limit, wait)
         async with self._batch_in_hand:
             yield [
                 Record(
@@ -111,22 +139,40 @@ class KafkaSubscription:
                     record.offset,
                     record.key,
                     record.value,
-                    tuple(record.headers),
+                    # Kafka knows headers without a value; nothing here tells them from empty ones.
+                    tuple((name, value or b"") for name, value in record.headers),
                 )
                 for records in fetched.values()
                 for record in records
             ]
 
+    async def _poll(self, limit: int, wait: timedelta) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
+        consumer = self._started()
+        try:
+            # While partitions are being handed out, the poll disregards its own bound.
+            async with asyncio.timeout(wait.total_seconds() + 1):
+                return await consumer.getmany(  # type: ignore[no-any-return]  # aiokafka publishes no types
+                    timeout_ms=int(wait.total_seconds() * 1000), max_records=limit
+                )
+        except TimeoutError:
+            return {}
+        except (KafkaError, OSError) as error:
+            # The parts of aiokafka that run in the background die of what they do not know: begin anew.
+            await self.stop()
+            raise _away(error) from error
+
     async def commit(self, offsets: Offsets) -> None:
         """Tell the group how far this member is. Explicit offsets: a bare commit commits the position of the poll."""
+        consumer = self._started()
         try:
-            await self._started().commit({TopicPartition(*place): offset for place, offset in offsets.items()})
+            async with asyncio.timeout(_COMMIT_SECONDS):
+                await consumer.commit({TopicPartition(*place): offset for place, offset in offsets.items()})
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance or a long pause: the partition has another owner, who reads the records again
             # and finds them in the inbox.
             log.info("commit.refused", group=self._group, error=type(error).__name__)
         except (KafkaError, OSError) as error:
-            raise Unavailable(f"broker away: {error}") from error
+            raise _away(error) from error
 
     def rewind(self, records: Sequence[Record]) -> None:
         """Read `records` again at the next poll, where their partitions are still ours."""
@@ -142,11 +188,15 @@ class KafkaSubscription:
 
     async def reachable(self) -> None:
         """Raise Unavailable unless a broker answers."""
+        consumer = self._started()
+        if consumer._fetcher.error_future.done():  # noqa: SLF001 - aiokafka tells nobody, and polls in vain for ever
+            await self.stop()
+            raise Unavailable("the fetcher has died")
         try:
             async with asyncio.timeout(_STOP_SECONDS):
-                await self._started().topics()
+                await consumer.topics()
         except (KafkaError, OSError) as error:
-            raise Unavailable(f"broker away: {error}") from error
+            raise _away(error) from error
 
     def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -162,29 +212,24 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
-        """Connect; raises Unavailable."""
+        """Connect, where that is not done; raises Unavailable."""
         if self._producer is not None:
             return
-        producer = AIOKafkaProducer(
+        self._producer = AIOKafkaProducer(
             bootstrap_servers=self._bootstrap_servers,
             acks="all",
             enable_idempotence=True,
             max_batch_size=256 * 1024,
             max_request_size=4 * 1024 * 1024,
-            request_timeout_ms=10_000,
+            request_timeout_ms=_REQUEST_MS,
+            metadata_max_age_ms=_METADATA_MS,
         )
         try:
-            await producer.start()
+            async with asyncio.timeout(_START_SECONDS):
+                await self._producer.start()
         except (KafkaError, OSError) as error:
-            await producer.stop()
-            raise Unavailable(f"broker away: {error}") from error
-        self._producer = producer
-
-    async def stop(self) -> None:
-        """Disconnect, within a bound: the broker may be away."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _within_bound(producer.stop())
+            await self.stop()
+            raise _away(error) from error
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Send in order; return when every record is acknowledged; raises Unavailable when one is not."""
@@ -196,33 +241,44 @@ class KafkaPublisher:
                 for record in records:
                     acknowledgements.append(  # noqa: PERF401 - each send may wait for room in the buffer
                         await self._producer.send(
-                            record.topic, record.value, record.key.encode(), headers=record.headers
+                            record.topic, record.value, record.key.encode(), headers=list(record.headers)
                         )
                     )
                 await asyncio.gather(*acknowledgements)
         except (KafkaError, OSError) as error:
+            # What is not acknowledged must not arrive behind the back of the next attempt, which sends it again: not
+            # after newer records of the same key. And a producer that failed once may refuse all further sends.
+            await self.stop()
             raise Unavailable(f"not published: {error!r}") from error
         finally:
             for acknowledgement in acknowledgements:
                 acknowledgement.add_done_callback(_look_at)
 
+    async def stop(self) -> None:
+        """Disconnect without delivering what is not acknowledged: the outbox still has it.
 
-_PUBLISH_SECONDS: Final = 30.0
+        aiokafka's own stop delivers it first, and for that tries for ever while the broker is away.
+        """
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        sending = producer._sender.sender_task  # noqa: SLF001 - aiokafka has no other way
+        while sending is not None and not sending.done():
+            sending.cancel()
+            # It ends when the requests on their way are answered; a second cancellation ends these.
+            await asyncio.wait([sending], timeout=1)
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+        await producer.stop()
+
+
+def _away(error: Exception) -> Unavailable:
+    return Unavailable(f"broker away: {error!r}")
 
 
 def _look_at(acknowledgement: asyncio.Future[object]) -> None:
     """Take note of an outcome that came after another one had already failed the batch."""
     if not acknowledgement.cancelled():
         acknowledgement.exception()
-
-
-async def _within_bound(stopping: object) -> None:
-    try:
-        async with asyncio.timeout(_STOP_SECONDS):
-            await stopping  # type: ignore[misc]  # aiokafka publishes no types
-    except (TimeoutError, KafkaError, OSError) as error:
-        # Leaving politely is a courtesy: the session times out by itself.
-        log.info("kafka.left_without_farewell", error=type(error).__name__)
 
 
 async def create_topics(bootstrap_servers: str, *, replication: int = 1) -> list[str]:

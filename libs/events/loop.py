@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -13,11 +15,13 @@ from libs.events.telemetry import OUTAGES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import timedelta
 
     from libs.events.health import Health
 
 log: Final = structlog.get_logger()
+
+_BEAT_EVERY: Final = timedelta(seconds=20)
+"""A loop that idles for an hour is alive meanwhile; three beats fit into the time after which it counts as stuck."""
 
 
 async def wait_for(event: asyncio.Event, bound: timedelta) -> bool:
@@ -28,6 +32,30 @@ async def wait_for(event: asyncio.Event, bound: timedelta) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+class Outage:
+    """What every loop does while its database or broker is away: say so, wait a little longer each time, try again."""
+
+    def __init__(self, loop: str, health: Health) -> None:
+        self._loop = loop
+        self._health = health
+        self._attempts = 0
+
+    async def wait(self, error: Exception, stop: asyncio.Event) -> None:
+        """Wait before the next attempt, or until `stop`; whatever is not an outage is raised again."""
+        if not is_unavailable(error):
+            raise error
+        self._attempts += 1
+        OUTAGES.labels(self._loop).inc()
+        self._health.trouble(self._loop, f"{type(error).__name__}: database or broker away")
+        log.warning("loop.outage", loop=self._loop, error=str(error) or type(error).__name__, attempt=self._attempts)
+        await wait_for(stop, OUTAGE.next(self._attempts) or OUTAGE.longest)
+
+    def over(self) -> None:
+        """The loop did its work: it is well, and the next outage starts with a short wait."""
+        self._attempts = 0
+        self._health.well(self._loop)
 
 
 class Loop:
@@ -41,22 +69,20 @@ class Loop:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop`; wait out an outage; let any other error end the process, which is started anew."""
-        outages = 0
+        outage = Outage(self.name, self._health)
         while not stop.is_set():
             self._health.beat(self.name)
             try:
                 more = await self._step()
-            except Exception as error:
-                # Broad, because what an absent database looks like has many types; all others go up.
-                if not is_unavailable(error):
-                    raise
-                outages += 1
-                OUTAGES.labels(self.name).inc()
-                self._health.trouble(self.name, f"{type(error).__name__}: database or broker away")
-                log.warning("loop.outage", loop=self.name, error=type(error).__name__, attempt=outages)
-                await wait_for(stop, OUTAGE.next(outages) or OUTAGE.longest)
+            except Exception as error:  # noqa: BLE001 - what an absent database looks like has many types; others go up
+                await outage.wait(error, stop)
             else:
-                outages = 0
-                self._health.well(self.name)
+                outage.over()
                 if not more:
-                    await wait_for(stop, self._idle)
+                    await self._rest(stop)
+
+    async def _rest(self, stop: asyncio.Event) -> None:
+        end = time.monotonic() + self._idle.total_seconds()
+        while not stop.is_set() and (left := end - time.monotonic()) > 0:
+            self._health.beat(self.name)
+            await wait_for(stop, min(timedelta(seconds=left), _BEAT_EVERY))

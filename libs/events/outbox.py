@@ -36,6 +36,7 @@ class Waiting:
 
     id: int
     record: Outgoing
+    emitted_at: datetime
 
 
 _STORE: Final = text("""
@@ -47,7 +48,7 @@ _STORE: Final = text("""
      ORDER BY place
 """)
 _NOTIFY: Final = text("SELECT pg_notify('outbox_' || current_schema(), '')")
-_OLDEST: Final = text("SELECT id, topic, key, value, headers FROM outbox ORDER BY id LIMIT :limit")
+_OLDEST: Final = text("SELECT id, topic, key, value, headers, emitted_at FROM outbox ORDER BY id LIMIT :limit")
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -77,7 +78,9 @@ async def oldest(connection: AsyncConnection, limit: int) -> list[Waiting]:
     a mark, so none is skipped.
     """
     rows = (await connection.execute(_OLDEST, {"limit": limit})).all()
-    return [Waiting(row.id, Outgoing(row.topic, row.key, row.value, _unpack(row.headers))) for row in rows]
+    return [
+        Waiting(row.id, Outgoing(row.topic, row.key, row.value, _unpack(row.headers)), row.emitted_at) for row in rows
+    ]
 
 
 async def delete(connection: AsyncConnection, published: Sequence[Waiting]) -> None:

@@ -12,14 +12,11 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import structlog
 from sqlalchemy import text
 
 from libs.events import outbox
-from libs.events.errors import is_unavailable
-from libs.events.loop import wait_for
-from libs.events.retry import OUTAGE
-from libs.events.telemetry import OUTAGES, OUTBOX_AGE, RELAYED
+from libs.events.loop import Outage, wait_for
+from libs.events.telemetry import OUTBOX_AGE, RELAYED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,25 +27,25 @@ if TYPE_CHECKING:
     from libs.events.health import Health
     from libs.events.outbox import Outgoing
 
-log: Final = structlog.get_logger()
-
 BATCH: Final = 1_000
 _IDLE: Final = timedelta(seconds=1)
 """How long a wake-up may be lost before rows are found by looking."""
 
 _LOCK: Final = text("SELECT pg_try_advisory_lock(hashtextextended('otklik.relay.' || current_schema(), 0))")
 _SCHEMA: Final = text("SELECT current_schema()")
-_OLDEST_AGE: Final = text("SELECT extract(epoch FROM now() - emitted_at) FROM outbox ORDER BY id LIMIT 1")
 
 
 class Publisher(Protocol):
     """Sends records and says when the broker has them; real Kafka, or the memory broker of the tests."""
 
     async def start(self) -> None:
-        """Connect; raises Unavailable."""
+        """Connect, where that is not done; raises Unavailable."""
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Send in order and return when all are acknowledged by all replicas; raises Unavailable otherwise."""
+        """Send in order and return when all are acknowledged by all replicas; raises Unavailable otherwise.
+
+        What a failed call has sent may have arrived or not. None of it arrives after the call has returned.
+        """
 
     async def stop(self) -> None:
         """Disconnect."""
@@ -63,70 +60,64 @@ class Relay:
         self._database = database
         self._publisher = publisher
         self._health = health
+        self._outage = Outage(self.name, health)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish whatever is committed, until `stop`."""
-        outages = 0
-        while not stop.is_set():
-            self._health.beat(self.name)
-            try:
-                await self._publisher.start()
-                async with self._database.engine.connect() as connection:
-                    await self._stand_by_or_relay(connection, stop)
-                outages = 0
-            except Exception as error:
-                # Broad, because what an absent database looks like has many types; all others go up.
-                if not is_unavailable(error):
-                    raise
-                outages += 1
-                OUTAGES.labels(self.name).inc()
-                self._health.trouble(self.name, f"{type(error).__name__}: database or broker away")
-                log.warning("relay.outage", relay=self.name, error=str(error), attempt=outages)
-                await wait_for(stop, OUTAGE.next(outages) or OUTAGE.longest)
-            finally:
-                self._database.relayed_here = False
-                # A producer that failed once may refuse all further sends; the next round makes a new one.
-                await self._publisher.stop()
+        try:
+            while not stop.is_set():
+                self._health.beat(self.name)
+                try:
+                    async with self._database.connection() as connection:
+                        await self._stand_by_or_relay(connection, stop)
+                except Exception as error:  # noqa: BLE001 - an absent database has many types; all others go up
+                    await self._outage.wait(error, stop)
+        finally:
+            await self._publisher.stop()
 
     async def _stand_by_or_relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            active = (await connection.execute(_LOCK)).scalar_one()
-            await connection.commit()
-            if active:
-                await self._relay(connection, stop)
-                return
-            self._health.well(self.name)
-            await wait_for(stop, _IDLE)
-
-    async def _relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
-        woken = self._database.committed
-        schema = (await connection.execute(_SCHEMA)).scalar_one()
-        await connection.commit()
-        raw: Any = (await connection.get_raw_connection()).driver_connection
-
-        def notified(*_: object) -> None:
-            woken.set()
-
-        await raw.add_listener(f"{outbox.CHANNEL_PREFIX}{schema}", notified)
         try:
-            self._database.relayed_here = True
             while not stop.is_set():
-                woken.clear()
-                published = await self.relay_once(connection)
-                self._health.well(self.name)
-                if published == 0:
-                    await _either(woken, stop, _IDLE)
+                active = (await connection.execute(_LOCK)).scalar_one()
+                await connection.commit()
+                if active:
+                    await self._relay(connection, stop)
+                    return
+                self._outage.over()
+                await wait_for(stop, _IDLE)
         finally:
             self._database.relayed_here = False
             # The lock and the listener belong to this connection alone: it is closed, not given back to the pool.
             await connection.invalidate()
 
+    async def _relay(self, connection: AsyncConnection, stop: asyncio.Event) -> None:
+        woken = self._database.committed
+
+        def notified(*_: object) -> None:
+            woken.set()
+
+        schema = (await connection.execute(_SCHEMA)).scalar_one()
+        await connection.commit()
+        raw: Any = (await connection.get_raw_connection()).driver_connection
+        await raw.add_listener(f"{outbox.CHANNEL_PREFIX}{schema}", notified)
+        self._database.relayed_here = True
+        while not stop.is_set():
+            woken.clear()
+            self._health.beat(self.name)
+            published = await self.relay_once(connection)
+            self._outage.over()
+            if published == 0:
+                await _either(woken, stop, _IDLE)
+
     async def relay_once(self, connection: AsyncConnection) -> int:
         """Publish one batch of the oldest rows; how many."""
         async with connection.begin():
             waiting = await outbox.oldest(connection, BATCH)
+            # Read before the broker is asked for: the age is what tells how long it has been away.
+            age = (self._database.clock() - waiting[0].emitted_at).total_seconds() if waiting else 0.0
+            OUTBOX_AGE.labels(self._service).set(age)
+            await self._publisher.start()
             if not waiting:
-                OUTBOX_AGE.labels(self._service).set(0)
                 return 0
             await self._publisher.publish([row.record for row in waiting])
             await outbox.delete(connection, waiting)

@@ -39,6 +39,7 @@ Role = Literal["api", "worker", "all"]
 
 STOP_SECONDS: Final = 25.0
 """From the signal to the end; below the 30 seconds after which an orchestrator kills."""
+_CLOSE_SECONDS: Final = 3.0
 _PRUNE_EVERY: Final = timedelta(hours=1)
 _READY_SECONDS: Final = 2.0
 
@@ -125,6 +126,8 @@ class Runtime:
                 timeout_keep_alive=30,
             )
         )
+        for part in self._parts:
+            self.health.beat(part.name)  # so that none is thought ready, or alive, that has not come round yet
         tasks = [asyncio.create_task(self._serve_http(server), name="http")]
         tasks += [asyncio.create_task(part.run(stop), name=part.name) for part in self._parts]
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -140,13 +143,17 @@ class Runtime:
             log.error("service.part_late", service=self._name, part=task.get_name())
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-        for close in (*reversed(self._closers), self._database.close):
-            await close()
         failed = not asked or bool(late)
         for task, outcome in zip(tasks, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 failed = True
                 log.error("service.part_failed", part=task.get_name(), exc_info=outcome)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+        async with asyncio.timeout(_CLOSE_SECONDS), contextlib.AsyncExitStack() as closing:
+            closing.push_async_callback(self._database.close)
+            for close in self._closers:
+                closing.push_async_callback(close)
         log.info("service.stopped", service=self._name, failed=failed)
         return failed
 
@@ -155,7 +162,7 @@ class Runtime:
             await server.serve()
         except SystemExit as error:
             # uvicorn leaves this way when it cannot bind; the other parts must still stop in order.
-            raise OSError(f"cannot serve on {self._host}:{self._port}") from error
+            raise OSError(f"cannot serve on {self._host}:{self._port}: is the port taken?") from error
 
     def _add_health_routes(self, app: FastAPI) -> None:
         health = self.health

@@ -1,0 +1,21 @@
+"""For tests of whatever stands on this package: a broker in memory, events to deliver, and waiting without sleeping."""
+
+from libs.events.testing.effects import Effects
+from libs.events.testing.factories import NOON, a_broken_record, a_record, a_topic, an_answer, an_outgoing
+from libs.events.testing.memory import MemoryBroker, MemoryPublisher, MemorySubscription
+from libs.events.testing.waiting import eventually, running
+
+__all__ = [
+    "NOON",
+    "Effects",
+    "MemoryBroker",
+    "MemoryPublisher",
+    "MemorySubscription",
+    "a_broken_record",
+    "a_record",
+    "a_topic",
+    "an_answer",
+    "an_outgoing",
+    "eventually",
+    "running",
+]

@@ -1,0 +1,88 @@
+"""Databases with the tables of the messaging guarantee, topics of a real broker, and an eye on forgotten errors."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from libs.events.database import Database
+from libs.events.health import Health
+from libs.events.kafka import Offsets
+from libs.events.schema import MESSAGING_V1
+from libs.events.testing import Effects, a_topic
+from libs.events.topics import Topic
+
+
+@pytest.fixture(autouse=True)
+async def _nothing_forgotten() -> AsyncIterator[None]:
+    """Fail a test that leaves an error behind which nobody looked at: asyncio only logs these."""
+    loop = asyncio.get_running_loop()
+    forgotten: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: forgotten.append(context))
+    yield
+    gc.collect()
+    loop.set_exception_handler(None)
+    assert not forgotten
+
+
+@pytest.fixture
+async def url(make_database: Callable[[], str]) -> str:
+    """A database with the tables `inbox`, `outbox` and `effects`."""
+    made = make_database()
+    connection = await asyncpg.connect(made)
+    for statement in (*MESSAGING_V1, Effects.TABLE):
+        await connection.execute(statement)
+    await connection.close()
+    return made
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    database = Database.connect(url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def effects(database: Database) -> Effects:
+    return Effects(database)
+
+
+@pytest.fixture
+def health() -> Health:
+    return Health()
+
+
+@pytest.fixture
+def kafka_topic(kafka: str) -> Callable[[int], Topic]:
+    """Make a topic of answers, and its dead-letter topic, on the real broker; under a new name each time."""
+    client = AdminClient({"bootstrap.servers": kafka})
+
+    def make(partitions: int = 1) -> Topic:
+        topic = a_topic(f"answers-{uuid4()}", partitions=partitions)
+        wanted = [NewTopic(topic.name, num_partitions=partitions)]
+        wanted += [NewTopic(topic.dead_letters(consumer), num_partitions=1) for consumer in topic.consumers]
+        for made in client.create_topics(wanted).values():
+            made.result(timeout=30)
+        return topic
+
+    return make
+
+
+@pytest.fixture
+def kafka_committed(kafka: str) -> Callable[[str], Offsets]:
+    """The committed offsets of a consumer group on the real broker."""
+    client = AdminClient({"bootstrap.servers": kafka})
+
+    def committed(group: str) -> Offsets:
+        asked = client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
+        return {(each.topic, each.partition): each.offset for each in asked.result(timeout=10).topic_partitions}
+
+    return committed
