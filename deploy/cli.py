@@ -2,14 +2,17 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from deploy import cli_doctor, cli_keys, cli_migrate, cli_tail, cli_up
-from deploy.local.settings import StackSettings
+from deploy.local.settings import SERVICES, StackSettings
 from deploy.troubles import understood
+
+INTERRUPTED: Final = 130
+"""What a shell reports of a program that Ctrl-C ended."""
 
 app = typer.Typer(
     name="otklik",
@@ -30,9 +33,13 @@ Service = Annotated[str, typer.Argument(help="ingest, scoring, casework, notify 
 
 
 @app.command()
-def up(data_dir: DataDir = None) -> None:
+def up(
+    *,
+    only: Annotated[list[str] | None, typer.Option(help="Only this service; may be repeated. All by default.")] = None,
+    data_dir: DataDir = None,
+) -> None:
     """Start everything on this machine, in the foreground, and keep it running until Ctrl-C."""
-    cli_up.run(_settings(data_dir))
+    cli_up.run(_settings(data_dir), services=only or SERVICES)
 
 
 @app.command()
@@ -41,10 +48,10 @@ def demo(
     *,
     serve: Annotated[bool, typer.Option("--serve", help="Keep serving after the story, until Ctrl-C.")] = False,
 ) -> None:
-    """Start everything, load a small company and play a short real story through the loop."""
+    """Load a small company and play a short real story through the loop, on the running stack or a new one."""
     from deploy.demo import play  # noqa: PLC0415 - nothing else needs the story
 
-    cli_up.run(_settings(data_dir), then=play, keep_serving=serve)
+    cli_up.demo(_settings(data_dir), play, keep_serving=serve)
 
 
 @app.command()
@@ -112,6 +119,8 @@ def main() -> None:
     """Run the command; expected trouble is a message and status 1, not a traceback."""
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except Exception as error:
         message = understood(error)
         if message is None:

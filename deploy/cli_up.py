@@ -2,20 +2,44 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.settings import StackSettings
+from deploy.local.running import Addresses, of_running_stack
+from deploy.local.settings import SERVICES, StackSettings
 from deploy.local.stack import LocalStack
+from deploy.troubles import CommandError
 
-Story = Callable[[LocalStack, Console], Awaitable[None]]
+Story = Callable[[Addresses, Console], Awaitable[None]]
 
 
-def run(settings: StackSettings, *, then: Story | None = None, keep_serving: bool = True) -> None:
+def demo(settings: StackSettings, story: Story, *, keep_serving: bool) -> None:
+    """Play the story on the stack that runs here; where none runs, start one."""
+    running = of_running_stack(settings.data_dir)
+    if running is None:
+        run(settings, then=story, keep_serving=keep_serving)
+    else:
+        asyncio.run(_play(story, running))
+
+
+async def _play(story: Story, addresses: Addresses) -> None:
+    await story(addresses, Console(highlight=False))
+
+
+def run(
+    settings: StackSettings,
+    *,
+    services: Sequence[str] = SERVICES,
+    then: Story | None = None,
+    keep_serving: bool = True,
+) -> None:
     """Start the stack, play the story if there is one, and serve until Ctrl-C."""
+    unknown = sorted(set(services) - set(SERVICES))
+    if unknown:
+        raise CommandError(f"There is no service {', '.join(unknown)}: {', '.join(SERVICES)}")
     console = Console(highlight=False)
 
     def tell(line: str) -> None:
@@ -23,7 +47,7 @@ def run(settings: StackSettings, *, then: Story | None = None, keep_serving: boo
         console.print(f"[dim]{moment}[/dim] ", end="")
         console.print(line, markup=False, style="yellow" if _worries(line) else None)
 
-    stack = LocalStack(settings.data_dir, given=settings, tell=tell)
+    stack = LocalStack(settings.data_dir, given=settings, services=services, tell=tell)
     asyncio.run(_serve(stack, console, then=then, keep_serving=keep_serving))
 
 
@@ -52,15 +76,15 @@ async def _serve(stack: LocalStack, console: Console, *, then: Story | None, kee
 async def _live(stack: LocalStack, console: Console, *, then: Story | None, keep_serving: bool) -> None:
     async with stack:
         if then is not None:
-            await then(stack, console)
+            await then(stack.addresses(), console)
         else:
-            console.print(addresses(stack))
+            console.print(_table(stack))
         if keep_serving:
             console.print("Serving. Ctrl-C stops everything; the data is kept.", style="bold")
             await asyncio.Event().wait()
 
 
-def addresses(stack: LocalStack) -> Table:
+def _table(stack: LocalStack) -> Table:
     """Show where everything is."""
     table = Table(title="Otklik", title_justify="left", title_style="bold", show_header=False, box=None)
     table.add_column(style="cyan")

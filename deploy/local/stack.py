@@ -105,6 +105,16 @@ class LocalStack:
             raise StackError("the stack has not been started")
         return self._secrets
 
+    def addresses(self) -> Addresses:
+        """Say where everything is, as the command line beside a running stack finds it."""
+        return Addresses(
+            urls=self.urls,
+            databases={service: self.database_url(service) for service in SERVICES},
+            bootstrap_servers=self.bootstrap_servers,
+            smtp_url=self.smtp_url,
+            kafka_in_memory=self.kafka_in_memory,
+        )
+
     @property
     def running(self) -> tuple[str, ...]:
         """The parts that the stack runs."""
@@ -148,7 +158,7 @@ class LocalStack:
             self._require_free_ports()
             await self._start_servers()
             await self._start_services()
-            write_down(self.data_dir, self._addresses())
+            write_down(self.data_dir, self.addresses())
         except BaseException as error:
             await self.stop()
             if reasons := tuple(_reasons(error)):
@@ -257,15 +267,6 @@ class LocalStack:
             "PORTAL_SCORING_KEY": secrets.portal_scoring_key,
             **self._environment.get(service, {}),
         }
-
-    def _addresses(self) -> Addresses:
-        return Addresses(
-            urls=self.urls,
-            databases={service: self.database_url(service) for service in SERVICES},
-            bootstrap_servers=self.bootstrap_servers,
-            smtp_url=self.smtp_url,
-            kafka_in_memory=self.kafka_in_memory,
-        )
 
     async def _start_part(self, part: Part) -> None:
         began = time.monotonic()

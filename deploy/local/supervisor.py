@@ -21,7 +21,8 @@ STEADY_AFTER_S: Final = 60.0
 """A part that has run for so long starts again after the shortest pause."""
 _THAT_END: Final = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGABRT})
 _LOOK_EVERY_S: Final = 0.05
-_LOG_LINES_SHOWN: Final = 15
+_LOG_LINES_SHOWN: Final = 12
+_LOG_LINE_SHOWN: Final = 300
 
 Tell = Callable[[str], None]
 
@@ -203,4 +204,5 @@ def last_lines(log: Path) -> list[str]:
         return []
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 20_000))
-        return file.read().decode(errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+        lines = file.read().decode(errors="replace").splitlines()[-_LOG_LINES_SHOWN:]
+    return [line if len(line) <= _LOG_LINE_SHOWN else f"{line[:_LOG_LINE_SHOWN]} …" for line in lines]
