@@ -115,7 +115,7 @@ _SCORING = (
         kind text NOT NULL,
         metric text NOT NULL,
         score integer,
-        nps_class text CHECK (nps_class IN ('promoter', 'passive', 'detractor') AND score IS NOT NULL),
+        nps_class text CHECK (nps_class IN ('promoter', 'passive', 'detractor')),
         claimed_class text,
         class_contradicted boolean NOT NULL,
         comment text,
@@ -129,6 +129,7 @@ _SCORING = (
         received_at timestamptz NOT NULL,
         erased boolean NOT NULL,
         scored_at timestamptz NOT NULL,
+        CHECK (score IS NOT NULL OR nps_class IS NULL),
         CHECK (NOT erased OR (customer_id IS NULL AND comment IS NULL))
     )
     """,
