@@ -90,7 +90,7 @@ def settle(outcome: Outcome, failures: int, address: str = "") -> Settlement | N
         case Refused(answer):
             settled = Settlement(status=Status.FAILED, reason=scrub(answer, address))
         case Deferred(answer):
-            settled = _deferred(scrub(answer, address), failures + 1)
+            settled = deferred(scrub(answer, address), failures)
         case Unanswered(answer):
             settled = Settlement(status=Status.DOUBTFUL, reason=scrub(answer, address), wait=timedelta(0))
         case Released():
@@ -102,10 +102,11 @@ def settle(outcome: Outcome, failures: int, address: str = "") -> Settlement | N
     return settled
 
 
-def _deferred(reason: str, failures: int) -> Settlement:
-    wait = RETRY.next(failures)
+def deferred(reason: str, failures: int) -> Settlement:
+    """Later again, or given up after too many failures."""
+    wait = RETRY.next(failures + 1)
     if wait is None:
-        reason = f"given up after {failures} attempts: {reason}"
+        reason = f"given up after {failures + 1} attempts: {reason}"
         return Settlement(status=Status.FAILED, reason=reason[:REASON_LENGTH], failed_once_more=True)
     return Settlement(status=Status.QUEUED, reason=reason, wait=wait, failed_once_more=True)
 

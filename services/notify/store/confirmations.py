@@ -36,8 +36,10 @@ _END: Final = text("""
 """)
 _FIND: Final = text("""
     SELECT c.message_id, c.case_id, c.round, c.customer_id, c.agent_name, c.asked_about, c.confirm_by, c.ended,
-           c.solved, c.answers, p.language, p.time_zone
-      FROM confirmations c LEFT JOIN profiles p ON p.customer_id = c.customer_id
+           c.solved, c.answers, m.traceparent, p.language, p.time_zone
+      FROM confirmations c
+      LEFT JOIN messages m ON m.id = c.message_id
+      LEFT JOIN profiles p ON p.customer_id = c.customer_id
      WHERE c.message_id = :message_id
 """)
 _LOCK: Final = text("SELECT FROM confirmations WHERE message_id = :message_id FOR UPDATE")
@@ -66,6 +68,7 @@ class Asked:
     ended: Ending | None
     solved: bool | None
     answers: int
+    traceparent: str | None
     language: str | None
     time_zone: str | None
     """None, as is the language, where the customer's profile is not here."""

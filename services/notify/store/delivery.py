@@ -12,7 +12,7 @@ from services.notify.domain.messages import Entry, Profile, Status
 from services.notify.store.ledger import entries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -72,15 +72,16 @@ _SETTLE: Final = text("""
  RETURNING m.id, m.cause_id, m.kind, m.case_id, m.customer_id, m.employee_id, m.attempt, m.traceparent,
            m.status, m.reason
 """)
-_ALIVE: Final = text("""
-    SELECT CAST(objid AS bigint) AS sender FROM pg_locks
-     WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND CAST(classid AS bigint) = :class
-       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-""")
+# One statement: its snapshot of the rows is older than its look at the locks, and a sender takes its lock before its
+# first row. So no row of a living sender is taken for abandoned.
 _ABANDONED: Final = text("""
     SELECT id, cause_id, kind, case_id, customer_id, employee_id, attempt, traceparent, status, failures
       FROM messages
-     WHERE status IN ('sending', 'transmitting') AND sender <> ALL(CAST(:alive AS bigint[]))
+     WHERE status IN ('sending', 'transmitting')
+       AND sender <> ALL(ARRAY(
+           SELECT CAST(objid AS bigint) FROM pg_locks
+            WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND CAST(classid AS bigint) = :class
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())))
      LIMIT :limit
        FOR UPDATE SKIP LOCKED
 """)
@@ -179,9 +180,9 @@ def _claimed(row: Row[Any]) -> Claimed:
     )
 
 
-async def suppress(tx: Tx, held: Sequence[tuple[MessageId, SuppressionReason]]) -> None:
+async def suppress(tx: Tx, held: Mapping[MessageId, SuppressionReason]) -> None:
     """Hold back messages that this transaction has just claimed."""
-    parameters = {"ids": [id_ for id_, _ in held], "reasons": [reason for _, reason in held]}
+    parameters = {"ids": list(held), "reasons": list(held.values())}
     await tx.execute(_SUPPRESS, {**parameters, "now": tx.now})
 
 
@@ -210,8 +211,7 @@ async def settle(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> 
 
 async def abandoned(tx: Tx, *, limit: int) -> list[Abandoned]:
     """Up to `limit` messages in the hands of senders that are gone, locked."""
-    alive = [row.sender for row in await tx.fetch(_ALIVE, {"class": PRESENCE_CLASS})]
-    rows = await tx.fetch(_ABANDONED, {"alive": alive, "limit": limit})
+    rows = await tx.fetch(_ABANDONED, {"class": PRESENCE_CLASS, "limit": limit})
     return [Abandoned(entry, Status(row.status), row.failures) for entry, row in zip(entries(rows), rows, strict=True)]
 
 

@@ -160,8 +160,7 @@ async def listed(
     *,
     status: Status | None,
     case_id: str | None,
-    customer_id: str | None,
-    employee_id: str | None,
+    recipient: str | None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
@@ -170,11 +169,11 @@ async def listed(
     for column, wanted in (
         (_MESSAGES.c.status, status and str(status)),
         (_MESSAGES.c.case_id, case_id),
-        (_MESSAGES.c.customer_id, customer_id),
-        (_MESSAGES.c.employee_id, employee_id),
     ):
         if wanted is not None:
             statement = statement.where(column == wanted)
+    if recipient is not None:
+        statement = statement.where(sa.or_(_MESSAGES.c.customer_id == recipient, _MESSAGES.c.employee_id == recipient))
     if after is not None:
         statement = statement.where(sa.tuple_(_MESSAGES.c.created_at, _MESSAGES.c.id) < after)
     return await tx.fetch(statement)

@@ -1,0 +1,83 @@
+"""Runs notify: `python -m services.notify api|worker|all|migrate`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from libs.events.database import Database
+from libs.events.runtime import Runtime
+from libs.events.topics import CASEWORK_CASES, CUSTOMERS
+from services.notify.api import build_app
+from services.notify.clients import MailServer, Receipts
+from services.notify.handlers import cases_handler, handle_customers
+from services.notify.jobs import Attendant, Sender
+from services.notify.journal import Journal
+from services.notify.letters import Letters
+from services.notify.links import ConfirmationLinks
+from services.notify.presence import Presence
+from services.notify.settings import Settings
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def main() -> None:
+    """Do as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m services.notify", description=__doc__)
+    parser.add_argument("role", choices=["api", "worker", "all", "migrate"])
+    role: str = parser.parse_args().role
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    if role == "migrate":
+        # Alembic is needed here alone, and costs a serving process memory.
+        from libs.events.migrate import upgrade  # noqa: PLC0415
+
+        asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
+        return
+    database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="notify")
+    links = ConfirmationLinks(settings.public_url, settings.link_secrets)
+    runtime = Runtime(
+        "notify",
+        database,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        host=settings.host,
+        port=settings.port,
+    )
+    if role in {"api", "all"}:
+        runtime.add_app(build_app(database, links=links, sender=settings.mailbox, time_zone=settings.time_zone))
+    if role in {"worker", "all"}:
+        _add_work(runtime, database, links, settings)
+    runtime.run()
+
+
+def _add_work(runtime: Runtime, database: Database, links: ConfirmationLinks, settings: Settings) -> None:
+    letters = Letters(
+        sender=settings.mailbox, links=links, portal_url=settings.portal_url, time_zone=settings.time_zone
+    )
+    server = MailServer(settings.smtp_url, connections=settings.smtp_connections, timeout=settings.smtp_timeout)
+    sender = Sender(
+        database=database,
+        server=server,
+        letters=letters,
+        journal=Journal(database),
+        presence=Presence(database),
+        connections=settings.smtp_connections,
+    )
+    receipts = Receipts(settings.receipts_url, timeout=timedelta(seconds=10)) if settings.receipts_url else None
+    attendant = Attendant(database=database, letters=letters, receipts=receipts, doubt_settles=settings.doubt_settles)
+    runtime.add_consumer("notify.customers", CUSTOMERS, handle_customers)
+    runtime.add_consumer("notify.cases", CASEWORK_CASES, cases_handler(profile_wait=settings.profile_wait))
+    runtime.add_loop("sending", sender.step, idle=timedelta(milliseconds=500))
+    runtime.add_loop("waiting", attendant.waiting, idle=timedelta(seconds=1))
+    runtime.add_loop("recovery", attendant.recovery, idle=timedelta(seconds=2))
+    if receipts is not None:
+        runtime.add_loop("doubts", attendant.doubts, idle=timedelta(seconds=2))
+        runtime.on_close(receipts.close)
+    runtime.on_close(sender.close)
+    runtime.add_relay()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The HTTP app of notify: the ledger for services and operators, the pages behind signed links for customers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from libs.webapi.app import create_app
+from services.notify.api import messages
+from services.notify.api.pages import ConfirmationPages, is_page
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from libs.events.database import Database
+    from libs.webapi.problem import Problem
+    from services.notify.links import ConfirmationLinks
+    from services.notify.mime import Mailbox
+
+_FORM_BYTES: Final = 65_536
+
+
+def build_app(database: Database, *, links: ConfirmationLinks, sender: Mailbox, time_zone: str) -> FastAPI:
+    """The app over `database`; `sender` is who writes to customers, and whom they may write to."""
+    pages = ConfirmationPages(database, links=links, sender=sender, time_zone=time_zone)
+
+    def render(request: Request, problem: Problem) -> Response:
+        return pages.trouble(request, problem) if is_page(request.url.path) else problem.response()
+
+    app = create_app(
+        "Otklik notify",
+        database,
+        description="Messages to customers and employees: what was sent to whom, what was held back, and why.",
+        body_limits={"/c/": _FORM_BYTES},
+        render=render,
+    )
+    app.include_router(messages.router)
+    app.include_router(pages.router)
+    return app

@@ -1,0 +1,257 @@
+"""The claim loops: sending what is due, waiting for profiles, taking up what a dead sender left, settling doubts.
+
+Sending one message, and what a kill at each point leaves behind (the rule stands in `domain.outcomes`):
+
+    claim        transaction: `sending`, attempt + 1, by this process       killed after it: gone, so tried again
+    MAIL, RCPT, DATA, the whole body; no transaction is open                likewise
+    mark         transaction: `transmitting`, if the row is still ours      killed after it: doubtful
+    the last dot, and the server's answer; no transaction is open           likewise
+    record       transaction: the outcome, and its event                    done
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, cast
+
+import structlog
+
+from libs.events.errors import is_unavailable
+from services.notify import announcements
+from services.notify.clients import Envelope, MailServerAway
+from services.notify.domain.messages import Status, hold, is_address
+from services.notify.domain.outcomes import Deferred, Outcome, Released, Settlement, deferred, settle
+from services.notify.journal import record
+from services.notify.letters import Addressed
+from services.notify.mime import Mailbox
+from services.notify.store import delivery, ledger
+from services.notify.telemetry import DOUBTS, MESSAGES
+
+if TYPE_CHECKING:
+    from libs.events.contracts.customers import Language
+    from libs.events.contracts.messages import SuppressionReason
+    from libs.events.database import Database
+    from services.notify.clients import MailServer, Receipts
+    from services.notify.domain.messages import MessageId
+    from services.notify.journal import Journal
+    from services.notify.letters import Letters
+    from services.notify.presence import Presence
+    from services.notify.store.delivery import Abandoned, Claimed
+
+log: Final = structlog.get_logger()
+
+_AHEAD: Final = 4
+"""Messages in hand per connection: enough to keep the connections busy, few enough to leave others their share."""
+_WAIT: Final = timedelta(seconds=1)
+_PATIENCE: Final = timedelta(seconds=3)
+"""How long mails in flight may take to end when the process stops; what is not done by then is as after a kill."""
+_BATCH: Final = 1_000
+_ASK_BATCH: Final = 20
+_ASK_EVERY: Final = timedelta(seconds=10)
+
+
+class Sender:
+    """Sends what is due, several mails at a time; a slow one delays no other."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        server: MailServer,
+        letters: Letters,
+        journal: Journal,
+        presence: Presence,
+        connections: int,
+    ) -> None:
+        self._database = database
+        self._server = server
+        self._letters = letters
+        self._journal = journal
+        self._presence = presence
+        self._capacity = connections * _AHEAD
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._trouble: MailServerAway | None = None
+
+    async def step(self) -> bool:
+        """Claim what is due and set it on its way; whether to come again at once. Raises MailServerAway."""
+        await self._rest_of_flight()
+        free = self._capacity - len(self._in_flight)
+        if free < self._capacity // 2:
+            await self._wait(asyncio.FIRST_COMPLETED)
+            return True
+        number = await self._presence.number()
+        await self._server.rest()
+        await self._server.reach()
+        troubled, self._trouble = self._trouble is not None, None
+        claimed = await self._claim(number, 1 if troubled else free)
+        for message in claimed:
+            self._in_flight.add(asyncio.create_task(self._deliver(message), name=f"mail {message.entry.id}"))
+        if not claimed:
+            return False
+        # A server that refused us is tried with one message, and the loop is well only when that one went through.
+        await self._wait(asyncio.ALL_COMPLETED if troubled else asyncio.FIRST_COMPLETED)
+        await self._rest_of_flight()
+        if self._trouble is not None:
+            raise self._trouble
+        return True
+
+    async def close(self) -> None:
+        """Let the mails in flight end for a moment; then leave the rest as a kill would, and the mark of our life."""
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=_PATIENCE.total_seconds())
+        for task in self._in_flight:
+            task.cancel()
+        await asyncio.gather(*self._in_flight, return_exceptions=True)
+        try:
+            await self._journal.drain(_PATIENCE)
+        except TimeoutError:
+            log.warning("sender.outcomes_lost")
+        await self._server.close()
+        await self._presence.leave()
+
+    async def _wait(self, until: str) -> None:
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=_WAIT.total_seconds(), return_when=until)
+
+    async def _rest_of_flight(self) -> None:
+        """Let go of the mails that are done; a defect in one of them ends the process, which starts anew."""
+        done = {task for task in self._in_flight if task.done()}
+        self._in_flight -= done
+        for task in done:
+            await task
+
+    async def _claim(self, number: int, limit: int) -> list[Claimed]:
+        async with self._database.transaction() as tx:
+            claimed = await delivery.claim(tx, sender=number, limit=limit)
+            held: dict[MessageId, SuppressionReason] = {}
+            for message in claimed:
+                reason = held_back(message)
+                if reason is not None:
+                    held[message.entry.id] = reason
+                    announcements.suppressed(tx, message.entry, reason)
+                    MESSAGES.labels(message.entry.kind, str(Status.SUPPRESSED)).inc()
+            if held:
+                await delivery.suppress(tx, held)
+        return [message for message in claimed if message.entry.id not in held]
+
+    async def _deliver(self, message: Claimed) -> None:
+        entry = message.entry
+        addressed = _addressed(message)
+        address = addressed.recipient.address
+        outcome: Outcome
+        try:
+            content = self._letters.mail(addressed, self._database.clock())
+            envelope = Envelope(self._letters.sender.address, address, content)
+            outcome = await self._server.send(envelope, lambda: self._journal.before_last_dot(entry))
+        except MailServerAway as error:
+            self._trouble = error
+            outcome = Released()
+        except Exception as error:
+            # Broad, because what an absent database looks like has many types. The mail was broken off before its
+            # last dot (`send` promises it); any other error is a defect, and goes up.
+            if not is_unavailable(error):
+                raise
+            outcome = Deferred("the database was away before the last dot")
+        settlement = settle(outcome, message.failures, address)
+        if settlement is not None:
+            await self._journal.outcome(entry, settlement)
+
+
+def held_back(message: Claimed) -> SuppressionReason | None:
+    """Why a message that was queued must not go now: the world may have changed since."""
+    if message.ended is not None:
+        return "outdated"
+    if message.to_customer:
+        return hold(message.profile)
+    return None if is_address(message.address) else "no_address"
+
+
+def _addressed(message: Claimed) -> Addressed:
+    profile = message.profile
+    if profile is not None and message.to_customer:
+        recipient, language, time_zone = Mailbox(profile.name, profile.email or ""), profile.language, profile.time_zone
+    else:
+        recipient = Mailbox(message.name or "", message.address or "")
+        language, time_zone = cast("Language", message.language), ""
+    return Addressed(
+        id=message.entry.id,
+        kind=message.entry.kind,
+        case_id=message.entry.case_id or "",
+        facts=message.facts,
+        recipient=recipient,
+        language=language,
+        time_zone=time_zone or None,
+    )
+
+
+class Attendant:
+    """Looks after the messages that nobody has in hand."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        letters: Letters,
+        receipts: Receipts | None,
+        doubt_settles: timedelta,
+        ask_every: timedelta = _ASK_EVERY,
+    ) -> None:
+        """`doubt_settles`: the longest time after its last dot in which a mail may still turn up at the other side."""
+        self._database = database
+        self._letters = letters
+        self._receipts = receipts
+        self._doubt_settles = doubt_settles
+        self._ask_every = ask_every
+
+    async def waiting(self) -> bool:
+        """Queue messages whose customer's profile has come; suppress those that waited long enough."""
+        async with self._database.transaction() as tx:
+            came = await ledger.promote(tx, limit=_BATCH)
+            for entry in came:
+                announcements.queued(tx, entry)
+            late = await ledger.expire(tx, limit=_BATCH)
+            for entry in late:
+                announcements.suppressed(tx, entry, "no_profile")
+                MESSAGES.labels(entry.kind, str(Status.SUPPRESSED)).inc()
+                log.warning("message.suppressed", message_id=str(entry.id), kind=entry.kind, reason="no_profile")
+        return _BATCH in (len(came), len(late))
+
+    async def recovery(self) -> bool:
+        """Take up what a sender that is gone had in hand: again what it cannot have sent, doubtful what it may have."""
+        async with self._database.transaction() as tx:
+            left = await delivery.abandoned(tx, limit=_BATCH)
+            if left:
+                await record(tx, [(each.entry.id, each.entry.attempt, left_behind(each)) for each in left])
+            DOUBTS.set(await delivery.count_doubts(tx))
+        return len(left) == _BATCH
+
+    async def doubts(self) -> bool:
+        """Ask the receiving side about doubtful messages, where it can be asked; outside of any transaction."""
+        if self._receipts is None:
+            return False
+        async with self._database.transaction() as tx:
+            asked_at = tx.now
+            due = await delivery.doubts(tx, limit=_ASK_BATCH, ask_again_at=asked_at + self._ask_every)
+        for doubt in due:
+            arrived = await self._receipts.has(self._letters.message_id(doubt.id))
+            if arrived:
+                settlement = Settlement(status=Status.SENT)
+            elif arrived is False and asked_at - doubt.transmitting_at >= self._doubt_settles:
+                settlement = Settlement(status=Status.QUEUED, reason="it never arrived", wait=timedelta(0))
+            else:
+                continue
+            async with self._database.transaction() as tx:
+                for each in await record(tx, [(doubt.id, doubt.attempt, settlement)]):
+                    if each.status is Status.QUEUED:
+                        announcements.queued(tx, each.entry)
+        return len(due) == _ASK_BATCH
+
+
+def left_behind(message: Abandoned) -> Settlement:
+    """What becomes of a message whose sender is gone; one that kills each sender is given up in the end."""
+    if message.status is Status.TRANSMITTING:
+        return Settlement(status=Status.DOUBTFUL, reason="the sending process ended after the mark", wait=timedelta(0))
+    settled = deferred("the sending process ended before the last dot", message.failures)
+    return replace(settled, wait=timedelta(0)) if settled.status is Status.QUEUED else settled

@@ -1,0 +1,144 @@
+"""What senders write down while mails are in flight: how far each got, and what came of it; many at once.
+
+Whoever comes while a write is under way shares the next one: one transaction for all mails that wait, however many
+connections there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import structlog
+
+from libs.events.errors import is_unavailable
+from libs.events.retry import OUTAGE
+from services.notify import announcements
+from services.notify.domain.messages import Status
+from services.notify.store import delivery
+from services.notify.telemetry import MESSAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from datetime import timedelta
+
+    from libs.events.database import Database, Tx
+    from services.notify.domain.messages import Entry, MessageId
+    from services.notify.domain.outcomes import Settlement
+    from services.notify.store.delivery import Settled
+
+log: Final = structlog.get_logger()
+
+ItemT = TypeVar("ItemT")
+AnswerT = TypeVar("AnswerT")
+
+
+class Together(Generic[ItemT, AnswerT]):
+    """Does `write` for items that wait at the same time in one go; each caller gets its own answer."""
+
+    def __init__(self, write: Callable[[Sequence[ItemT]], Awaitable[Sequence[AnswerT]]]) -> None:
+        self._write = write
+        self._waiting: list[tuple[ItemT, asyncio.Future[AnswerT]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: ItemT) -> AnswerT:
+        """The answer for `item`. A caller that is cancelled does not cancel the write."""
+        answer: asyncio.Future[AnswerT] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, answer))
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+        return await answer
+
+    async def drain(self) -> None:
+        """Wait until nothing is being written."""
+        if self._task is not None:
+            await self._task
+
+    async def _work(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting, []
+            try:
+                answers = await self._write([item for item, _ in taken])
+            except Exception as error:  # noqa: BLE001 - not swallowed: it is raised where the item came from
+                for _, answer in taken:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            for (_, answer), value in zip(taken, answers, strict=True):
+                if not answer.done():
+                    answer.set_result(value)
+
+
+class Journal:
+    """The senders' notes in the ledger."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._marks: Together[Entry, bool] = Together(self._mark)
+        self._outcomes: Together[tuple[Entry, Settlement], None] = Together(self._settle)
+
+    async def before_last_dot(self, entry: Entry) -> bool:
+        """Note that the last dot of this mail is next; False where it is not ours to send any more.
+
+        Raises what the database raises: then the dot is not sent.
+        """
+        return await self._marks(entry)
+
+    async def outcome(self, entry: Entry, settlement: Settlement) -> None:
+        """Note what became of the mail, however long the database is away: only we know it."""
+        await self._outcomes((entry, settlement))
+
+    async def drain(self, patience: timedelta) -> None:
+        """Let what is being written be written, for as long as `patience`."""
+        async with asyncio.timeout(patience.total_seconds()):
+            await self._marks.drain()
+            await self._outcomes.drain()
+
+    async def _mark(self, entries: Sequence[Entry]) -> list[bool]:
+        async with self._database.transaction() as tx:
+            ours = await delivery.mark_transmitting(tx, entries)
+        return [entry.id in ours for entry in entries]
+
+    async def _settle(self, known: Sequence[tuple[Entry, Settlement]]) -> list[None]:
+        outages = 0
+        while True:
+            try:
+                async with self._database.transaction() as tx:
+                    await record(tx, [(entry.id, entry.attempt, settlement) for entry, settlement in known])
+            except Exception as error:
+                # Broad, because what an absent database looks like has many types; all others go up.
+                if not is_unavailable(error):
+                    raise
+                outages += 1
+                log.warning("journal.outage", outcomes=len(known), attempt=outages)
+                wait = OUTAGE.next(outages) or OUTAGE.longest
+                await asyncio.sleep(wait.total_seconds())
+            else:
+                return [None] * len(known)
+
+
+async def record(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> list[Settled]:
+    """Settle attempts (message, attempt, settlement), and announce those that it is news for."""
+    settled = await delivery.settle(tx, known)
+    for each in settled:
+        announce(tx, each)
+    return settled
+
+
+def announce(tx: Tx, settled: Settled) -> None:
+    """Tell what became of a message; that it is tried again later is no news to anybody."""
+    entry = settled.entry
+    reason = settled.reason or ""
+    match settled.status:
+        case Status.SENT:
+            announcements.sent(tx, entry)
+            log.info("message.sent", message_id=str(entry.id), kind=entry.kind, case_id=entry.case_id)
+        case Status.FAILED:
+            announcements.failed(tx, entry, reason)
+            log.warning("message.failed", message_id=str(entry.id), kind=entry.kind, reason=reason)
+        case Status.DOUBTFUL:
+            announcements.doubtful(tx, entry, reason)
+            log.warning("message.doubtful", message_id=str(entry.id), kind=entry.kind, reason=reason)
+        case _:
+            log.info("message.deferred", message_id=str(entry.id), kind=entry.kind, reason=reason)
+    MESSAGES.labels(entry.kind, str(settled.status)).inc()

@@ -1,0 +1,87 @@
+"""What notify takes from the environment, and the only place that looks there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from email.utils import parseaddr
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.notify.domain.messages import is_address
+from services.notify.links import SECRET_LENGTH
+from services.notify.mime import Mailbox
+
+
+def _mailbox(text: str) -> str:
+    if not is_address(parseaddr(text)[1]):
+        raise ValueError("not an address such as: Otklik <care@company.example>")
+    return text
+
+
+Secret = Annotated[SecretStr, Field(min_length=SECRET_LENGTH)]
+
+
+class Settings(BaseSettings):
+    """Variables with the prefix `NOTIFY_`, and the addresses of Kafka and the mail server, which all share."""
+
+    model_config = SettingsConfigDict(env_prefix="NOTIFY_", frozen=True)
+
+    database_url: str
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8004
+    pool_size: Annotated[int, Field(ge=6, le=100)] = 12
+    kafka_bootstrap_servers: Annotated[str, Field(validation_alias="OTKLIK_KAFKA_BOOTSTRAP_SERVERS")] = "127.0.0.1:9092"
+    smtp_url: Annotated[str, Field(validation_alias="OTKLIK_SMTP_URL")] = "smtp://127.0.0.1:1025"
+    """smtp:// (TLS where the server offers it), smtp+starttls:// or smtps://, with a user and password if needed."""
+    smtp_connections: Annotated[int, Field(ge=1, le=64)] = 4
+    smtp_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0
+    """For every answer of the mail server, the last one included."""
+
+    public_url: str = "http://127.0.0.1:8004"
+    """Where customers reach this service: the base of signed links."""
+    portal_url: str = "http://127.0.0.1:8000"
+    """Where employees reach the portal."""
+    link_secret: Secret
+    """Signs links."""
+    link_secret_previous: Secret | None = None
+    """Still verifies links, while secrets are rotated."""
+    sender: Annotated[str, AfterValidator(_mailbox)] = "Otklik <otklik@localhost>"
+    """Who writes, as customers see it; they may also write to it."""
+    time_zone: str = "Europe/Moscow"
+    """The company's: for employees, and for customers whose zone is not known."""
+
+    profile_wait_seconds: Annotated[float, Field(gt=0)] = 900.0
+    """How long a message waits for its customer's profile."""
+    receipts_url: str | None = None
+    """Where the receiving side can be asked what arrived (`?message_id=`), if it can; the local mailbox can."""
+    doubt_settles_seconds: Annotated[float, Field(gt=0)] = 120.0
+    """The longest time after its last dot in which a mail may still turn up there."""
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The sender as a name and an address."""
+        name, address = parseaddr(self.sender)
+        return Mailbox(name or address.partition("@")[2], address)
+
+    @property
+    def link_secrets(self) -> list[str]:
+        """The present secret first."""
+        previous = [self.link_secret_previous] if self.link_secret_previous is not None else []
+        return [secret.get_secret_value() for secret in (self.link_secret, *previous)]
+
+    @property
+    def smtp_timeout(self) -> timedelta:
+        """As a span of time."""
+        return timedelta(seconds=self.smtp_timeout_seconds)
+
+    @property
+    def profile_wait(self) -> timedelta:
+        """As a span of time."""
+        return timedelta(seconds=self.profile_wait_seconds)
+
+    @property
+    def doubt_settles(self) -> timedelta:
+        """As a span of time; never shorter than what a transfer that is under way may still take."""
+        return max(timedelta(seconds=self.doubt_settles_seconds), self.smtp_timeout)

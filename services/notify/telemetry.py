@@ -1,0 +1,14 @@
+"""What operators see of messages beyond the ledger: metric names, all of them here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge
+
+MESSAGES: Final = Counter(
+    "otklik_messages_total",
+    "Messages by what became of them: sent, failed, doubtful, suppressed, queued (to be tried again)",
+    ["kind", "status"],
+)
+DOUBTS: Final = Gauge("otklik_messages_doubtful", "Messages of which nobody knows whether they arrived")
