@@ -1,0 +1,52 @@
+"""Runs ingest: `python -m services.ingest api|worker|all|migrate`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from libs.events.database import Database
+from libs.events.runtime import Runtime
+from services.ingest.api import build_app
+from services.ingest.intake import Bounds
+from services.ingest.jobs import forget_old_answers
+from services.ingest.settings import Settings
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+
+def main() -> None:
+    """Do as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m services.ingest", description=__doc__)
+    parser.add_argument("role", choices=["api", "worker", "all", "migrate"])
+    role: str = parser.parse_args().role
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    if role == "migrate":
+        # Alembic is needed here alone, and costs a serving process memory.
+        from libs.events.migrate import upgrade  # noqa: PLC0415
+
+        asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
+        return
+    database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="ingest")
+    runtime = Runtime(
+        "ingest",
+        database,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        host=settings.host,
+        port=settings.port,
+    )
+    if role in {"api", "all"}:
+        bounds = Bounds(waiting=settings.waiting_deliveries, waiting_bytes=settings.waiting_bytes)
+        runtime.add_app(build_app(database, webhook_bytes=settings.webhook_bytes, bounds=bounds))
+    if role in {"worker", "all"}:
+        runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
+        runtime.add_relay()
+    runtime.run()
+
+
+if __name__ == "__main__":
+    main()

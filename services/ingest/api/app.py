@@ -1,0 +1,43 @@
+"""The HTTP app of ingest: signed deliveries of vendors, responses over REST, sources, and what was kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from libs.webapi.app import create_app
+from services.ingest.api import deliveries, responses, sources
+from services.ingest.api.webhooks import PATH, WebhookDoor, WebhookRoute
+from services.ingest.intake import Bounds, Intake
+from services.ingest.sources import SourceBook
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from libs.events.database import Database
+
+WEBHOOK_BYTES: Final = 1_048_576
+_REST_BYTES: Final = 4 * 1_048_576
+
+
+def build_app(
+    database: Database,
+    *,
+    webhook_bytes: int = WEBHOOK_BYTES,
+    bounds: Bounds = Bounds(),  # noqa: B008 - it is frozen
+    book: SourceBook | None = None,
+) -> FastAPI:
+    """The app over `database`. `book` is there for tests that turn its clock."""
+    app = create_app(
+        "Otklik ingest",
+        database,
+        description="Takes survey responses: signed webhooks of survey vendors, and our own shape over REST.",
+        body_limits={"/v1/webhooks/": webhook_bytes, "/v1/responses": _REST_BYTES},
+    )
+    app.state.book = book or SourceBook(database)
+    app.state.intake = Intake(database, bounds)
+    door = WebhookDoor(app.state.book, app.state.intake, clock=database.clock)
+    # Before all other routes: it is the one that is busy.
+    app.router.routes.insert(0, WebhookRoute(PATH, door))
+    for part in (responses, sources, deliveries):
+        app.include_router(part.router)
+    return app

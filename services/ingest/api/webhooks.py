@@ -1,0 +1,196 @@
+"""`POST /v1/webhooks/{source}`: the door for vendors. Plain ASGI, because nothing else here is as busy.
+
+A request is read, checked, understood, and waits for its transaction. Who is refused is not told why: an unknown
+source, a disabled one, a wrong and a stale signature get the same answer after the same work.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from fastapi import Request, Response
+from starlette.requests import ClientDisconnect
+
+from libs.webapi.problem import MEDIA_TYPE, SCHEMA, Problem, of_status, unavailable
+from libs.webapi.strict_json import StrictRoute
+from services.ingest.arrivals import webhook_arrival
+from services.ingest.domain.signature import STANDARD_WEBHOOKS, Secret, Verification, verify
+from services.ingest.intake import NotDurable, QueueFull
+from services.ingest.telemetry import REFUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from starlette.types import Receive, Scope, Send
+
+    from services.ingest.domain.deliveries import Outcome
+    from services.ingest.intake import Intake
+    from services.ingest.sources import ReadySource, SourceBook
+
+PATH: Final = "/v1/webhooks/{source}"
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class WebhookDoor:
+    """The ASGI app behind the path. `clock` is the database's, so that all times of a delivery are of one clock."""
+
+    def __init__(self, book: SourceBook, intake: Intake, *, clock: Callable[[], datetime]) -> None:
+        self._book = book
+        self._intake = intake
+        self._clock = clock
+        self._decoy = (Secret(secrets.token_bytes(32)),)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        status, headers, content = await self.answer(scope, receive)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+    async def answer(self, scope: Scope, receive: Receive) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """The status, headers and body of the answer to one request."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        body = await _body(receive)
+        try:
+            outcome = await self._deliver(scope["path_params"]["source"], headers, body)
+        except QueueFull:
+            REFUSED.labels("queue_full").inc()
+            return _QUEUE_FULL
+        except NotDurable:
+            REFUSED.labels("unavailable").inc()
+            return _UNAVAILABLE
+        return _UNAUTHENTICATED if outcome is None else _accepted(outcome)
+
+    async def _deliver(self, name: str, headers: Mapping[str, str], body: bytes) -> Outcome | None:
+        now = self._clock()
+        ready = await self._book.find(name)
+        verification = self._verify(ready, headers, body, now)
+        if verification is not Verification.VALID and await self._book.look_again():
+            # A secret that was rotated, or a source that was made, a moment ago by another process.
+            ready = await self._book.find(name)
+            verification = self._verify(ready, headers, body, now)
+        if ready is None or verification is not Verification.VALID:
+            REFUSED.labels("unknown_source" if ready is None else verification.value).inc()
+            return None
+        # Only now: the content type that a source takes would tell what it is.
+        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type not in ready.vendor.content_types:
+            REFUSED.labels("content_type").inc()
+            raise of_status(415, detail=f"{ready.vendor.title} sends {', '.join(sorted(ready.vendor.content_types))}.")
+        return await self._intake.submit(webhook_arrival(ready, headers, body, now))
+
+    def _verify(
+        self, ready: ReadySource | None, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> Verification:
+        if ready is None:
+            verify(STANDARD_WEBHOOKS, headers, body, self._decoy, now)
+            return Verification.WRONG
+        return verify(ready.vendor.authentication, headers, body, ready.secrets, now)
+
+
+class WebhookRoute(StrictRoute):
+    """The route of the door: documented like any other, and served without what FastAPI does for others."""
+
+    def __init__(self, path: str, door: WebhookDoor) -> None:
+        async def deliver(request: Request) -> Response:
+            """Take one delivery. It is durable when the answer comes.
+
+            An authentic delivery that cannot be understood is kept, quarantined, and answered `202` too.
+            """
+            status, headers, content = await door.answer(request.scope, request.receive)
+            return Response(content, status, {name.decode(): value.decode() for name, value in headers})
+
+        super().__init__(
+            path,
+            deliver,
+            methods=["POST"],
+            status_code=202,
+            summary="Deliver a vendor's webhook",
+            tags=["webhooks"],
+            openapi_extra=_OPENAPI,
+        )
+        self.app = door
+
+
+async def _body(receive: Receive) -> bytes:
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body", False):
+        whole: bytes = message.get("body", b"")
+        return whole
+    chunks: list[bytes] = []
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+        message = await receive()
+
+
+def _accepted(outcome: Outcome) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    content = _encode({"delivery_id": outcome.delivery_id, "status": outcome.status, "event_ids": outcome.event_ids})
+    length = str(len(content)).encode()
+    return 202, [(b"content-type", b"application/json"), (b"content-length", length)], content
+
+
+def _ready_made(problem: Problem) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    response = problem.response()
+    return response.status_code, response.raw_headers, bytes(response.body)
+
+
+_UNAUTHENTICATED: Final = _ready_made(
+    of_status(
+        401,
+        detail="There is no such source, or the signature is missing, wrong or stale.",
+        headers={"WWW-Authenticate": 'Signature realm="otklik"'},
+    )
+)
+_QUEUE_FULL: Final = _ready_made(
+    of_status(429, detail="More deliveries are waiting than may wait.", headers={"Retry-After": "1"})
+)
+_UNAVAILABLE: Final = _ready_made(unavailable())
+
+_PROBLEM: Final[dict[str, Any]] = {MEDIA_TYPE: {"schema": SCHEMA}}
+_OPENAPI: Final[dict[str, Any]] = {
+    "security": [],
+    "parameters": [
+        {
+            "name": "source",
+            "in": "path",
+            "required": True,
+            "description": "The source's name. The sender is known by its vendor's signature, not by a key.",
+            "schema": {"type": "string"},
+        }
+    ],
+    "requestBody": {
+        "required": True,
+        "description": "What the vendor sends, signed over its raw bytes.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    },
+    "responses": {
+        "202": {
+            "description": "Durable: accepted, known already, or kept for somebody to look at",
+            "content": {
+                "application/json": {
+                    "schema": {
+                        "type": "object",
+                        "required": ["delivery_id", "status", "event_ids"],
+                        "properties": {
+                            "delivery_id": {"type": "string", "format": "uuid"},
+                            "status": {"enum": ["accepted", "duplicate", "quarantined", "ignored"]},
+                            "event_ids": {"type": "array", "items": {"type": "string", "format": "uuid"}},
+                        },
+                    }
+                }
+            },
+        },
+        "401": {"description": "No such source, or a missing, wrong or stale signature", "content": _PROBLEM},
+        "413": {"description": "Too large", "content": _PROBLEM},
+        "415": {"description": "Authentic, but not of the vendor's content type", "content": _PROBLEM},
+        "429": {"description": "Too many at once; see Retry-After", "content": _PROBLEM},
+        "503": {"description": "Nothing can be made durable; see Retry-After", "content": _PROBLEM},
+    },
+}

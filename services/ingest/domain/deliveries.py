@@ -1,0 +1,289 @@
+"""Deliveries: what arrived, what was understood of it, and what a batch of them changes, decided without a database.
+
+A delivery is one of these, for good or until it is replayed:
+
+    accepted      understood; a revision of its response was published
+    duplicate     nothing new: the same delivery again, the same content again, or another body under a known id
+    quarantined   authentic and not understood; kept until somebody mends the field map and replays it
+    ignored       understood and of no effect, for a stated reason
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, NewType, assert_never
+from uuid import UUID
+
+from services.ingest.domain.responses import (
+    DeliveryId,
+    Latest,
+    NextRevision,
+    Outdated,
+    Response,
+    ResponseId,
+    SameContent,
+    content_hash,
+    decide,
+    event_id,
+    response_id,
+)
+from services.ingest.domain.values import LONGEST_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from services.ingest.domain.sources import Source
+
+DeliveryKey = NewType("DeliveryKey", str)
+"""The vendor's id of the delivery where there is one, else the hash of its body."""
+
+Via = Literal["webhook", "rest"]
+
+
+class Status(StrEnum):
+    """What became of a delivery."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """The payload is a response. Its id and what tells its content apart are worked out before the transaction."""
+
+    response: Response
+    response_id: ResponseId
+    content_hash: bytes
+
+    @classmethod
+    def of(cls, source: str, response: Response) -> Understood:
+        """The verdict on a response of `source`."""
+        return cls(response, response_id(source, response.vendor_response_id), content_hash(response))
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The payload is understood and brings no response."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """The payload does not mean what it has to. `field` is the field of ours that failed, where it is one."""
+
+    reason: str
+    field: str | None = None
+
+
+Verdict = Understood | Ignored | NotUnderstood
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One authentic delivery with its verdict. `headers` is JSON, without secrets and signatures."""
+
+    id: DeliveryId
+    source: Source
+    via: Via
+    key: DeliveryKey
+    body: bytes
+    body_hash: bytes
+    headers: str
+    content_type: str
+    received_at: datetime
+    verdict: Verdict
+    traceparent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the sender is told. `delivery_id` is the row that keeps it: for a repeated delivery the first one's."""
+
+    delivery_id: DeliveryId
+    status: Status
+    reason: str | None = None
+    response_id: ResponseId | None = None
+    event_ids: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A stored delivery with the key of one in hand. `conflicting`: its body differs from the first with that key."""
+
+    id: DeliveryId
+    source: str
+    key: DeliveryKey
+    body_hash: bytes
+    conflicting: bool
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One delivery to be stored."""
+
+    arrival: Arrival
+    outcome: Outcome
+    conflicting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One revision to be published."""
+
+    arrival: Arrival
+    response_id: ResponseId
+    response: Response
+    revision: int
+    event_id: UUID
+
+
+@dataclass(slots=True)
+class Plan:
+    """All that a batch changes. `outcomes` has one for each arrival, in order."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    copies: Counter[DeliveryId] = field(default_factory=Counter)
+    revisions: list[Revision] = field(default_factory=list)
+    new: dict[ResponseId, Revised] = field(default_factory=dict)
+    changed: dict[ResponseId, Revised] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """A response with what is now its latest revision."""
+
+    source: str
+    vendor_response_id: str
+    latest: Latest
+
+
+def new_delivery_id(received_at: datetime, randomness: int) -> DeliveryId:
+    """A UUID of version 7: in order of time, so that the table grows at its end."""
+    milliseconds = int(received_at.timestamp() * 1000)
+    upper = (milliseconds << 16 | 0x7000 | (randomness >> 62) & 0xFFF) << 64
+    return DeliveryId(UUID(int=upper | 0x8000_0000_0000_0000 | randomness & 0x3FFF_FFFF_FFFF_FFFF))
+
+
+def hash_of(body: bytes) -> bytes:
+    """What tells two bodies apart."""
+    return hashlib.sha256(body).digest()
+
+
+def delivery_key(vendor_id: object, body_hash: bytes) -> DeliveryKey:
+    """The key under which a delivery is known; an id that cannot be one, or cannot be stored, gives way to a hash."""
+    if not isinstance(vendor_id, str) or not vendor_id:
+        return DeliveryKey(f"sha256:{body_hash.hex()}")
+    if len(vendor_id) > LONGEST_ID or not vendor_id.isprintable():
+        return DeliveryKey(f"sha256-of-id:{hashlib.sha256(vendor_id.encode('utf-8', 'surrogatepass')).hexdigest()}")
+    return DeliveryKey(vendor_id)
+
+
+def plan(
+    arrivals: Sequence[Arrival], known: Iterable[Known], latest: Mapping[ResponseId, Latest], *, replay: bool = False
+) -> Plan:
+    """What `arrivals`, in their order, change, given the deliveries with their keys and the responses that are known.
+
+    With `replay` the arrivals are stored deliveries, understood again: none is a repetition of another.
+    """
+    found = Plan()
+    firsts = {(row.source, row.key): row for row in known if not row.conflicting}
+    conflicts = {(row.source, row.key, row.body_hash): row for row in known if row.conflicting}
+    current = dict(latest)
+    for arrival in arrivals:
+        key = (arrival.source.name, arrival.key)
+        first = None if replay else firsts.get(key)
+        if first is None:
+            outcome = _first(found, arrival, current, replay=replay)
+            firsts[key] = _as_known(arrival, outcome, conflicting=False)
+            found.rows.append(Row(arrival, outcome, conflicting=False))
+        elif first.body_hash == arrival.body_hash:
+            found.copies[first.id] += 1
+            outcome = Outcome(
+                first.id,
+                Status.DUPLICATE,
+                "the same delivery again",
+                first.outcome.response_id,
+                first.outcome.event_ids,
+            )
+        else:
+            outcome = _conflicting(found, arrival, first, conflicts)
+        found.outcomes.append(outcome)
+    for id_, revised in found.changed.items():
+        if id_ not in latest:
+            found.new[id_] = revised
+    for id_ in found.new:
+        del found.changed[id_]
+    return found
+
+
+def _first(found: Plan, arrival: Arrival, current: dict[ResponseId, Latest], *, replay: bool) -> Outcome:
+    match arrival.verdict:
+        case NotUnderstood(reason):
+            return Outcome(arrival.id, Status.QUARANTINED, reason)
+        case Ignored(reason):
+            return Outcome(arrival.id, Status.IGNORED, reason)
+        case Understood():
+            return _understood(found, arrival, arrival.verdict, current, replay=replay)
+        case _:
+            assert_never(arrival.verdict)
+
+
+def _understood(
+    found: Plan, arrival: Arrival, verdict: Understood, current: dict[ResponseId, Latest], *, replay: bool
+) -> Outcome:
+    response, id_, content = verdict.response, verdict.response_id, verdict.content_hash
+    latest = current.get(id_)
+    match decide(latest, response, content, replayed_from=arrival.received_at if replay else None):
+        case NextRevision(revision):
+            event = event_id(id_, revision)
+            found.revisions.append(Revision(arrival, id_, response, revision, event))
+            now_latest = Latest(revision, content, response.revised_at, event, arrival.received_at)
+            outcome = Outcome(arrival.id, Status.ACCEPTED, None, id_, (event,))
+        case SameContent(confirmed_at):
+            assert latest is not None  # noqa: S101 - nothing is the same as nothing
+            now_latest = Latest(latest.revision, latest.content_hash, confirmed_at, latest.event_id, latest.received_at)
+            reason = f"the same content as revision {latest.revision}"
+            outcome = Outcome(arrival.id, Status.DUPLICATE, reason, id_, (latest.event_id,))
+        case Outdated():
+            return Outcome(arrival.id, Status.IGNORED, "outdated: a later revision is known", id_)
+    if now_latest != latest:
+        current[id_] = now_latest
+        found.changed[id_] = Revised(arrival.source.name, response.vendor_response_id, now_latest)
+    return outcome
+
+
+def _conflicting(
+    found: Plan, arrival: Arrival, first: Known, conflicts: dict[tuple[str, DeliveryKey, bytes], Known]
+) -> Outcome:
+    """The first with an id wins. Another body under it is kept, and marked, so that somebody can look into it."""
+    key = (arrival.source.name, arrival.key, arrival.body_hash)
+    reason = f"another body under the id of delivery {first.id}, which came first"
+    known = conflicts.get(key)
+    if known is not None:
+        found.copies[known.id] += 1
+        return Outcome(known.id, Status.DUPLICATE, reason, first.outcome.response_id, first.outcome.event_ids)
+    outcome = Outcome(arrival.id, Status.DUPLICATE, reason, first.outcome.response_id, first.outcome.event_ids)
+    conflicts[key] = _as_known(arrival, outcome, conflicting=True)
+    found.rows.append(Row(arrival, outcome, conflicting=True))
+    return outcome
+
+
+def after_replay(stored: Outcome, now: Outcome) -> Outcome:
+    """What a stored delivery is after it was understood again. What was published of it stays true."""
+    event_ids = stored.event_ids + tuple(event for event in now.event_ids if event not in stored.event_ids)
+    if now.status is Status.ACCEPTED or stored.status is not Status.ACCEPTED:
+        return Outcome(stored.delivery_id, now.status, now.reason, now.response_id, event_ids)
+    return stored
+
+
+def _as_known(arrival: Arrival, outcome: Outcome, *, conflicting: bool) -> Known:
+    return Known(arrival.id, arrival.source.name, arrival.key, arrival.body_hash, conflicting, outcome)

@@ -1,0 +1,122 @@
+"""A response and its revisions: ids that follow from the vendor's, and what a further delivery of it changes.
+
+                                   same content as the latest    SameContent   nothing is published
+    nothing known ─> revision 1 ─< older than the latest         Outdated      kept, nothing is published
+                                   anything else                 NextRevision  published, and now the latest
+
+Older is decided by the vendor's own time of the revision. Where that does not tell, what arrives later is later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NewType
+from uuid import UUID, uuid5
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+ResponseId = NewType("ResponseId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
+
+_NAMESPACE: Final = UUID("a0e3c4b1-52c8-5f6e-9d0b-6f74b6c6ab51")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One customer's answers to one survey, as one delivery tells them.
+
+    `answered_at` is when the customer answered, `revised_at` when this revision was made; both by the vendor's clock.
+    """
+
+    vendor_response_id: str
+    score: int | None
+    comment: str | None
+    customer_id: str | None
+    touchpoint: str | None
+    language: str | None
+    answered_at: datetime
+    revised_at: datetime | None = None
+    claimed_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """The latest revision of a response that is known, and the delivery that brought it."""
+
+    revision: int
+    content_hash: bytes
+    revised_at: datetime | None
+    event_id: UUID
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NextRevision:
+    """The content is new and is the latest."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class SameContent:
+    """Nothing new. `confirmed_at` is the vendor's time up to which the latest revision is now known to hold."""
+
+    confirmed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """A later revision is known already."""
+
+
+Decision = NextRevision | SameContent | Outdated
+
+
+@lru_cache(maxsize=4096)
+def _namespace_of(source: str) -> UUID:
+    return uuid5(_NAMESPACE, source)
+
+
+def response_id(source: str, vendor_response_id: str) -> ResponseId:
+    """Our id of the response: the same source and vendor's id always give the same."""
+    return ResponseId(uuid5(_namespace_of(source), vendor_response_id))
+
+
+def event_id(response: ResponseId, revision: int) -> UUID:
+    """The id of the event that publishes one revision."""
+    return uuid5(response, str(revision))
+
+
+def content_hash(response: Response) -> bytes:
+    """What makes two deliveries say the same: everything but the time of the revision."""
+    content = (
+        response.score,
+        response.comment,
+        response.customer_id,
+        response.touchpoint,
+        response.language,
+        response.answered_at.timestamp(),
+        response.claimed_class,
+    )
+    return hashlib.sha256(repr(content).encode()).digest()
+
+
+def decide(latest: Latest | None, response: Response, content: bytes, *, replayed_from: datetime | None) -> Decision:
+    """What a delivery of `response` changes. `replayed_from` is when it was received, where it is understood again.
+
+    A replay arrives long after what came after it, so where the vendor's times do not tell, the times of receipt do;
+    and only for a replay, because the clocks of two processes that receive at the same moment may differ.
+    """
+    if latest is None:
+        return NextRevision(1)
+    known, told = latest.revised_at, response.revised_at
+    if latest.content_hash == content:
+        return SameContent(max((time for time in (known, told) if time is not None), default=None))
+    if known is not None and told is not None and known != told:
+        older = told < known
+    else:
+        older = replayed_from is not None and replayed_from < latest.received_at
+    return Outdated() if older else NextRevision(latest.revision + 1)

@@ -1,0 +1,131 @@
+"""Values of a payload as the domain needs them: a score is a whole number of its scale, a time has its zone.
+
+Vendors send strings for numbers, numbers for strings, and times without zones. Here a value either is what it has to be
+or the payload is not understood, with a reason that names the place and never repeats what the customer wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+LONGEST_COMMENT: Final = 20_000
+"""Characters of a comment that travel in an event, for a record must fit through the broker. The delivery keeps all."""
+LONGEST_ID: Final = 200
+
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
+_EARLIEST_UNIX: Final = 0
+_LATEST_UNIX: Final = 32_503_680_000  # the year 3000: milliseconds taken for seconds are beyond it
+_SHORTEST_TIME: Final = 16
+_LONGEST_TIME: Final = 40
+_TELLABLE: Final = 1_000_000
+_AHEAD: Final = timedelta(days=1)
+
+
+class Unclear(Exception):
+    """The payload does not mean what it has to. `reason` says where and why, for operators; `field` is one of ours."""
+
+    def __init__(self, reason: str, field: str | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.field = field
+
+
+def score_of(value: object, where: str, *, lowest: int, highest: int) -> int | None:
+    """The score, or None where it is missing: a missing score has no class, and is not an error."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        raise Unclear(f"{where} is true or false, not a number")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, float):
+        raise Unclear(f"{where} is not a whole number")
+    if not isinstance(value, int):
+        raise Unclear(f"{where} is {kind_of(value)}, not a number")
+    if not lowest <= value <= highest:
+        told = str(value) if abs(value) < _TELLABLE else "a number far"
+        raise Unclear(f"{where} is {told} outside the scale {lowest} to {highest}")
+    return value
+
+
+def id_of(value: object, where: str) -> str | None:
+    """An id or a short name: text, or a whole number written as text. None where it is missing."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise Unclear(f"{where} is {kind_of(value)}, not text")
+    text = value.strip()
+    if len(text) > LONGEST_ID:
+        raise Unclear(f"{where} has more than {LONGEST_ID} characters")
+    return text or None
+
+
+def comment_of(value: object, where: str) -> str | None:
+    """What the customer wrote, without the blanks around it; None where that is nothing."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Unclear(f"{where} is {kind_of(value)}, not text")
+    return value.strip()[:LONGEST_COMMENT] or None
+
+
+def language_of(value: object, _where: str) -> str | None:
+    """A language tag, or None: nobody's answer waits because of an odd language."""
+    if not isinstance(value, str) or value == "default" or _LANGUAGE.fullmatch(value) is None:
+        return None
+    return value.replace("_", "-")
+
+
+def time_of(value: object, where: str, zone: tzinfo) -> datetime | None:
+    """A moment in UTC from RFC 3339 or unix seconds; a time without a zone is read in the source's `zone`."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise Unclear(f"{where} is {kind_of(value)}, not a time")
+    if isinstance(value, str):
+        return _written_time(value, zone, where)
+    if not _EARLIEST_UNIX < value < _LATEST_UNIX:
+        raise Unclear(f"{where} is not a time in unix seconds")
+    return datetime.fromtimestamp(value, UTC)
+
+
+def plausible(answered_at: datetime, received_at: datetime) -> None:
+    """Refuse an answer from the future: the clock of its case would not run. Clocks may differ, but not by a day."""
+    if answered_at - received_at > _AHEAD:
+        raise Unclear("the time of the answer lies in the future")
+
+
+def kind_of(value: object) -> str:
+    """What a JSON value is, in words."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "an object"
+
+
+def _written_time(value: str, zone: tzinfo, where: str) -> datetime:
+    if not _SHORTEST_TIME <= len(value) <= _LONGEST_TIME:
+        raise Unclear(f"{where} is not a time")
+    try:
+        time = datetime.fromisoformat(value)
+        if time.tzinfo is None:
+            time = time.replace(tzinfo=zone)
+        return time.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Unclear(f"{where} is not a time") from error

@@ -1,0 +1,23 @@
+"""What ingest takes from the environment, and the only place that looks there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Variables with the prefix `INGEST_`, and the address of Kafka, which all services share."""
+
+    model_config = SettingsConfigDict(env_prefix="INGEST_", frozen=True)
+
+    database_url: str
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8001
+    pool_size: Annotated[int, Field(ge=2, le=100)] = 10
+    webhook_bytes: Annotated[int, Field(ge=1024, le=64 * 1_048_576, description="The largest delivery.")] = 1_048_576
+    waiting_deliveries: Annotated[int, Field(ge=1, description="How many may wait for their transaction.")] = 4_000
+    waiting_bytes: Annotated[int, Field(ge=1024, description="And how many bytes of bodies.")] = 32 * 1_048_576
+    kafka_bootstrap_servers: Annotated[str, Field(validation_alias="OTKLIK_KAFKA_BOOTSTRAP_SERVERS")] = "127.0.0.1:9092"

@@ -1,0 +1,120 @@
+"""The sources in use, ready to check and understand deliveries, remembered for a few seconds per process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from services.ingest.domain.signature import Secret, UnusableSecret, key_of
+from services.ingest.store.sources import enabled_sources
+from services.ingest.vendors import VENDORS
+from services.ingest.vendors.generic import OWN_SHAPE
+from services.ingest.vendors.understanding import Reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from libs.events.database import Database
+    from services.ingest.domain.sources import Source
+    from services.ingest.vendors.description import Vendor
+
+log: Final = structlog.get_logger()
+
+_FRESH_SECONDS: Final = 2.0
+_DOUBT_SECONDS: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class ReadySource:
+    """A source with its vendor, its keys and its readers, made once per look at the database."""
+
+    source: Source
+    vendor: Vendor
+    secrets: tuple[Secret, ...]
+    reader: Reader
+    own_shape: Reader
+
+    @classmethod
+    def of(cls, source: Source, vendor: Vendor) -> ReadySource:
+        """The source as it is used. A secret that is of no use any more is left out, and said."""
+        secrets: list[Secret] = []
+        for stored in source.secrets:
+            try:
+                secrets.append(Secret(key_of(vendor.authentication, stored.text), stored.valid_until))
+            except UnusableSecret as error:
+                log.warning("source.secret_unusable", source=source.name, why=str(error))
+        return cls(source, vendor, tuple(secrets), Reader(vendor, source), Reader(OWN_SHAPE, source))
+
+
+class SourceBook:
+    """All enabled sources. One look at the database gives all of them, so that unknown names cost nothing.
+
+    What was changed elsewhere (a rotated secret, a deleted source) is noticed within `fresh_seconds`. A delivery that
+    would be refused is worth a newer look: `doubt_seconds` bounds how many such looks a stream of forgeries can cause.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        fresh_seconds: float = _FRESH_SECONDS,
+        doubt_seconds: float = _DOUBT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._fresh_seconds = fresh_seconds
+        self._doubt_seconds = doubt_seconds
+        self._clock = clock
+        self._ready: dict[str, ReadySource] = {}
+        self._looked_at: float | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    async def find(self, name: str) -> ReadySource | None:
+        """The source, as it was at most `fresh_seconds` ago."""
+        if self._older_than(self._fresh_seconds):
+            await self._look()
+        return self._ready.get(name)
+
+    async def look_again(self) -> bool:
+        """Look anew unless that was done a moment ago; whether what is known may have changed."""
+        if not self._older_than(self._doubt_seconds):
+            return False
+        await self._look()
+        return True
+
+    def forget(self) -> None:
+        """Look anew before the next delivery: something was changed by this process itself."""
+        self._looked_at = None
+
+    def _older_than(self, seconds: float) -> bool:
+        return self._looked_at is None or self._clock() - self._looked_at >= seconds
+
+    async def _look(self) -> None:
+        # All who need it share one look; a request that goes away does not take it along.
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._read())
+            self._looking.add_done_callback(self._looked)
+        await asyncio.shield(self._looking)
+
+    def _looked(self, task: asyncio.Task[None]) -> None:
+        self._looking = None
+        if not task.cancelled():
+            task.exception()  # whoever waits gets it too; a look that nobody waits for any more must not warn
+
+    async def _read(self) -> None:
+        asked_at = self._clock()
+        async with self._database.reading() as tx:
+            sources = await enabled_sources(tx)
+        ready: dict[str, ReadySource] = {}
+        for source in sources:
+            vendor = VENDORS.get(source.vendor)
+            if vendor is None:
+                log.error("source.vendor_unknown", source=source.name, vendor=source.vendor)
+            else:
+                ready[source.name] = ReadySource.of(source, vendor)
+        self._ready = ready
+        self._looked_at = asked_at

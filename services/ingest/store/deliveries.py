@@ -1,0 +1,257 @@
+"""Deliveries and the responses that they bring: a whole batch in a constant number of statements.
+
+Two processes with the same deliveries at the same moment are told apart by the unique keys: whoever comes second finds
+that a row which it was about to add is there, raises `Raced`, rolls back and decides anew, now with the row in sight.
+Rows are taken in one order (responses before deliveries, each sorted by its key), so that nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import text
+
+from services.ingest.domain.deliveries import (
+    DeliveryKey,
+    Known,
+    Outcome,
+    Plan,
+    Status,
+    Understood,
+    after_replay,
+    plan,
+)
+from services.ingest.domain.publication import event_of, key_of
+from services.ingest.domain.responses import DeliveryId, Latest, ResponseId
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Row as SqlRow
+
+    from libs.events.database import Tx
+    from services.ingest.domain.deliveries import Arrival, Revised
+
+
+class Raced(Exception):
+    """Another process added one of our rows first. Roll back and record the same arrivals again."""
+
+
+_KNOWN: Final = text("""
+    SELECT deliveries.id, source, delivery_key, body_hash, conflict <> '' AS conflicting,
+           status, reason, response_id, event_ids
+      FROM unnest(CAST(:sources AS text[]), CAST(:keys AS text[])) AS wanted (source, delivery_key)
+      JOIN deliveries USING (source, delivery_key)
+""")
+
+_LATEST: Final = text("""
+    SELECT id, revision, content_hash, revised_at, event_id, received_at
+      FROM responses
+     WHERE id = ANY(CAST(:ids AS uuid[]))
+     ORDER BY id
+       FOR UPDATE
+""")
+
+_ADD_RESPONSES: Final = text("""
+    INSERT INTO responses
+           (id, source, vendor_response_id, revision, content_hash, revised_at, event_id, received_at)
+    SELECT *
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:vendor_ids AS text[]),
+                  CAST(:revisions AS integer[]), CAST(:hashes AS bytea[]), CAST(:revised AS timestamptz[]),
+                  CAST(:events AS uuid[]), CAST(:received AS timestamptz[])) AS added (id)
+     ORDER BY added.id
+        ON CONFLICT (id) DO NOTHING
+""")
+
+_CHANGE_RESPONSES: Final = text("""
+    UPDATE responses
+       SET revision = changed.revision, content_hash = changed.content_hash, revised_at = changed.revised_at,
+           event_id = changed.event_id, received_at = changed.received_at
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:revisions AS integer[]), CAST(:hashes AS bytea[]),
+                  CAST(:revised AS timestamptz[]), CAST(:events AS uuid[]), CAST(:received AS timestamptz[]))
+           AS changed (id, revision, content_hash, revised_at, event_id, received_at)
+     WHERE responses.id = changed.id
+""")
+
+_ADD_DELIVERIES: Final = text("""
+    INSERT INTO deliveries
+           (id, source, via, delivery_key, conflict, body, body_hash, headers, content_type, received_at,
+            status, reason, response_id, event_ids, copies)
+    SELECT id, source, via, delivery_key, CASE WHEN conflicting THEN body_hash ELSE '' END, body, body_hash,
+           headers, content_type, received_at, status, reason, response_id,
+           array_remove(ARRAY[event_id], NULL), copies
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:vias AS text[]), CAST(:keys AS text[]),
+                  CAST(:conflicting AS boolean[]), CAST(:bodies AS bytea[]), CAST(:hashes AS bytea[]),
+                  CAST(:headers AS text[]), CAST(:content_types AS text[]), CAST(:received AS timestamptz[]),
+                  CAST(:statuses AS text[]), CAST(:reasons AS text[]), CAST(:responses AS uuid[]),
+                  CAST(:events AS uuid[]), CAST(:copies AS integer[]))
+           AS added (id, source, via, delivery_key, conflicting, body, body_hash, headers, content_type, received_at,
+                     status, reason, response_id, event_id, copies)
+     ORDER BY source, delivery_key, conflicting, body_hash
+        ON CONFLICT (source, delivery_key, conflict) DO NOTHING
+""")
+
+_COUNT_COPIES: Final = text("""
+    WITH repeated AS (
+        SELECT id, more FROM unnest(CAST(:ids AS uuid[]), CAST(:more AS integer[])) AS repeated (id, more)
+    ), held AS (
+        SELECT id FROM deliveries WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE
+    )
+    UPDATE deliveries
+       SET copies = deliveries.copies + repeated.more
+      FROM held JOIN repeated USING (id)
+     WHERE deliveries.id = held.id
+""")
+
+_HOLD: Final = text("""
+    SELECT id, status, reason, response_id, event_ids
+      FROM deliveries
+     WHERE id = ANY(CAST(:ids AS uuid[]))
+     ORDER BY id
+       FOR UPDATE
+""")
+
+_REPLAYED: Final = text("""
+    UPDATE deliveries
+       SET status = replayed.status, reason = replayed.reason, response_id = replayed.response_id,
+           event_ids = CASE WHEN replayed.event_id IS NULL OR replayed.event_id = ANY(deliveries.event_ids)
+                            THEN deliveries.event_ids ELSE deliveries.event_ids || replayed.event_id END,
+           replayed_at = :now
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:reasons AS text[]),
+                  CAST(:responses AS uuid[]), CAST(:events AS uuid[]))
+           AS replayed (id, status, reason, response_id, event_id)
+     WHERE deliveries.id = replayed.id
+""")
+
+
+async def record(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
+    """Keep `arrivals`, decide in their order what they change, emit what is new; the outcome of each."""
+    known = await _known(tx, arrivals)
+    keys = {(row.source, row.key) for row in known}
+    fresh = [arrival for arrival in arrivals if (arrival.source.name, arrival.key) not in keys]
+    decided = plan(arrivals, known, await _latest(tx, fresh))
+    await _change_responses(tx, decided)
+    await _add_deliveries(tx, decided)
+    _emit(tx, decided)
+    return decided.outcomes
+
+
+async def record_again(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
+    """Decide again, by today's understanding, what stored deliveries change; a second time changes nothing more."""
+    latest = await _latest(tx, arrivals)
+    held = {row.id: _outcome(row) for row in await tx.fetch(_HOLD, {"ids": [arrival.id for arrival in arrivals]})}
+    decided = plan(arrivals, (), latest, replay=True)
+    after = [after_replay(held[outcome.delivery_id], outcome) for outcome in decided.outcomes]
+    changed = [
+        (outcome, now)
+        for outcome, now in zip(after, decided.outcomes, strict=True)
+        if outcome != held[outcome.delivery_id]
+    ]
+    await _change_responses(tx, decided)
+    if changed:
+        await tx.execute(
+            _REPLAYED,
+            {
+                "ids": [outcome.delivery_id for outcome, _ in changed],
+                "statuses": [outcome.status.value for outcome, _ in changed],
+                "reasons": [outcome.reason for outcome, _ in changed],
+                "responses": [outcome.response_id for outcome, _ in changed],
+                "events": [now.event_ids[0] if now.event_ids else None for _, now in changed],
+                "now": tx.now,
+            },
+        )
+    _emit(tx, decided)
+    return after
+
+
+async def _known(tx: Tx, arrivals: Sequence[Arrival]) -> list[Known]:
+    rows = await tx.fetch(
+        _KNOWN,
+        {
+            "sources": [arrival.source.name for arrival in arrivals],
+            "keys": [arrival.key for arrival in arrivals],
+        },
+    )
+    return [
+        Known(
+            DeliveryId(row.id), row.source, DeliveryKey(row.delivery_key), row.body_hash, row.conflicting, _outcome(row)
+        )
+        for row in rows
+    ]
+
+
+async def _latest(tx: Tx, arrivals: Sequence[Arrival]) -> dict[ResponseId, Latest]:
+    ids = {arrival.verdict.response_id for arrival in arrivals if isinstance(arrival.verdict, Understood)}
+    if not ids:
+        return {}
+    return {
+        ResponseId(row.id): Latest(row.revision, row.content_hash, row.revised_at, row.event_id, row.received_at)
+        for row in await tx.fetch(_LATEST, {"ids": list(ids)})
+    }
+
+
+async def _change_responses(tx: Tx, decided: Plan) -> None:
+    if decided.new:
+        added = {
+            **_columns(decided.new),
+            "sources": [revised.source for revised in decided.new.values()],
+            "vendor_ids": [revised.vendor_response_id for revised in decided.new.values()],
+        }
+        if await tx.execute(_ADD_RESPONSES, added) != len(decided.new):
+            raise Raced
+    if decided.changed:
+        await tx.execute(_CHANGE_RESPONSES, _columns(decided.changed))
+
+
+def _columns(revised: Mapping[ResponseId, Revised]) -> dict[str, list[Any]]:
+    latest = [response.latest for response in revised.values()]
+    return {
+        "ids": list(revised),
+        "revisions": [now.revision for now in latest],
+        "hashes": [now.content_hash for now in latest],
+        "revised": [now.revised_at for now in latest],
+        "events": [now.event_id for now in latest],
+        "received": [now.received_at for now in latest],
+    }
+
+
+async def _add_deliveries(tx: Tx, decided: Plan) -> None:
+    copies = decided.copies
+    if decided.rows and await tx.execute(_ADD_DELIVERIES, _delivery_columns(decided)) != len(decided.rows):
+        raise Raced
+    stored = sorted(copies.keys() - {row.arrival.id for row in decided.rows})
+    if stored:
+        await tx.execute(_COUNT_COPIES, {"ids": stored, "more": [copies[id_] for id_ in stored]})
+
+
+def _delivery_columns(decided: Plan) -> dict[str, list[Any]]:
+    rows = decided.rows
+    arrivals = [row.arrival for row in rows]
+    outcomes = [row.outcome for row in rows]
+    return {
+        "ids": [arrival.id for arrival in arrivals],
+        "sources": [arrival.source.name for arrival in arrivals],
+        "vias": [arrival.via for arrival in arrivals],
+        "keys": [arrival.key for arrival in arrivals],
+        "conflicting": [row.conflicting for row in rows],
+        "bodies": [arrival.body for arrival in arrivals],
+        "hashes": [arrival.body_hash for arrival in arrivals],
+        "headers": [arrival.headers for arrival in arrivals],
+        "content_types": [arrival.content_type for arrival in arrivals],
+        "received": [arrival.received_at for arrival in arrivals],
+        "statuses": [outcome.status.value for outcome in outcomes],
+        "reasons": [outcome.reason for outcome in outcomes],
+        "responses": [outcome.response_id for outcome in outcomes],
+        "events": [outcome.event_ids[-1] if outcome.event_ids else None for outcome in outcomes],
+        "copies": [1 + decided.copies[arrival.id] for arrival in arrivals],
+    }
+
+
+def _emit(tx: Tx, decided: Plan) -> None:
+    for revision in decided.revisions:
+        tx.emit(event_of(revision, tx.now), key=key_of(revision))
+
+
+def _outcome(row: SqlRow[Any]) -> Outcome:
+    response = None if row.response_id is None else ResponseId(row.response_id)
+    return Outcome(DeliveryId(row.id), Status(row.status), row.reason, response, tuple(row.event_ids))

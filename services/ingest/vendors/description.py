@@ -1,0 +1,75 @@
+"""What a survey vendor sends, as data: how it signs, and where in its payload each thing is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from services.ingest.domain.fields import FieldMap
+from services.ingest.domain.values import Unclear, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from libs.events.contracts.responses import Metric
+    from services.ingest.domain.signature import Authentication
+
+Payload = dict[str, Any]
+"""A JSON object as it was read."""
+
+Path = tuple[str, ...]
+JSON: Final = frozenset({"application/json"})
+
+
+def an_object(payload: object) -> Payload:
+    """The payload, which has to be a JSON object."""
+    if not isinstance(payload, dict):
+        raise Unclear(f"the payload is {kind_of(payload)}, not an object")
+    return payload
+
+
+def at(payload: Payload, path: Path) -> object:
+    """The value at `path`, or None where there is nothing."""
+    value: object = payload
+    for depth, key in enumerate(path):
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise Unclear(f"{'.'.join(path[:depth])} is {kind_of(value)}, not an object")
+        value = value.get(key)
+    return value
+
+
+def no_questions(_payload: Payload, name: str) -> object:
+    """For vendors whose payload has no questions besides its own fields."""
+    raise Unclear(f"this vendor's payload has no question {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One vendor's deliveries.
+
+    `answered_at` and `revised_at` name several places: the first that holds something counts. `question` finds the
+    answer to a question, None where it was not answered, and raises `Unclear` where there is no such question at all.
+    `fields` says where the vendor's own shape has a field; a source's field map goes before it. An event type that is
+    in neither `event_types` nor `ignored` is not understood: it may carry answers.
+    """
+
+    name: str
+    title: str
+    authentication: Authentication
+    response_id: Path
+    answered_at: tuple[Path, ...]
+    revised_at: tuple[Path, ...] = ()
+    content_types: frozenset[str] = JSON
+    delivery_id: Path | None = None
+    delivery_id_header: str | None = None
+    event_type: Path | None = None
+    event_types: frozenset[str] = frozenset()
+    ignored: Mapping[str, str] = field(default_factory=dict)
+    survey_type: Path | None = None
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+    fields: FieldMap = field(default_factory=FieldMap)
+    hidden: Path = ()
+    question: Callable[[Payload, str], object] = no_questions
+    payload: Callable[[object], Payload] = an_object

@@ -1,0 +1,53 @@
+"""Formbricks: https://formbricks.com/docs/xm-and-surveys/core-features/integrations/webhooks; Standard Webhooks.
+
+The response comes from its first answer on and again with each further one, always with all answers so far. The
+documentation shows each payload inside a list of one; the source sends the object. Both are taken.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.signature import STANDARD_WEBHOOKS
+from services.ingest.domain.values import Unclear
+from services.ingest.vendors.description import Payload, Vendor, an_object, at
+
+
+def answer(payload: Payload, name: str) -> object:
+    """The answer to the element with the id `name`; several choices as one text."""
+    value = at(payload, ("data", "data", name))
+    if isinstance(value, list):
+        return ", ".join(choice for choice in value if isinstance(choice, str)) or None
+    return value
+
+
+def unwrapped(payload: object) -> Payload:
+    """The payload, which may stand in a list of one."""
+    if isinstance(payload, list):
+        if len(payload) != 1:
+            raise Unclear(f"the payload is a list of {len(payload)}, not of one")
+        payload = payload[0]
+    return an_object(payload)
+
+
+FORMBRICKS: Final = Vendor(
+    name="formbricks",
+    title="Formbricks",
+    authentication=STANDARD_WEBHOOKS,
+    delivery_id_header="webhook-id",
+    event_type=("event",),
+    event_types=frozenset({"responseCreated", "responseUpdated", "responseFinished"}),
+    ignored={"testEndpoint": "a test of the address, sent when the hook is set up"},
+    response_id=("data", "id"),
+    answered_at=(("data", "createdAt"),),
+    revised_at=(("data", "updatedAt"), ("data", "createdAt")),
+    hidden=("data", "contactAttributes"),
+    question=answer,
+    payload=unwrapped,
+    fields=FieldMap(
+        customer=Reference("hidden", "userId"),
+        touchpoint=Reference("hidden", "touchpoint"),
+        language=Reference("path", "data.language"),
+    ),
+)

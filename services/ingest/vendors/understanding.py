@@ -1,0 +1,173 @@
+"""One delivery's bytes to a verdict: a response, nothing of effect, or not understood, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from services.ingest.domain.deliveries import Ignored, NotUnderstood, Understood
+from services.ingest.domain.responses import Response
+from services.ingest.domain.values import (
+    Unclear,
+    comment_of,
+    id_of,
+    kind_of,
+    language_of,
+    plausible,
+    score_of,
+    time_of,
+)
+from services.ingest.vendors.description import at
+from services.ingest.vendors.reading import read_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from services.ingest.domain.deliveries import Verdict
+    from services.ingest.domain.fields import Reference
+    from services.ingest.domain.sources import Source
+    from services.ingest.vendors.description import Path, Payload, Vendor
+
+log: Final = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field of ours: where the source has it, and how that is told to operators."""
+
+    name: str
+    find: Callable[[Payload], object]
+    where: str
+
+
+class Reader:
+    """Understands the deliveries of one source: the vendor's shape with the source's field map over it."""
+
+    def __init__(self, vendor: Vendor, source: Source) -> None:
+        self._vendor = vendor
+        self._source = source
+        self._zone = ZoneInfo(source.time_zone)
+        fields = source.fields.over(vendor.fields)
+        self._score = self._field("score", "the score", fields.score)
+        self._comment = self._field("comment", "the comment", fields.comment)
+        self._customer = self._field("customer_id", "the customer", fields.customer)
+        self._touchpoint = self._field("touchpoint", "the touchpoint", fields.touchpoint)
+        self._language = self._field("language", "the language", fields.language)
+        self._claimed_class = self._field("claimed_class", "the claimed class", fields.claimed_class)
+
+    def read(self, body: bytes, received_at: datetime) -> tuple[object, Verdict]:
+        """The vendor's id of the delivery, if the payload has one, and the verdict. Raises nothing, whatever comes."""
+        delivery_id: object = None
+        try:
+            payload = self._vendor.payload(read_json(body))
+            if self._vendor.delivery_id is not None:
+                delivery_id = at(payload, self._vendor.delivery_id)
+            return delivery_id, self._understand(payload, received_at)
+        except Unclear as error:
+            return delivery_id, NotUnderstood(error.reason, error.field)
+        except Exception as error:
+            # Broad, because this delivery is authentic: what no code of ours foresaw must be kept, not refused.
+            log.exception("delivery.reading_failed", source=self._source.name)
+            return delivery_id, NotUnderstood(f"reading it failed: {type(error).__name__}")
+
+    def _understand(self, payload: Payload, received_at: datetime) -> Verdict:
+        vendor = self._vendor
+        if vendor.event_type is not None:
+            type_ = at(payload, vendor.event_type)
+            if type_ not in vendor.event_types:
+                return self._other_type(type_)
+        if vendor.survey_type is not None:
+            self._same_metric(at(payload, vendor.survey_type))
+        return Understood.of(self._source.name, self._response(payload, received_at))
+
+    def _other_type(self, type_: object) -> Verdict:
+        place = ".".join(self._vendor.event_type or ())
+        if not isinstance(type_, str):
+            return NotUnderstood(f"{place} is {kind_of(type_)}, not text")
+        reason = self._vendor.ignored.get(type_)
+        return NotUnderstood(f"{place} is {type_[:80]!r}, which is not known") if reason is None else Ignored(reason)
+
+    def _same_metric(self, survey_type: object) -> None:
+        """Refuse the answers of another kind of survey: two metrics in one series mean nothing."""
+        metric = self._vendor.metrics.get(survey_type) if isinstance(survey_type, str) else None
+        if metric != self._source.instrument.metric:
+            place = ".".join(self._vendor.survey_type or ())
+            told = repr(survey_type[:80]) if isinstance(survey_type, str) else kind_of(survey_type)
+            raise Unclear(f"{place} is {told}, and this source's instrument measures {self._source.instrument.metric}")
+
+    def _response(self, payload: Payload, received_at: datetime) -> Response:
+        vendor, source = self._vendor, self._source
+        vendor_response_id = id_of(at(payload, vendor.response_id), ".".join(vendor.response_id))
+        if vendor_response_id is None:
+            raise Unclear(f"there is no response id at {'.'.join(vendor.response_id)}", "response_id")
+        answered_at = self._time(payload, vendor.answered_at)
+        if answered_at is None:
+            raise Unclear(f"there is no time of the answer at {_places(vendor.answered_at)}", "answered_at")
+        plausible(answered_at, received_at)
+        return Response(
+            vendor_response_id=vendor_response_id,
+            score=_value(self._score, payload, self._on_scale),
+            comment=_value(self._comment, payload, comment_of),
+            customer_id=_value(self._customer, payload, id_of),
+            touchpoint=_value(self._touchpoint, payload, id_of) or source.touchpoint,
+            language=_value(self._language, payload, language_of) or source.language,
+            answered_at=answered_at,
+            revised_at=self._time(payload, vendor.revised_at),
+            claimed_class=_value(self._claimed_class, payload, id_of),
+        )
+
+    def _on_scale(self, value: object, where: str) -> int | None:
+        instrument = self._source.instrument
+        return score_of(value, where, lowest=instrument.scale_min, highest=instrument.scale_max)
+
+    def _time(self, payload: Payload, places: tuple[Path, ...]) -> datetime | None:
+        for place in places:
+            value = at(payload, place)
+            if value is not None:
+                try:
+                    time = time_of(value, ".".join(place), self._zone)
+                except Unclear as error:
+                    raise Unclear(error.reason, place[-1]) from error
+                if time is not None:
+                    return time
+        return None
+
+    def _field(self, name: str, word: str, reference: Reference | None) -> _Field:
+        if reference is None:
+            return _Field(name, _nothing, word)
+        return _Field(name, self._finder(reference), f"{word} ({reference})")
+
+    def _finder(self, reference: Reference) -> Callable[[Payload], object]:
+        vendor, name = self._vendor, reference.name
+        match reference.place:
+            case "question":
+                question = vendor.question
+                return lambda payload: question(payload, name)
+            case "hidden":
+                path: Path = (*vendor.hidden, name)
+            case "path":
+                path = tuple(name.split("."))
+            case _:
+                assert_never(reference.place)
+        return lambda payload: at(payload, path)
+
+
+def _nothing(_payload: Payload) -> object:
+    return None
+
+
+def _value(field: _Field, payload: Payload, read: Callable[[object, str], T]) -> T:
+    try:
+        return read(field.find(payload), field.where)
+    except Unclear as error:
+        raise Unclear(error.reason, error.field or field.name) from error
+
+
+def _places(paths: tuple[Path, ...]) -> str:
+    return " or ".join(".".join(path) for path in paths)
