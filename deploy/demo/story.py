@@ -225,8 +225,8 @@ class _Story:
         who = company.CUSTOMERS[customer]
         if not self._world.has_mailbox:
             raise CommandError(
-                f"The mail for {who['name']} went to the SMTP server at {self._world.addresses.smtp_url}, where the story "
-                "cannot read it. Unset OTKLIK_SMTP_URL to use the local mailbox."
+                f"The mail for {who['name']} went to {self._world.addresses.smtp_url}, where the story cannot read it. "
+                "Unset OTKLIK_SMTP_URL to use the local mailbox."
             )
         link = await self._world.until(
             f"mail to {who['email']}", lambda: self._world.link_in_mail_to(str(who["email"]), 1)
@@ -246,7 +246,7 @@ class _Story:
         answer = await self._world.deliver(delivery)
         self._say(f"{what} → {_verdict(answer)}")
         if answer.status_code != expected:
-            raise CommandError(f"{what}: expected {expected}, got {answer.status_code} {answer.text}")
+            raise CommandError(f"{what}: {answer.status_code} instead of {expected}: {answer.text}")
 
     def _key_customer(self) -> Delivery:
         comment = "Ждала сорок минут, и никто не подошёл. Подумываю сменить банк."
