@@ -1,0 +1,78 @@
+"""The portal's processes: `python -m services.portal api|worker|all|migrate`."""
+
+import asyncio
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from libs.events.database import Database
+from libs.events.migrate import upgrade
+from libs.events.runtime import Runtime
+from libs.events.topics import CASEWORK_CASES, NOTIFY_MESSAGES, SURVEY_SCORES
+from services.portal.accounts import Passwords
+from services.portal.api import create
+from services.portal.broadcast import POLL_EVERY, Broadcast
+from services.portal.clients import Casework, Scoring, Service
+from services.portal.handlers import EventsHandler
+from services.portal.jobs import PRUNE_EVERY, Pruning
+from services.portal.settings import Settings
+
+MIGRATIONS: Final = Path(__file__).with_name("migrations")
+COMMANDS: Final = ("api", "worker", "all", "migrate")
+
+
+def main(arguments: list[str]) -> None:
+    """Compose the process that was asked for, and run it."""
+    if len(arguments) != 1 or arguments[0] not in COMMANDS:
+        sys.exit(f"usage: python -m services.portal {'|'.join(COMMANDS)}")
+    command = arguments[0]
+    settings = Settings()  # type: ignore[call-arg] # the environment gives the rest
+    if command == "migrate":
+        asyncio.run(upgrade(settings.database_url, MIGRATIONS))
+        return
+    database = Database.connect(settings.database_url, name="portal")
+    runtime = Runtime(
+        "portal",
+        database,
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        host=settings.host,
+        port=settings.port,
+    )
+    if command in ("api", "all"):
+        _add_api(runtime, settings, database)
+    if command in ("worker", "all"):
+        _add_worker(runtime, settings, database)
+    runtime.run()
+
+
+def _add_api(runtime: Runtime, settings: Settings, database: Database) -> None:
+    casework = Casework(Service("casework", url=settings.casework_url, key=settings.casework_key.get_secret_value()))
+    scoring = Scoring(Service("scoring", url=settings.scoring_url, key=settings.scoring_key.get_secret_value()))
+    broadcast = Broadcast(database)
+    runtime.add_app(
+        create(
+            settings,
+            database=database,
+            casework=casework,
+            scoring=scoring,
+            broadcast=broadcast,
+            passwords=Passwords(),
+        )
+    )
+    runtime.add_loop("broadcast", broadcast.step, idle=POLL_EVERY)
+    runtime.on_close(casework.close)
+    runtime.on_close(scoring.close)
+
+
+def _add_worker(runtime: Runtime, settings: Settings, database: Database) -> None:
+    handle = EventsHandler(settings.zone)
+    for topic in (SURVEY_SCORES, CASEWORK_CASES, NOTIFY_MESSAGES):
+        runtime.add_consumer("portal.events", topic, handle)
+    pruning = Pruning(database, rules=settings.session_rules, events_kept=timedelta(days=settings.events_kept_days))
+    runtime.add_loop("pruning", pruning.step, idle=PRUNE_EVERY)
+    runtime.add_relay()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,78 @@
+"""The portal over HTTP: pages for people, and the stream of events."""
+
+from typing import Final
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+
+from libs.events.database import Database
+from libs.webapi.app import create_app
+from services.portal.accounts import Passwords
+from services.portal.api import cases, events, home, login, metrics
+from services.portal.api.access import Door, LoginNeededError
+from services.portal.api.view import STATIC, Pages
+from services.portal.broadcast import Broadcast
+from services.portal.clients import Casework, Scoring
+from services.portal.settings import Settings
+
+BODY_LIMIT: Final = 65_536
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    # Not "no-referrer": with it, browsers send `Origin: null` with our own forms, which could not be told from others.
+    "Referrer-Policy": "same-origin",
+}
+TRANSPORT_SECURITY: Final = {"Strict-Transport-Security": "max-age=31536000"}
+
+
+def create(
+    settings: Settings,
+    *,
+    database: Database,
+    casework: Casework,
+    scoring: Scoring,
+    broadcast: Broadcast,
+    passwords: Passwords,
+) -> FastAPI:
+    """The app, over parts that `__main__` made."""
+    pages = Pages(zone=settings.zone, clock=database.clock)
+    door = Door(
+        database,
+        secret=settings.session_secret.get_secret_value(),
+        rules=settings.session_rules,
+        secure_cookies=settings.secure_cookies,
+    )
+    app = create_app(
+        "Otklik portal",
+        database,
+        description="Pages for people, and `GET /v1/events`, the stream of events.",
+        body_limit=BODY_LIMIT,
+        headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
+        render=pages.problem,
+    )
+    app.state.door = door
+    app.include_router(login.routes(database, pages, passwords, door))
+    app.include_router(home.routes(database, pages, casework, scoring))
+    app.include_router(cases.routes(pages, casework))
+    app.include_router(events.routes(database, pages, broadcast))
+    app.include_router(metrics.routes(pages, scoring))
+    app.mount(f"/static/{pages.static_version}", _Immutable(directory=STATIC), name="static")
+
+    async def to_login(_request: Request, error: Exception) -> Response:
+        return login.invitation(error.path if isinstance(error, LoginNeededError) else "/")
+
+    app.add_exception_handler(LoginNeededError, to_login)
+    return app
+
+
+class _Immutable(StaticFiles):
+    """Files whose address changes with their content, so that nobody asks for them twice."""
+
+    def file_response(self, *args: object, **options: object) -> Response:
+        response = super().file_response(*args, **options)  # type: ignore[arg-type] # passed on as it came
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response

@@ -1,0 +1,233 @@
+"""The pages of cases: the list, one case, and what people do with it, as plain forms that work without scripts."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from libs.webapi.problem import Problem, of_status
+from services.portal.api.access import Form, Visit, needs, posted_form
+from services.portal.api.view import Pages
+from services.portal.clients import Casework, Refusal, ServiceAwayError
+from services.portal.clients.casework import Agent, CaseFile, RootCause
+from services.portal.domain import casefile
+from services.portal.domain.casefile import Action
+from services.portal.domain.people import Person, Right, Role
+
+SEE_OTHER: Final = 303
+_LONGEST_CURSOR: Final = 1_024
+_NOT_FOUND: Final = 404
+
+_FIELDS: Final[dict[Action, tuple[str, ...]]] = {
+    Action.CONTACT: ("outcome", "note"),
+    Action.RESOLVE: ("root_cause_id", "note"),
+    Action.ASSIGN: ("owner_id", "note"),
+    Action.ESCALATE: ("reason", "note"),
+    Action.REOPEN: ("note",),
+    Action.NOTE: ("text",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What the list was asked to show."""
+
+    status: str
+    whose: str
+    level: str
+    tier: str
+
+    def params(self, person: Person) -> dict[str, str]:
+        """As casework takes them."""
+        found = {"status": self.status, "level": self.level, "tier": self.tier}
+        if self.whose == "mine":
+            found["owner"] = person.id
+        return {name: value for name, value in found.items() if value}
+
+    def query(self, **more: str) -> str:
+        """As our own address carries them."""
+        named = {"status": self.status, "whose": self.whose, "level": self.level, "tier": self.tier, **more}
+        return urlencode({name: value for name, value in named.items() if value})
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An action that was refused: what was entered stays, with what is wrong with it."""
+
+    action: Action
+    fields: dict[str, str]
+    message: str
+    errors: dict[str, str] = field(default_factory=dict)
+
+
+def routes(pages: Pages, casework: Casework) -> APIRouter:
+    """`/cases` and below."""
+    router = APIRouter(include_in_schema=False)
+    reader = CasePages(pages, casework)
+
+    @router.get("/cases")
+    async def list_cases(request: Request, visit: Annotated[Visit, needs(Right.CASES)]) -> Response:
+        return await reader.listed(request, visit)
+
+    @router.get("/cases/{case_id}")
+    async def one_case(request: Request, case_id: str, visit: Annotated[Visit, needs(Right.CASES)]) -> Response:
+        return await reader.one(request, visit, _id(case_id))
+
+    @router.post("/cases/{case_id}/{action}")
+    async def act(
+        request: Request,
+        case_id: str,
+        action: str,
+        visit: Annotated[Visit, needs(Right.CASES)],
+        form: Annotated[Form, Depends(posted_form)],
+    ) -> Response:
+        if action not in set(Action):
+            raise of_status(_NOT_FOUND)
+        return await reader.act(request, visit, _id(case_id), Action(action), form)
+
+    return router
+
+
+class CasePages:
+    """Reads from casework, acts there, and shows what came of it."""
+
+    def __init__(self, pages: Pages, casework: Casework) -> None:
+        self._pages = pages
+        self._casework = casework
+
+    async def listed(self, request: Request, visit: Visit) -> Response:
+        """The list, what is due first on top."""
+        filters = _filters(request, visit.person)
+        cursor = request.query_params.get("cursor", "")[:_LONGEST_CURSOR] or None
+        context: dict[str, Any] = {"filters": filters, "casefile": casefile, "away": False, "cursor": cursor}
+        try:
+            page = await self._casework.cases(visit.person, filters.params(visit.person), cursor=cursor)
+        except ServiceAwayError:
+            return self._pages.page(
+                request, visit, "cases.html", status=503, **context | {"away": True, "cases": [], "next_cursor": None}
+            )
+        except Refusal as refusal:
+            raise _as_problem(refusal) from refusal
+        return self._pages.page(request, visit, "cases.html", **context, cases=page.items, next_cursor=page.next_cursor)
+
+    async def one(
+        self, request: Request, visit: Visit, case_id: str, *, failed: Failed | None = None, status: int = 200
+    ) -> Response:
+        """One case with everything that belongs to it."""
+        try:
+            case, agents, causes = await asyncio.gather(
+                self._casework.case(visit.person, case_id),
+                self._casework.agents(visit.person),
+                self._casework.root_causes(visit.person),
+            )
+        except ServiceAwayError as error:
+            raise of_status(503, headers={"Retry-After": "5"}) from error
+        except Refusal as refusal:
+            raise _as_problem(refusal) from refusal
+        words = self._pages.words(request, visit.person)
+        done = request.query_params.get("done")
+        return self._pages.page(
+            request,
+            visit,
+            "case.html",
+            status=status,
+            case=case,
+            casefile=casefile,
+            actions=Action,
+            names={agent.id: agent.name for agent in agents},
+            owners=_owners(agents, case),
+            causes={cause.id: cause.name(words.language) for cause in causes},
+            cause_groups=_groups(causes),
+            failed=failed,
+            done=done if done in set(Action) else None,
+            command_id=uuid4(),
+        )
+
+    async def act(self, request: Request, visit: Visit, case_id: str, action: Action, form: Form) -> Response:
+        """Do it in casework, in the person's name; back to the case, or the form again with what is wrong."""
+        words = self._pages.words(request, visit.person)
+        entered = {name: form.get(name).replace("\r\n", "\n") for name in _FIELDS[action]}
+        missing = {name: words("case.missing") for name in entered if name != "note" and not entered[name]}
+        if missing:
+            failed = Failed(action, entered, words("case.check"), missing)
+            return await self.one(request, visit, case_id, failed=failed, status=422)
+        try:
+            await self._casework.act(
+                visit.person,
+                case_id,
+                action,
+                {name: value for name, value in entered.items() if value},
+                command_id=str(_id(form.get("command_id"))),
+                version=int(version) if (version := form.get("version")).isdecimal() else None,
+            )
+        except ServiceAwayError:
+            failed = Failed(action, entered, words("away.casework"))
+            return await self.one(request, visit, case_id, failed=failed, status=503)
+        except Refusal as refusal:
+            if refusal.status == _NOT_FOUND:
+                raise _as_problem(refusal) from refusal
+            key = f"refused.{refusal.slug}"
+            message = words(key) if words.has(key) else words("refused.other")
+            errors = {error.field: words("case.invalid") for error in refusal.errors}
+            failed = Failed(action, entered, message, errors)
+            return await self.one(request, visit, case_id, failed=failed, status=refusal.status)
+        return RedirectResponse(f"/cases/{case_id}?{urlencode({'done': action.value})}", SEE_OTHER)
+
+
+def _id(written: str) -> str:
+    """A UUID in its usual form; 404 for anything else, as nothing has such an id."""
+    try:
+        return str(UUID(written))
+    except ValueError as error:
+        raise of_status(_NOT_FOUND) from error
+
+
+def _filters(request: Request, person: Person) -> Filters:
+    """Agents see their own cases unless they ask for all; everybody else sees all."""
+    usual = "mine" if person.role is Role.AGENT else "all"
+    return Filters(
+        status=_one_of(request, "status", casefile.STATUSES),
+        whose=_one_of(request, "whose", ("mine", "all")) or usual,
+        level=_one_of(request, "level", casefile.LEVELS),
+        tier=_one_of(request, "tier", casefile.TIERS),
+    )
+
+
+def _one_of(request: Request, name: str, allowed: tuple[str, ...]) -> str:
+    value = request.query_params.get(name, "")
+    return value if value in allowed else ""
+
+
+def _as_problem(refusal: Refusal) -> Problem:
+    return Problem(refusal.status, refusal.slug or "refused", refusal.title or "Refused")
+
+
+def _owners(agents: list[Agent], case: CaseFile) -> list[Agent]:
+    """To whom the case can be given: everybody who works, but its present owner."""
+    return sorted(
+        (agent for agent in agents if not agent.disabled and agent.id != case.owner_id), key=lambda agent: agent.name
+    )
+
+
+def _groups(causes: list[RootCause]) -> list[tuple[RootCause, list[RootCause]]]:
+    """The taxonomy for choosing: each top with what is below it, however deep; retired ones are not offered."""
+    alive = {cause.id: cause for cause in causes if not cause.retired}
+
+    def top_of(cause: RootCause) -> str:
+        seen: set[str] = set()
+        while cause.parent_id in alive and cause.id not in seen:
+            seen.add(cause.id)
+            cause = alive[cause.parent_id]
+        return cause.id
+
+    below: dict[str, list[RootCause]] = {}
+    for cause in alive.values():
+        below.setdefault(top_of(cause), []).append(cause)
+    return [
+        (alive[top], [cause for cause in members if cause.id != top] or [alive[top]]) for top, members in below.items()
+    ]

@@ -1,0 +1,140 @@
+"""The overview: for each role what it needs first. A part that cannot be reached says so and spares the others."""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Final, TypeVar
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from libs.events.database import Database
+from services.portal import store
+from services.portal.api.access import Visit, needs
+from services.portal.api.view import Pages
+from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
+from services.portal.clients.casework import CaseLine
+from services.portal.clients.scoring import Group
+from services.portal.domain.health import AROUND, TROUBLE, LoopStep
+from services.portal.domain.people import Person, Right, Role
+from services.portal.domain.period import Period, span_of
+from services.portal.store import TypeCount
+from services.portal.texts import Words
+
+FIRST: Final = 6
+_LAST_HOUR: Final = timedelta(hours=1)
+_WEEK: Final = timedelta(days=6)
+
+PartT = TypeVar("PartT")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Cases that somebody should look at: under which heading, how to see all of them, and the first few."""
+
+    heading: str
+    address: str
+    cases: list[CaseLine] | None
+    """None where casework cannot be reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHealth:
+    """How the loop has been doing, the last seven days: each step with its share of the opened cases."""
+
+    counts: dict[LoopStep, int]
+
+    def count(self, step: LoopStep) -> int:
+        """How often the step was taken."""
+        return self.counts.get(step, 0)
+
+    @property
+    def around(self) -> list[tuple[LoopStep, int, float]]:
+        """The way round the loop: step, how many, and how long its bar is, in percent of the longest."""
+        longest = max((self.count(step) for step in AROUND), default=0) or 1
+        return [(step, self.count(step), 100 * self.count(step) / longest) for step in AROUND]
+
+    @property
+    def trouble(self) -> list[tuple[LoopStep, int]]:
+        """What went wrong on the way, without what did not."""
+        return [(step, self.count(step)) for step in TROUBLE if self.count(step)]
+
+
+def routes(database: Database, pages: Pages, casework: Casework, scoring: Scoring) -> APIRouter:
+    """`/`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def home(request: Request, visit: Annotated[Visit, needs()]) -> Response:
+        person = visit.person
+        words = pages.words(request, person)
+        desks, today, week, health, traffic = await asyncio.gather(
+            _desks(casework, person),
+            _or_none(_nps(scoring, person, Period.TODAY, words)),
+            _or_none(_nps(scoring, person, Period.WEEK, words)),
+            _health(database, words),
+            _traffic(database, person, words),
+        )
+        return pages.page(
+            request,
+            visit,
+            "home.html",
+            desks=desks,
+            scores=(("today", today), ("week", week)),
+            health=health,
+            traffic=traffic,
+            LoopStep=LoopStep,
+        )
+
+    return router
+
+
+async def _desks(casework: Casework, person: Person) -> list[Desk]:
+    if not person.may(Right.CASES):
+        return []
+    wanted: list[tuple[str, dict[str, str], str]] = []
+    match person.role:
+        case Role.AGENT:
+            wanted.append(("mine", {"owner": person.id}, "whose=mine"))
+        case Role.MANAGER:
+            wanted.append(("management", {"level": "management"}, "whose=all&level=management"))
+            wanted.append(("mine", {"owner": person.id}, "whose=mine"))
+        case Role.EXECUTIVE:
+            wanted.append(("executive", {"level": "executive"}, "whose=all&level=executive"))
+        case _:
+            wanted.append(("all", {}, "whose=all"))
+    found = await asyncio.gather(*(_or_none(casework.cases(person, filters, limit=FIRST)) for _, filters, _ in wanted))
+    return [
+        Desk(heading, f"/cases?{query}", None if page is None else [case for case in page.items if case.running])
+        for (heading, _, query), page in zip(wanted, found, strict=True)
+    ]
+
+
+async def _nps(scoring: Scoring, person: Person, period: Period, words: Words) -> list[Group]:
+    span = span_of(period, now=words.now, zone=words.zone)
+    measured = await scoring.nps(person, since=span.since, until=span.until)
+    return sorted((group for group in measured.groups if group.nps.n), key=lambda group: -group.nps.n)
+
+
+async def _health(database: Database, words: Words) -> LoopHealth:
+    today = words.now.astimezone(words.zone).date()
+    async with database.reading() as tx:
+        return LoopHealth(await store.steps_between(tx, today - _WEEK, today))
+
+
+async def _traffic(database: Database, person: Person, words: Words) -> list[TypeCount] | None:
+    """What came over the topics in the last hour; for those who run the system."""
+    if person.role not in (Role.OPERATOR, Role.ADMINISTRATOR):
+        return None
+    async with database.reading() as tx:
+        return await store.event_counts(tx, since=words.now - _LAST_HOUR)
+
+
+async def _or_none(part: Awaitable[PartT]) -> PartT | None:
+    """The part, or None where its service is away or refuses: the page says so in that part's place."""
+    try:
+        return await part
+    except (ServiceAwayError, Refusal):
+        return None

@@ -1,0 +1,242 @@
+"""Casework, as the portal asks it: cases, their timelines, and what people do with them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import msgspec
+
+from services.portal.domain import casefile
+from services.portal.domain.casefile import Action, Outcome, Running, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.portal.clients.service import Service
+    from services.portal.domain.people import Language, Person
+
+PAGE: Final = 30
+_AT_ONCE: Final = "200"
+_MOST_PAGES: Final = 10
+"""A choice among more than two thousand is none; and a service that never ends its list must not hold us."""
+
+ItemT = TypeVar("ItemT")
+
+
+class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A case in a list."""
+
+    id: str
+    version: int
+    status: Status
+    outcome: Outcome | None
+    level: str
+    tier: str
+    score: int
+    program: str
+    touchpoint: str | None
+    customer_id: str | None
+    customer_name: str | None
+    owner_id: str
+    owner_name: str | None
+    responsible_name: str | None
+    answered_at: datetime
+    opened_at: datetime
+    first_contact_due_at: datetime
+    first_contacted_at: datetime | None
+    resolution_due_at: datetime
+    resolved_at: datetime | None
+    root_cause_id: str | None
+    confirm_by: datetime | None
+    closed_at: datetime | None
+
+    @property
+    def steps_done(self) -> int:
+        """How many arcs of the loop are done."""
+        return casefile.steps_done(self.status, self.outcome)
+
+    @property
+    def running(self) -> Running | None:
+        """The clock that counts."""
+        return casefile.running(
+            self.status,
+            first_contact_due_at=self.first_contact_due_at,
+            resolution_due_at=self.resolution_due_at,
+            confirm_by=self.confirm_by,
+        )
+
+    @property
+    def offered(self) -> tuple[Action, ...]:
+        """What can be done with it."""
+        return casefile.offered(self.status, self.level)
+
+
+class CasePage(msgspec.Struct, frozen=True):
+    """One page of the list, what is due first on top."""
+
+    items: list[CaseLine]
+    next_cursor: str | None = None
+
+
+class Customer(msgspec.Struct, frozen=True):
+    """Whose case it is."""
+
+    id: str
+    name: str | None
+    tier: str | None
+    language: str | None
+    account_name: str | None
+    erased: bool = False
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Who did something."""
+
+    kind: str
+    id: str
+    name: str | None
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """Why this owner was chosen."""
+
+    code: str
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of the timeline. `details` are codes; `text` is what somebody wrote."""
+
+    version: int
+    kind: str
+    at: datetime
+    actor: Who
+    details: dict[str, str | int | bool | None]
+    text: str | None
+
+
+class Response(msgspec.Struct, frozen=True):
+    """One answer of the customer."""
+
+    response_id: str
+    program: str
+    touchpoint: str | None
+    kind: str
+    metric: str
+    score: int | None
+    nps_class: str | None
+    comment: str | None
+    answered_at: datetime
+
+
+class EarlierCase(msgspec.Struct, frozen=True):
+    """Another case of the customer."""
+
+    id: str
+    status: Status
+    outcome: Outcome | None
+    score: int
+    touchpoint: str | None
+    root_cause_id: str | None
+    owner_name: str | None
+    opened_at: datetime
+
+    @property
+    def steps_done(self) -> int:
+        """How many arcs of the loop are done."""
+        return casefile.steps_done(self.status, self.outcome)
+
+
+class CaseFile(CaseLine, frozen=True, kw_only=True):
+    """One case with everything that belongs to it."""
+
+    customer: Customer | None
+    owner_reason: Reason
+    responses: list[Response]
+    timeline: list[Entry]
+    earlier_cases: list[EarlierCase]
+    earlier_responses: list[Response]
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """Somebody who may own a case."""
+
+    id: str
+    name: str
+    role: str
+    disabled: bool = False
+
+
+class RootCause(msgspec.Struct, frozen=True):
+    """Something that may be behind an unhappy answer; `parent_id` makes it a tree."""
+
+    id: str
+    parent_id: str | None
+    name_ru: str
+    name_en: str
+    retired: bool = False
+
+    def name(self, language: Language) -> str:
+        """Its name in a language."""
+        return self.name_ru if language == "ru" else self.name_en
+
+
+class _Page(msgspec.Struct, Generic[ItemT], frozen=True):
+    items: list[ItemT]
+    next_cursor: str | None = None
+
+
+class Casework:
+    """The casework service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._service.close()
+
+    async def cases(
+        self, person: Person, filters: Mapping[str, str], *, limit: int = PAGE, cursor: str | None = None
+    ) -> CasePage:
+        """A page of the cases that fit the filters."""
+        params = {**filters, "limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        return await self._service.get("/v1/cases", CasePage, person=person, params=params)
+
+    async def case(self, person: Person, case_id: str) -> CaseFile:
+        """One case with everything that belongs to it."""
+        return await self._service.get(f"/v1/cases/{case_id}", CaseFile, person=person)
+
+    async def agents(self, person: Person) -> list[Agent]:
+        """Everybody who owns cases or did."""
+        return await self._all("/v1/agents", _Page[Agent], person)
+
+    async def root_causes(self, person: Person) -> list[RootCause]:
+        """The company's taxonomy of what goes wrong."""
+        return await self._all("/v1/root-causes", _Page[RootCause], person)
+
+    async def act(
+        self,
+        person: Person,
+        case_id: str,
+        action: Action,
+        body: Mapping[str, object],
+        *,
+        command_id: str,
+        version: int | None,
+    ) -> None:
+        """Do something with a case that the person has seen at `version`."""
+        await self._service.post(
+            f"/v1/cases/{case_id}/{action.value}", body, person=person, command_id=command_id, version=version
+        )
+
+    async def _all(self, path: str, shape: type[_Page[ItemT]], person: Person) -> list[ItemT]:
+        found: list[ItemT] = []
+        params = {"limit": _AT_ONCE}
+        for _ in range(_MOST_PAGES):
+            page = await self._service.get(path, shape, person=person, params=params)
+            found += page.items
+            if page.next_cursor is None:
+                break
+            params = {"limit": _AT_ONCE, "cursor": page.next_cursor}
+        return found

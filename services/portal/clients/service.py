@@ -1,0 +1,137 @@
+"""One service over HTTP: requests in a person's name, answers decoded, refusals as errors that a page can show.
+
+ClientError
+├── Refusal            the service said no, with a problem: the person can do something about it
+└── ServiceAwayError   it cannot be reached, or has trouble of its own: later
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import httpx
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from services.portal.domain.people import Person
+
+TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
+LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20)
+_TYPE_PREFIX: Final = "urn:otklik:problem:"
+
+BodyT = TypeVar("BodyT")
+
+
+class ClientError(Exception):
+    """Base of all errors of the clients."""
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of what was sent."""
+
+    pointer: str
+    detail: str
+
+    @property
+    def field(self) -> str:
+        """The outermost field's name."""
+        return self.pointer.removeprefix("/").partition("/")[0]
+
+
+class _Problem(msgspec.Struct, frozen=True):
+    type: str = ""
+    title: str = ""
+    detail: str = ""
+    errors: tuple[FieldError, ...] = ()
+
+
+class Refusal(ClientError):
+    """The service refused, and says why. `slug` is the stable end of the problem's type."""
+
+    def __init__(self, status: int, slug: str, title: str, detail: str, errors: tuple[FieldError, ...]) -> None:
+        super().__init__(f"{status} {slug}: {title}")
+        self.status = status
+        self.slug = slug
+        self.title = title
+        self.detail = detail
+        self.errors = errors
+
+
+class ServiceAwayError(ClientError):
+    """The service cannot be reached, or answered with an error of its own."""
+
+    def __init__(self, service: str, why: str) -> None:
+        super().__init__(f"{service}: {why}")
+        self.service = service
+
+
+class Service:
+    """The HTTP client of one service, with the portal's key for it."""
+
+    def __init__(self, name: str, *, url: str, key: str, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self.name = name
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=TIMEOUT,
+            limits=LIMITS,
+            transport=transport,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def get(
+        self, path: str, shape: type[BodyT], *, person: Person, params: Mapping[str, str] | None = None
+    ) -> BodyT:
+        """What is at `path`, for this person."""
+        answer = await self._send("GET", path, person=person, params=params)
+        return self._decoded(answer, shape)
+
+    async def post(
+        self, path: str, body: Mapping[str, object], *, person: Person, command_id: str, version: int | None
+    ) -> None:
+        """A command in the person's name; sent twice with one `command_id` it happens once."""
+        headers = {"Idempotency-Key": command_id}
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
+        await self._send("POST", path, person=person, json=body, headers=headers)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        person: Person,
+        params: Mapping[str, str] | None = None,
+        json: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        in_the_name_of = {"Otklik-Person": person.id, "Otklik-Role": person.role.value}
+        try:
+            answer = await self._http.request(
+                method, path, params=params, json=json, headers={**in_the_name_of, **(headers or {})}
+            )
+        except httpx.TransportError as error:
+            raise ServiceAwayError(self.name, type(error).__name__) from error
+        if answer.is_success:
+            return answer
+        if answer.status_code in (401, 429) or answer.status_code >= 500:  # noqa: PLR2004
+            # 401 is about the portal's own key: nothing that the person could mend.
+            raise ServiceAwayError(self.name, f"answered {answer.status_code}")
+        raise self._refusal(answer)
+
+    def _refusal(self, answer: httpx.Response) -> Refusal:
+        problem = self._decoded(answer, _Problem)
+        slug = problem.type.removeprefix(_TYPE_PREFIX)
+        return Refusal(answer.status_code, slug, problem.title, problem.detail, problem.errors)
+
+    def _decoded(self, answer: httpx.Response, shape: type[BodyT]) -> BodyT:
+        try:
+            return msgspec.json.decode(answer.content, type=shape)
+        except msgspec.MsgspecError as error:
+            raise ServiceAwayError(self.name, f"answered what is not understood: {error}") from error

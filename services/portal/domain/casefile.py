@@ -1,0 +1,88 @@
+"""How a case looks from the portal: how far it is round the loop, which clock counts, what can be done with it.
+
+What is possible is casework's decision; this is what the page offers, so that nobody is offered what is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+Status = Literal["open", "contacted", "resolved", "closed"]
+Outcome = Literal["confirmed", "unconfirmed"]
+Clock = Literal["first_contact", "resolution", "confirmation"]
+
+STATUSES: Final[tuple[Status, ...]] = ("open", "contacted", "resolved", "closed")
+LEVELS: Final = ("frontline", "management", "executive")
+TIERS: Final = ("key", "high", "standard", "low")
+CONTACT_OUTCOMES: Final = ("reached", "no_answer", "call_later", "wrong_number", "declined")
+ESCALATION_REASONS: Final = (
+    "no_authority",
+    "several_departments",
+    "key_customer",
+    "repeated_problem",
+    "customer_asked",
+)
+LONGEST_NOTE: Final = 10_000
+
+
+class Action(StrEnum):
+    """What a person can do with a case; the value is the end of the address, here and in casework."""
+
+    CONTACT = "contact-attempts"
+    RESOLVE = "resolve"
+    ASSIGN = "assign"
+    ESCALATE = "escalate"
+    REOPEN = "reopen"
+    NOTE = "notes"
+
+
+_RUNNING: Final = (Action.ASSIGN, Action.ESCALATE, Action.NOTE)
+_OFFERED: Final[dict[Status, tuple[Action, ...]]] = {
+    "open": (Action.CONTACT, *_RUNNING),
+    "contacted": (Action.RESOLVE, Action.CONTACT, *_RUNNING),
+    "resolved": (Action.REOPEN, Action.CONTACT, Action.ASSIGN, Action.NOTE),
+    "closed": (Action.REOPEN, Action.NOTE),
+}
+_STEPS: Final[dict[Status, int]] = {"open": 1, "contacted": 2, "resolved": 3, "closed": 3}
+ALL_STEPS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The clock that counts now, and by when."""
+
+    clock: Clock
+    due_at: datetime
+
+
+def offered(status: Status, level: str) -> tuple[Action, ...]:
+    """What the page offers, the likeliest first; there is nobody above the executives."""
+    top = level == LEVELS[-1]
+    return tuple(action for action in _OFFERED[status] if not (top and action is Action.ESCALATE))
+
+
+def steps_done(status: Status, outcome: Outcome | None) -> int:
+    """How many of the four arcs are done: answered, reached, solved, confirmed by the customer."""
+    return ALL_STEPS if outcome == "confirmed" else _STEPS[status]
+
+
+def running(
+    status: Status, *, first_contact_due_at: datetime, resolution_due_at: datetime, confirm_by: datetime | None
+) -> Running | None:
+    """The clock that counts; None when the loop is closed."""
+    match status:
+        case "open" if resolution_due_at < first_contact_due_at:
+            return Running("resolution", resolution_due_at)
+        case "open":
+            return Running("first_contact", first_contact_due_at)
+        case "contacted":
+            return Running("resolution", resolution_due_at)
+        case "resolved" if confirm_by is not None:
+            return Running("confirmation", confirm_by)
+        case _:
+            return None

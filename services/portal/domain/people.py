@@ -1,0 +1,63 @@
+"""The people who use the portal: their roles, and what each role may see and do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, NewType
+
+PersonId = NewType("PersonId", str)
+Language = Literal["ru", "en"]
+
+
+class Role(StrEnum):
+    """What somebody is in the company, as far as the loop is concerned."""
+
+    AGENT = "agent"
+    MANAGER = "manager"
+    EXECUTIVE = "executive"
+    EMPLOYEE = "employee"
+    OPERATOR = "operator"
+    ADMINISTRATOR = "administrator"
+
+
+class Right(StrEnum):
+    """What a page or an action asks for."""
+
+    CASES = "cases"
+    """See cases with their customers, and act on them; what exactly, casework decides by the role."""
+    EVENTS = "events"
+    """See the stream of events, each role its own part of it."""
+    METRICS = "metrics"
+    """See the aggregated feedback."""
+
+
+RIGHTS: Final[dict[Role, frozenset[Right]]] = {
+    Role.AGENT: frozenset(Right),
+    Role.MANAGER: frozenset(Right),
+    Role.EXECUTIVE: frozenset(Right),
+    Role.EMPLOYEE: frozenset({Right.EVENTS, Right.METRICS}),
+    Role.OPERATOR: frozenset({Right.EVENTS, Right.METRICS}),
+    Role.ADMINISTRATOR: frozenset(Right),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with an account. `id` is also the id by which casework knows its agents."""
+
+    id: PersonId
+    login: str
+    name: str
+    email: str
+    role: Role
+    language: Language
+
+    def may(self, right: Right) -> bool:
+        """Whether the role has this right."""
+        return right in RIGHTS[self.role]
+
+
+def normal_login(typed: str) -> str:
+    """The form in which a log-in is stored and compared: without space around it, without case."""
+    return typed.strip().casefold()

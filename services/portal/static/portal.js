@@ -1,0 +1,86 @@
+// Comfort for every page: keyboard shortcuts and times that keep counting. Everything works without it.
+"use strict";
+
+document.documentElement.classList.add("scripted");
+
+const SEQUENCE_MILLISECONDS = 1200;
+let sequence = "";
+let sequenceEnds = 0;
+
+function typing(target) {
+  return target.isContentEditable || ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName);
+}
+
+function move(step) {
+  const rows = [...document.querySelectorAll("[data-row]")].filter((row) => row.offsetParent !== null);
+  if (rows.length === 0) return false;
+  const here = rows.findIndex((row) => row.contains(document.activeElement));
+  const next = here === -1 ? (step > 0 ? 0 : rows.length - 1) : Math.min(Math.max(here + step, 0), rows.length - 1);
+  rows[next].focus();
+  rows[next].scrollIntoView({ block: "nearest" });
+  return true;
+}
+
+function showHelp() {
+  const help = document.getElementById("help");
+  if (help && !help.open) help.showModal();
+  return Boolean(help);
+}
+
+function focusFilter() {
+  const filter = document.querySelector("[data-filter]");
+  if (!filter) return false;
+  filter.focus();
+  if (filter.select) filter.select();
+  return true;
+}
+
+function follow(keys) {
+  const link = document.querySelector(`[data-keys="${CSS.escape(keys)}"]`);
+  if (!link) return false;
+  link.click();
+  return true;
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (event.key === "Escape" && typing(event.target)) {
+    event.target.blur();
+    return;
+  }
+  if (typing(event.target) || document.querySelector("dialog[open]")) return;
+  const now = performance.now();
+  const keys = sequence && now < sequenceEnds ? `${sequence} ${event.key}` : event.key;
+  sequence = "";
+  let done = false;
+  if (keys.includes(" ") && keys !== " ") done = follow(keys);
+  else if (event.key === "g") {
+    sequence = "g";
+    sequenceEnds = now + SEQUENCE_MILLISECONDS;
+  } else if (event.key === "/") done = focusFilter();
+  else if (event.key === "j") done = move(1);
+  else if (event.key === "k") done = move(-1);
+  else if (event.key === "?") done = showHelp();
+  if (done) event.preventDefault();
+});
+
+for (const button of document.querySelectorAll("[data-help]")) {
+  button.hidden = false;
+  button.addEventListener("click", showHelp);
+}
+
+// A form is sent once, however often the button is pressed; the server would recognise a second sending anyway.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.forms) delete form.dataset.sent;
+});
+
+// A filter applies as soon as something else is chosen; its button stays for those without scripts.
+for (const form of document.querySelectorAll("form[data-at-once]")) {
+  form.addEventListener("change", () => form.requestSubmit());
+}

@@ -1,0 +1,135 @@
+"""The words of the portal in Russian and English, and how each language writes counts, times and spans."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from babel import Locale
+from babel.dates import format_date, format_datetime, format_skeleton, format_time, format_timedelta
+from babel.numbers import format_decimal
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from services.portal.domain.people import Language
+
+LANGUAGES: Final[tuple[Language, ...]] = ("ru", "en")
+SOON: Final = timedelta(hours=4)
+_MINUS: Final = "\N{MINUS SIGN}"
+_YEAR: Final = timedelta(days=365)
+
+
+def load_texts() -> dict[Language, dict[str, str]]:
+    """Both languages' texts by dotted key; plural forms are the last part of the key."""
+    return {language: _flat(tomllib.loads(_source(language))) for language in LANGUAGES}
+
+
+def _source(language: str) -> str:
+    return Path(__file__).with_name(f"{language}.toml").read_text(encoding="utf-8")
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A deadline in words. `state` chooses how loud it looks."""
+
+    state: Literal["overdue", "soon", "later"]
+    relative: str
+    absolute: str
+    at: datetime
+
+
+class Words:
+    """One language's texts and formats, at one moment, in one time zone. Templates know it as `t`."""
+
+    def __init__(self, language: Language, texts: dict[str, str], *, zone: ZoneInfo, now: datetime) -> None:
+        self.language: Final = language
+        self.now: Final = now
+        self.zone: Final = zone
+        self._texts = texts
+        self._locale = Locale(language)
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of `key`, with `values` in its braces."""
+        text = self._texts[key]
+        return text.format(**values) if values else text
+
+    def has(self, key: str) -> bool:
+        """Whether there is such a text."""
+        return key in self._texts
+
+    def word(self, kind: str, code: object) -> str:
+        """The word for a code (`word("status", "open")`); a code that nobody has named yet is shown as it is."""
+        if code is None or code == "":
+            return self._texts["unknown"]
+        return self._texts.get(f"{kind}.{code}", str(code).replace("_", " "))
+
+    def count(self, key: str, n: int) -> str:
+        """The plural form of `key` for `n`, with {n} in it."""
+        form = self._locale.plural_form(n)
+        text = self._texts.get(f"{key}.{form}") or self._texts[f"{key}.other"]
+        return text.format(n=self.number(n))
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """A number, with the language's separators and a true minus sign."""
+        pattern = "#,##0." + "0" * digits if digits else "#,##0"
+        return format_decimal(round(value, digits), pattern, locale=self._locale).replace("-", _MINUS)
+
+    def signed(self, value: float, digits: int = 0) -> str:
+        """A number with its sign, as an NPS is written."""
+        written = self.number(value, digits)
+        return f"+{written}" if round(value, digits) > 0 else written
+
+    def moment(self, at: datetime) -> str:
+        """Date and time, the year only where it is another one."""
+        here = at.astimezone(self.zone)
+        skeleton = "MMMdHHmm" if abs(self.now - at) < _YEAR else "yMMMdHHmm"
+        return format_skeleton(skeleton, here, tzinfo=self.zone, locale=self._locale)
+
+    def full_moment(self, at: datetime) -> str:
+        """Date and time with everything, zone included; for tooltips."""
+        return format_datetime(
+            at.astimezone(self.zone), "d MMMM y, HH:mm:ss zzz", tzinfo=self.zone, locale=self._locale
+        )
+
+    def time(self, at: datetime) -> str:
+        """Hours, minutes and seconds."""
+        return format_time(at.astimezone(self.zone), "HH:mm:ss", tzinfo=self.zone, locale=self._locale)
+
+    def day(self, at: datetime) -> str:
+        """The day, in full."""
+        return format_date(at.astimezone(self.zone).date(), "EEEE, d MMMM", locale=self._locale)
+
+    def span(self, length: timedelta) -> str:
+        """How long, in the largest unit that still says enough: "5 h", "2 days"."""
+        length = max(abs(length), timedelta(minutes=1))
+        return format_timedelta(length, format="short", threshold=1.9, locale=self._locale)
+
+    def ago(self, at: datetime) -> str:
+        """How long ago, or in how long."""
+        return format_timedelta(at - self.now, format="short", threshold=1.2, add_direction=True, locale=self._locale)
+
+    def due(self, at: datetime) -> Due:
+        """A deadline that still counts."""
+        left = at - self.now
+        if left <= timedelta():
+            return Due("overdue", self("due.overdue", span=self.span(left)), self.moment(at), at)
+        state: Literal["soon", "later"] = "soon" if left <= SOON else "later"
+        return Due(state, self("due.left", span=self.span(left)), self.moment(at), at)
+
+    def iso(self, at: datetime) -> str:
+        """For the `datetime` attribute."""
+        return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
