@@ -131,7 +131,7 @@ class World:
         """Open the customer's page and send its form."""
         async with httpx.AsyncClient(timeout=10, follow_redirects=True) as browser:
             _checked(await self._patiently(lambda: browser.get(link)))
-            form = {"solved": "yes" if solved else "no", "comment": comment}
+            form = {"answer": "yes" if solved else "not_yet", "comment": comment}
             _checked(await self._patiently(lambda: browser.post(link, data=form)))
 
     async def until(self, what: str, look: Callable[[], Awaitable[FoundT | None]]) -> FoundT:

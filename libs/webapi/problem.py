@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NotRequired
 
 import msgspec
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from typing_extensions import NotRequired, TypedDict  # pydantic reads no other one before Python 3.12
+from typing_extensions import TypedDict  # pydantic reads no other one before Python 3.12
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
