@@ -117,7 +117,7 @@ async def _database(name: str, url: str) -> Finding:
         version = connection.get_server_version()
     finally:
         await connection.close()
-    return Finding(f"database of {name}", "well", f"PostgreSQL {version.major}.{version.minor} answers")
+    return Finding(f"database of {name}", "well", f"PostgreSQL {version.major}.{version.micro} answers")
 
 
 def _kafka(servers: str, *, in_memory: bool) -> Finding:
@@ -160,9 +160,7 @@ def _lags(servers: str) -> Iterator[Finding]:
             if lag is None:
                 yield Finding(group, "note", f"has not read {topic.name} yet")
             elif lag > LAG_WORTH_A_NOTE:
-                yield Finding(
-                    group, "note", f"is {lag:,} records behind in {topic.name}", "is it up? is it stuck?"
-                )
+                yield Finding(group, "note", f"is {lag:,} records behind in {topic.name}", "is it up? is it stuck?")
             else:
                 yield Finding(group, "well", f"is {lag:,} records behind in {topic.name}")
 

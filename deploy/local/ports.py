@@ -6,6 +6,7 @@ from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 _LISTENING = "0A"
+_ARGUMENTS_SHOWN = 80
 
 
 def free_ports(count: int) -> list[int]:
@@ -52,8 +53,16 @@ def holder(port: int) -> str | None:
             for descriptor in (process / "fd").iterdir():
                 if str(descriptor.readlink()) in sockets:
                     command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    return f"process {process.name}: {command.strip()[:120]}"
+                    return f"process {process.name}: {_shortened(command.strip())}"
     return None
+
+
+def _shortened(command: str) -> str:
+    """Keep the program and the end of its arguments: that is where Java and Python programs say what they are."""
+    program, _, arguments = command.partition(" ")
+    if len(arguments) <= _ARGUMENTS_SHOWN:
+        return command
+    return f"{program} … {arguments[-_ARGUMENTS_SHOWN:]}"
 
 
 def _listening_sockets(port: int) -> set[str]:
