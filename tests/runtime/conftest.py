@@ -13,10 +13,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from libs.events.database import Database
-from libs.events.health import Health
 from libs.events.kafka import Offsets
 from libs.events.schema import MESSAGING_V1
-from libs.events.testing import Effects, a_topic
+from libs.events.testing import Effects, Workbench, a_topic
 from libs.events.topics import Topic
 
 
@@ -51,13 +50,8 @@ async def database(url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def effects(database: Database) -> Effects:
-    return Effects(database)
-
-
-@pytest.fixture
-def health() -> Health:
-    return Health()
+def bench(database: Database) -> Workbench:
+    return Workbench(database)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from libs.events.contracts.messages import ConfirmationAnswered
     from libs.events.database import Database, Tx
     from libs.events.event import Event
 
@@ -42,7 +41,7 @@ class Effects:
         self.batches: list[int] = []
         """How many events each call of the handler got."""
 
-    async def handle(self, tx: Tx, events: Sequence[Event[ConfirmationAnswered]]) -> None:
+    async def handle(self, tx: Tx, events: Sequence[Event[Any]]) -> None:
         """Take effect."""
         self.batches.append(len(events))
         await tx.execute(

@@ -46,6 +46,8 @@ class MemoryBroker:
         self.available = True
         self.copies = 1
         """How often a publication is written: twice is what comes of a relay that dies before it deletes."""
+        self.longest_poll = timedelta(milliseconds=20)
+        """A poll gives up after this, so that who is told to stop stops soon."""
         self.fail_after: int | None = None
         """The next publication fails after so many records are written."""
         self._partitions: dict[Place, list[Record]] = {}
@@ -197,7 +199,7 @@ class MemorySubscription:
         """Up to `limit` records in order per partition; a rebalance waits until the block is left."""
         if not self._started:
             raise Unavailable("not connected")
-        records = await self._poll(limit, wait.total_seconds())
+        records = await self._poll(limit, min(wait, self._broker.longest_poll).total_seconds())
         self.has_batch_in_hand = True
         try:
             yield records
