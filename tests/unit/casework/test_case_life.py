@@ -1,0 +1,260 @@
+"""A random life of many cases: whatever people, customers and clocks do, no illegal state is reached."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_URL, uuid5
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from libs.events.contracts.cases import CaseClockBreached, CaseClosed, CaseEscalated, CaseOpened
+from services.casework.domain import commands, replies
+from services.casework.domain.agents import Agent, Staff
+from services.casework.domain.alarms import fire
+from services.casework.domain.answers import Answer
+from services.casework.domain.casebook import Casebook, Intake, Surroundings
+from services.casework.domain.cases import Case, Decision, Status
+from services.casework.domain.clocks import DEFAULT_POLICIES
+from services.casework.domain.errors import Refused
+from services.casework.domain.names import CaseId, CustomerId, ResponseId, RootCauseId
+from services.casework.domain.replies import Confirmation
+from services.casework.domain.routing import Desk
+from services.casework.domain.timeline import Actor, Cause
+
+MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
+ARROWS = {
+    ("open", "contacted"),
+    ("contacted", "resolved"),
+    ("resolved", "closed"),
+    ("resolved", "open"),
+    ("closed", "open"),
+}
+BY_ERASURE = {("open", "closed"), ("contacted", "closed")}
+
+customers = st.sampled_from([None, "c-1", "c-2"])
+scores = st.one_of(st.none(), st.integers(0, 10))
+spans = st.sampled_from(
+    [
+        timedelta(0),
+        timedelta(minutes=1),
+        timedelta(hours=11),
+        timedelta(hours=47, minutes=30),
+        timedelta(days=2),
+        timedelta(days=8),
+    ]
+)
+
+
+class CaseLife(RuleBasedStateMachine):
+    an_answer: Callable[..., Answer]
+    staff: Staff
+
+    @initialize()
+    def begin(self) -> None:
+        self.now = MONDAY
+        self.book = Casebook()
+        self.known: dict[ResponseId, Answer] = {}
+        self.erased_at: dict[CustomerId, datetime] = {}
+        self.commands = 0
+        self.steps_seen = 0
+        self.versions: Counter[CaseId] = Counter()
+        self.last: dict[CaseId, Case] = {}
+        self.breaches: set[object] = set()
+
+    def cause(self) -> Cause:
+        self.commands += 1
+        return Cause(uuid5(NAMESPACE_URL, str(self.commands)), self.now, Actor("person", "anna"))
+
+    def act(self, place: int, decide: Callable[[Case], Decision]) -> None:
+        """One command on some case, which may be refused; then its clocks are looked at."""
+        cases = self.book.cases
+        case = cases[place % len(cases)]
+        try:
+            decision = decide(case)
+        except Refused:
+            return
+        self.check(case, decision)
+        self.book.put(decision)
+
+    def check(self, before: Case, decision: Decision) -> None:
+        arrow = (before.status.value, decision.case.status.value)
+        erased = any(step.entry.kind == "customer_erased" for step in decision.steps)
+        assert arrow[0] == arrow[1] or arrow in ARROWS or (erased and arrow in BY_ERASURE)
+
+    @rule(number=st.integers(1, 6), customer=customers, score=scores, late=spans)
+    def somebody_answers(self, number: int, customer: str | None, score: int | None, late: timedelta) -> None:
+        # The number belongs to a customer for ever, as a response does.
+        known = self.known.get(ResponseId(f"r-{number}"))
+        answer = self.an_answer(
+            f"r-{number}",
+            revision=1 if known is None else known.revision + 1,
+            customer_id=customer if known is None else known.customer_id,
+            score=score,
+            answered_at=self.now - late,
+        )
+        around = Surroundings(
+            now=self.now,
+            staff=self.staff,
+            desk=Desk(self.staff, self.now),
+            policies=DEFAULT_POLICIES,
+            previous_owners={},
+            erased_at=self.erased_at,
+        )
+        intake = Intake(self.book, self.known.values(), around)
+        intake.take(answer)
+        intake.take(answer)
+        self.known |= {taken.response_id: taken for taken in intake.taken}
+        for taken in intake.taken:
+            case = self.book.case(taken.case_id)
+            forgotten = taken.customer_id in self.erased_at and taken.answered_at <= self.erased_at[taken.customer_id]
+            fresh = known is None or not known.is_detractor
+            if taken.is_detractor and fresh and not forgotten:
+                assert case is not None
+                assert case.status is not Status.CLOSED
+            if known is None and case is not None:
+                assert case.status is not Status.CLOSED
+
+    @rule(span=spans)
+    def time_passes(self, span: timedelta) -> None:
+        self.now += span
+        for case in self.book.cases:
+            decision = fire(case, self.staff, self.now)
+            assert bool(decision.steps) == (case.fires_at is not None and case.fires_at <= self.now)
+            self.check(case, decision) if len(decision.steps) == 1 else None
+            self.book.put(decision)
+            assert fire(decision.case, self.staff, self.now).steps == ()
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9), outcome=st.sampled_from(["reached", "declined", "no_answer", "call_later"]))
+    def somebody_calls(self, place: int, outcome: str) -> None:
+        self.act(
+            place,
+            lambda case: commands.record_contact(case, outcome, self.cause(), attempt_id="a"),  # type: ignore[arg-type]  # one of the outcomes
+        )
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9))
+    def somebody_resolves(self, place: int) -> None:
+        policy = DEFAULT_POLICIES["standard"]
+        self.act(place, lambda case: commands.resolve(case, RootCauseId("service"), policy, self.staff, self.cause()))
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9))
+    def somebody_reopens(self, place: int) -> None:
+        policy = DEFAULT_POLICIES["standard"]
+
+        def decide(case: Case) -> Decision:
+            other = self.book.open_case_of(case.customer_id)
+            if other is not None and other.id != case.id:
+                return Decision(case)
+            return commands.reopen(case, "by_hand", policy, self.staff, self.cause(), since=self.now)
+
+        self.act(place, decide)
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9))
+    def somebody_escalates(self, place: int) -> None:
+        self.act(place, lambda case: commands.escalate(case, "no_authority", self.staff, self.cause()))
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9), owner=st.sampled_from(["anna", "boris", "vera"]))
+    def somebody_assigns(self, place: int, owner: str) -> None:
+        agent: Agent = next(agent for agent in self.staff.agents.values() if agent.id == owner)
+        self.act(place, lambda case: commands.assign(case, agent, self.cause()))
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9), solved=st.booleans(), behind=st.integers(0, 1), ago=spans)
+    def the_customer_says(self, place: int, solved: bool, behind: int, ago: timedelta) -> None:  # noqa: FBT001 - drawn
+        def decide(case: Case) -> Decision:
+            other = self.book.open_case_of(case.customer_id)
+            word = Confirmation(case.round - behind, solved, None, self.now - ago)
+            return replies.confirm(
+                case,
+                word,
+                DEFAULT_POLICIES["standard"],
+                self.staff,
+                self.cause(),
+                other_open_case=None if other is None or other.id == case.id else other,
+            )
+
+        self.act(place, decide)
+
+    @rule(customer=st.sampled_from(["c-1", "c-2"]))
+    def the_customer_asks_to_be_forgotten(self, customer: str) -> None:
+        self.erased_at[CustomerId(customer)] = self.now
+        for place, case in enumerate(self.book.cases):
+            if case.customer_id == customer:
+                self.act(place, lambda case: replies.forget(case, self.cause()))
+
+    @invariant()
+    def a_customer_has_one_open_case(self) -> None:
+        running = Counter(
+            case.customer_id for case in self.book.cases if case.customer_id and case.status is not Status.CLOSED
+        )
+        assert all(count == 1 for count in running.values())
+
+    @invariant()
+    def every_case_has_an_owner(self) -> None:
+        assert all(case.owner_id in self.staff.agents for case in self.book.cases)
+
+    @invariant()
+    def closed_cases_are_silent_and_others_have_a_due_time(self) -> None:
+        for case in self.book.cases:
+            closed = case.status is Status.CLOSED
+            assert closed == (case.outcome is not None) == (case.closed_at is not None) == (case.next_due_at is None)
+            assert not (closed and case.fires_at is not None)
+            assert (case.status is Status.RESOLVED) == (case.confirm_by is not None)
+
+    @invariant()
+    def versions_count_up_by_one_per_line_and_events_carry_theirs(self) -> None:
+        for step in self.book.steps[self.steps_seen :]:
+            self.versions[step.entry.case_id] += 1
+            assert step.entry.version == self.versions[step.entry.case_id]
+            if step.payload is not None:
+                assert getattr(step.payload, "version", None) == step.entry.version
+            if isinstance(step.payload, CaseClockBreached):
+                # One breach per clock and instant, ever; and it is over by then.
+                assert step.cause.id not in self.breaches
+                assert step.payload.due_at <= step.entry.at
+                self.breaches.add(step.cause.id)
+            if isinstance(step.payload, CaseOpened):
+                assert step.entry.version == 1
+        self.steps_seen = len(self.book.steps)
+        assert all(case.version == self.versions[case.id] for case in self.book.cases)
+
+    @invariant()
+    def levels_only_rise_and_one_escalation_has_one_cause(self) -> None:
+        told = [step for step in self.book.steps if isinstance(step.payload, CaseEscalated)]
+        assert len({step.cause.id for step in told}) == len(told)
+        ends = [step for step in self.book.steps if isinstance(step.payload, CaseClosed)]
+        assert len({(step.cause.id, step.entry.case_id) for step in ends}) == len(ends)
+        levels = ["frontline", "management", "executive"]
+        for case in self.book.cases:
+            before = self.last.get(case.id)
+            assert before is None or levels.index(before.level) <= levels.index(case.level)
+            assert before is None or before.round <= case.round
+            self.last[case.id] = case
+
+
+def test_no_life_of_a_case_leaves_the_picture(an_answer: Callable[..., Answer], staff: Staff) -> None:
+    def begin() -> CaseLife:
+        machine = CaseLife()
+        machine.an_answer = an_answer
+        machine.staff = staff
+        return machine
+
+    run_state_machine_as_test(
+        begin,  # type: ignore[arg-type]  # anything that makes a machine will do
+        settings=settings(
+            max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        ),
+    )
