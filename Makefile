@@ -6,6 +6,9 @@ INSTALLED := $(VENV)/.installed
 JARS := .kafka/pom.sha256
 ARGS ?=
 
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -23,13 +26,13 @@ $(BIN)/python:
 
 $(INSTALLED): requirements.txt pyproject.toml | $(BIN)/python
 	@echo "Installing the packages (a minute or two, once) …"
-	$(BIN)/python -m pip install --require-hashes --requirement requirements.txt
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --require-hashes --requirement requirements.txt | sed '/^Requirement already/d'
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Without Java or Maven this says what follows from that, and is tried again next time.
 $(JARS): deploy/local/kafka-jars/pom.xml | $(INSTALLED)
-	@$(BIN)/python -m deploy.local.kafka_jars
+	@$(BIN)/python -m deploy.local.kafka_setup
 
 browser: ## A Chromium for the tests of the pages
 	@sh deploy/find-browser.sh

@@ -110,7 +110,13 @@ def kafka() -> Iterator[str]:
         return
     folder = Path(tempfile.mkdtemp(prefix="otklik-"))
     port, controller_port = free_ports(2)
-    broker = KafkaBroker(folder=folder / "kafka", log=folder / "kafka.log", port=port, controller_port=controller_port)
+    broker = KafkaBroker(
+        folder=folder / "kafka",
+        log=folder / "kafka.log",
+        port=port,
+        controller_port=controller_port,
+        quick_start=True,
+    )
     child = broker.start()
     yield broker.bootstrap_servers
     child.stop()

@@ -1,6 +1,7 @@
 """A real Kafka broker over a folder: Apache Kafka in KRaft mode, broker and controller in one Java process."""
 
 import base64
+import os
 import secrets
 import shutil
 import signal
@@ -14,10 +15,11 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.local.children import Child, ChildError, ChildSpec
-from deploy.local.kafka_jars import JARS, POM, ensure_jars, find_java
+from deploy.local.kafka_jars import POM, class_archive, classpath, ensure_jars, find_java
 
 START_TIMEOUT_S: Final = 90.0
 NODE: Final = 1
+_COMPILE_LITTLE: Final = "-XX:TieredStopAtLevel=1"
 
 _PROPERTIES: Final = """\
 process.roles=broker,controller
@@ -64,6 +66,10 @@ class KafkaBroker:
     port: int
     controller_port: int
     heap_mb: int = 512
+    quick_start: bool = False
+    """Compile little: starts sooner, and is slower for good. For tests."""
+    write_archive: Path | None = None
+    """Where to write the archive of the classes that were needed, when the broker stops."""
 
     @property
     def bootstrap_servers(self) -> str:
@@ -90,11 +96,11 @@ class KafkaBroker:
         return ChildSpec(
             name="kafka",
             argv=(
-                *self._java(f"-Xms{self.heap_mb // 2}m", f"-Xmx{self.heap_mb}m"),
+                *self._java(f"-Xms{self.heap_mb // 2}m", f"-Xmx{self.heap_mb}m", *self._starting()),
                 "kafka.Kafka",
                 str(self._properties),
             ),
-            environment={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            environment=_environment(),
             folder=self.folder.absolute(),
             log=self.log.with_suffix(".out"),
             diary=self.log,
@@ -139,12 +145,13 @@ class KafkaBroker:
         cluster_id = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode("ascii").rstrip("=")
         done = subprocess.run(  # noqa: S603 - the argument list is our own
             (
-                *self._java("-XX:TieredStopAtLevel=1"),
+                *self._java(_COMPILE_LITTLE),
                 "kafka.tools.StorageTool",
                 "format",
                 f"--cluster-id={cluster_id}",
                 f"--config={self._properties}",
             ),
+            env=_environment(),
             capture_output=True,
             text=True,
             check=False,
@@ -152,6 +159,14 @@ class KafkaBroker:
         if done.returncode != 0:
             raise ChildError(f"Kafka's folder could not be formatted: {done.stderr.strip() or done.stdout.strip()}")
         unfinished.rename(self.data)
+
+    def _starting(self) -> tuple[str, ...]:
+        """Choose how Java starts: with the archived classes where they are there."""
+        archive = class_archive(find_java())
+        if self.write_archive is not None:
+            return (f"-XX:ArchiveClassesAtExit={self.write_archive}",)
+        options = (f"-XX:SharedArchiveFile={archive}",) if archive.exists() else ()
+        return (*options, _COMPILE_LITTLE) if self.quick_start else options
 
     def _java(self, *options: str) -> tuple[str, ...]:
         return (
@@ -163,9 +178,11 @@ class KafkaBroker:
             "-Djava.awt.headless=true",
             f"-Dlog4j2.configurationFile={POM.with_name('log4j2.properties')}",
             f"-Dotklik.kafka.log={self.log.absolute()}",
-            "-cp",
-            str(JARS / "*"),
         )
+
+
+def _environment() -> dict[str, str]:
+    return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "CLASSPATH": classpath()}
 
 
 def answers(bootstrap_servers: str, *, timeout_s: float = 2.0) -> bool:

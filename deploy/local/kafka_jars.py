@@ -1,14 +1,11 @@
-"""Java and the jars of Apache Kafka: found, or fetched once by Maven from the pinned `kafka-jars/pom.xml`.
+"""Java and the jars of Apache Kafka: found, or fetched once by Maven from the pinned `kafka-jars/pom.xml`."""
 
-`python -m deploy.local.kafka_jars` fetches them where they are missing or the pom has changed.
-"""
-
+import functools
 import hashlib
 import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +15,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 JARS: Final = ROOT / ".kafka"
 POM: Final = Path(__file__).parent / "kafka-jars" / "pom.xml"
 JAVA_AT_LEAST: Final = 17
-_STAMP: Final = "pom.sha256"
+STAMP: Final = "pom.sha256"
 
 
 class KafkaUnavailableError(Exception):
@@ -50,6 +47,7 @@ def find_java() -> Java:
     )
 
 
+@functools.lru_cache
 def _version_of(program: str) -> int | None:
     try:
         said = subprocess.run(  # noqa: S603 - the program was found, not given
@@ -63,7 +61,7 @@ def _version_of(program: str) -> int | None:
 
 def jars_present() -> bool:
     """Whether the jars of the present pom are there."""
-    stamp = JARS / _STAMP
+    stamp = JARS / STAMP
     return stamp.exists() and stamp.read_text(encoding="ascii") == _pom_digest()
 
 
@@ -98,7 +96,7 @@ def fetch_jars() -> None:
         )
         if done.returncode != 0:
             raise KafkaUnavailableError(f"Maven could not fetch the jars of Kafka:\n{done.stdout.strip()}")
-        (target / _STAMP).write_text(_pom_digest(), encoding="ascii")
+        (target / STAMP).write_text(_pom_digest(), encoding="ascii")
         if JARS.exists():
             shutil.rmtree(JARS)
         target.rename(JARS)
@@ -110,22 +108,15 @@ def ensure_jars() -> None:
         fetch_jars()
 
 
+def classpath() -> str:
+    """List the jars, always in the same order: an archive of their classes holds only for the order it was made in."""
+    return os.pathsep.join(sorted(str(jar) for jar in JARS.glob("*.jar")))
+
+
+def class_archive(java: Java) -> Path:
+    """Choose the file of the classes that a starting broker needs, loaded and checked before: half of its start."""
+    return JARS / f"classes-{java.version}.jsa"
+
+
 def _pom_digest() -> str:
     return hashlib.sha256(POM.read_bytes()).hexdigest()
-
-
-def main() -> None:
-    """Fetch what is missing and say so; a machine without Java is a note here, not a failure."""
-    try:
-        java = find_java()
-        if not jars_present():
-            print("Fetching Apache Kafka by Maven (about 45 MB, once) …", flush=True)  # noqa: T201
-            fetch_jars()
-        (JARS / _STAMP).touch()  # newer than the pom from now on, for make
-        print(f"Apache Kafka is in {JARS.name}/, Java {java.version} runs it")  # noqa: T201
-    except KafkaUnavailableError as error:
-        sys.stderr.write(f"No real Kafka on this machine: {error}\n")
-
-
-if __name__ == "__main__":
-    main()
