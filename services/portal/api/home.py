@@ -115,7 +115,7 @@ async def _desks(casework: Casework, person: Person) -> list[Desk]:
 async def _nps(scoring: Scoring, person: Person, period: Period, words: Words) -> list[Group]:
     span = span_of(period, now=words.now, zone=words.zone)
     measured = await scoring.nps(person, since=span.since, until=span.until)
-    return sorted((group for group in measured.groups if group.nps.n), key=lambda group: -group.nps.n)
+    return measured.answered
 
 
 async def _health(database: Database, words: Words) -> LoopHealth:

@@ -95,8 +95,7 @@ def _series(whole: Measured, by_touchpoint: Measured) -> list[Series]:
                 key=lambda each: (-each.nps.n, each.name or ""),
             ),
         )
-        for group in sorted(whole.groups, key=lambda group: -group.nps.n)
-        if group.nps.n
+        for group in whole.answered
     ]
 
 

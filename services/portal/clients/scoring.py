@@ -55,6 +55,11 @@ class Measured(msgspec.Struct, frozen=True):
     groups: list[Group]
     breaks: list[Break]
 
+    @property
+    def answered(self) -> list[Group]:
+        """The groups that somebody answered in; the survey kinds always in the same order."""
+        return sorted((group for group in self.groups if group.nps.n), key=lambda group: group.kind, reverse=True)
+
 
 class Scoring:
     """The scoring service."""

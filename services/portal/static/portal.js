@@ -1,11 +1,15 @@
 // Comfort for every page: keyboard shortcuts and times that keep counting. Everything works without it.
 "use strict";
 
-document.documentElement.classList.add("scripted");
-
 const SEQUENCE_MILLISECONDS = 1200;
 let sequence = "";
 let sequenceEnds = 0;
+
+// Single keys disturb people who dictate, so they can be switched off (WCAG 2.1.4), in this browser.
+const shortcuts = {
+  on: () => localStorage.getItem("shortcuts") !== "off",
+  set: (on) => localStorage.setItem("shortcuts", on ? "on" : "off"),
+};
 
 function typing(target) {
   return target.isContentEditable || ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName);
@@ -48,7 +52,7 @@ document.addEventListener("keydown", (event) => {
     event.target.blur();
     return;
   }
-  if (typing(event.target) || document.querySelector("dialog[open]")) return;
+  if (typing(event.target) || document.querySelector("dialog[open]") || !shortcuts.on()) return;
   const now = performance.now();
   const keys = sequence && now < sequenceEnds ? `${sequence} ${event.key}` : event.key;
   sequence = "";
@@ -69,6 +73,15 @@ for (const button of document.querySelectorAll("[data-help]")) {
   button.addEventListener("click", showHelp);
 }
 
+const switchBox = document.getElementById("shortcuts");
+if (switchBox) {
+  switchBox.checked = shortcuts.on();
+  switchBox.addEventListener("change", () => shortcuts.set(switchBox.checked));
+}
+
+// What went wrong is read out and seen first.
+document.getElementById("failed")?.focus();
+
 // A form is sent once, however often the button is pressed; the server would recognise a second sending anyway.
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -84,3 +97,35 @@ window.addEventListener("pageshow", () => {
 for (const form of document.querySelectorAll("form[data-at-once]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
+
+// Deadlines keep counting while a page stays open, in the same words as the server's.
+const UNITS = [
+  ["week", 604_800],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+];
+const ENOUGH = 1.9;
+
+function span(seconds) {
+  const found = UNITS.find(([, length]) => seconds / length >= ENOUGH) ?? UNITS.at(-1);
+  const [unit, length] = found;
+  const format = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit, unitDisplay: "short" });
+  return format.format(Math.max(1, Math.round(seconds / length)));
+}
+
+function count() {
+  const words = document.documentElement.dataset;
+  for (const due of document.querySelectorAll("[data-due]")) {
+    const left = (Date.parse(due.dataset.due) - Date.now()) / 1000;
+    const text = (left > 0 ? words.left : words.overdue).replace("{span}", span(Math.abs(left)));
+    if (due.textContent !== text) due.textContent = text;
+    if (left <= 0) {
+      due.closest(".due")?.classList.replace("due-soon", "due-overdue");
+      due.closest(".clock")?.classList.replace("clock-soon", "clock-overdue");
+      due.closest(".case-row")?.classList.add("case-overdue");
+    }
+  }
+}
+
+setInterval(count, 30_000);

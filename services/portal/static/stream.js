@@ -122,6 +122,5 @@
   window.addEventListener("pageshow", (event) => event.persisted && connect());
   filters.addEventListener("submit", (event) => event.preventDefault());
   filter.addEventListener("input", refilter);
-  filters.hidden = false;
   connect();
 }

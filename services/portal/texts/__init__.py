@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_skeleton, format_time, format_timedelta
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_decimal
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LANGUAGES: Final[tuple[Language, ...]] = ("ru", "en")
 SOON: Final = timedelta(hours=4)
 _MINUS: Final = "\N{MINUS SIGN}"
-_YEAR: Final = timedelta(days=365)
+_HALF_A_YEAR: Final = timedelta(days=182)
 
 
 def load_texts() -> dict[Language, dict[str, str]]:
@@ -94,10 +94,9 @@ class Words:
         return f"+{written}" if round(value, digits) > 0 else written
 
     def moment(self, at: datetime) -> str:
-        """Date and time, the year only where it is another one."""
-        here = at.astimezone(self.zone)
-        skeleton = "MMMdHHmm" if abs(self.now - at) < _YEAR else "yMMMdHHmm"
-        return format_skeleton(skeleton, here, tzinfo=self.zone, locale=self._locale)
+        """Date and time, the year only where the day alone could be misread."""
+        pattern = "d MMM, HH:mm" if abs(self.now - at) < _HALF_A_YEAR else "d MMM y, HH:mm"
+        return format_datetime(at, pattern, tzinfo=self.zone, locale=self._locale)
 
     def full_moment(self, at: datetime) -> str:
         """Date and time with everything, zone included; for tooltips."""
@@ -107,7 +106,7 @@ class Words:
 
     def time(self, at: datetime) -> str:
         """Hours, minutes and seconds."""
-        return format_time(at.astimezone(self.zone), "HH:mm:ss", tzinfo=self.zone, locale=self._locale)
+        return format_time(at, "HH:mm:ss", tzinfo=self.zone, locale=self._locale)
 
     def day(self, at: datetime) -> str:
         """The day, in full."""

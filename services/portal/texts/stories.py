@@ -112,8 +112,6 @@ def _details(facts: Mapping[str, Any], words: Words) -> list[str]:
         found.append(words.word("tier", facts["tier"]))
     if facts.get("reason"):
         found.append(words.word("reason", facts["reason"]))
-    if facts.get("root_cause"):
-        found.append(words.word("root_cause", facts["root_cause"]))
     return found
 
 
