@@ -138,7 +138,9 @@ def key_of(description: Authentication, text: str) -> bytes:
 def verify(
     description: Authentication, headers: Mapping[str, str], body: bytes, secrets: Sequence[Secret], now: datetime
 ) -> Verification:
-    """Whether one of the `secrets` that are valid `now` vouches for `body`. `headers` have lower-case names.
+    """Whether one of the `secrets` that are valid `now` vouches for `body`.
+
+    `headers` have lower-case names, and values in latin-1, which keeps the bytes that came.
 
     The work done does not depend on whether anything of it is right: the content is hashed even where the signature is
     missing, or there is no secret, so that the time of the answer does not tell which sources exist.
@@ -154,7 +156,7 @@ def verify(
 
 
 def _verify_token(description: SharedToken, headers: Mapping[str, str], keys: Sequence[bytes]) -> Verification:
-    given = headers.get(description.header, "").encode("utf-8", "surrogateescape")
+    given = headers.get(description.header, "").encode("latin-1", "replace")
     prefix = description.prefix.encode()
     token = given[len(prefix) :] if given.startswith(prefix) else b""
     right = False
@@ -170,7 +172,7 @@ def _verify_signature(
 ) -> Verification:
     fields = _form_fields(body) if description.form_field is not None or "{form." in description.signed else {}
     if description.header is not None:
-        place = headers.get(description.header, "").encode("utf-8", "surrogateescape")
+        place = headers.get(description.header, "").encode("latin-1", "replace")
     else:
         place = fields.get(description.form_field or "", b"")
     given = _signatures(description, place)
@@ -215,9 +217,9 @@ def _content(description: Signature, body: bytes, fields: Mapping[str, bytes], *
             case "{body}":
                 content.append(body)
             case "{id}":
-                content.append(id_.encode("utf-8", "surrogateescape"))
+                content.append(id_.encode("latin-1", "replace"))
             case "{timestamp}":
-                content.append(timestamp.encode("utf-8", "surrogateescape"))
+                content.append(timestamp.encode("latin-1", "replace"))
             case _ if part.startswith("{form."):
                 content.append(fields.get(part[6:-1], b""))
             case _:
