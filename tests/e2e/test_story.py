@@ -1,0 +1,182 @@
+"""The story on the whole real stack: told, told again, and told while every part is killed."""
+
+import asyncio
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import asyncpg
+import pytest
+from rich.console import Console
+
+from deploy.demo import play
+from deploy.demo.world import World
+from deploy.local.running import Addresses, of_running_stack
+from deploy.local.settings import Ports
+from deploy.local.stack import LocalStack
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
+
+CASES: Final[dict[str, dict[str, Any]]] = {
+    "c-1001": {"status": "closed", "outcome": "confirmed", "level": "frontline", "owner_id": "anna", "round": 1},
+    "c-1002": {"status": "open", "outcome": None, "level": "frontline", "owner_id": "emma", "round": 0},
+    "c-1005": {"status": "open", "outcome": None, "level": "management", "owner_id": "ivan", "round": 1},
+}
+MAILS: Final = Counter(
+    {
+        "anna.voronova@ladoga.example": 1,
+        "ivan.sokolov@ladoga.example": 1,
+        "emma.clarke@ladoga.example": 1,
+        "elena@severny-veter.example": 1,
+        "timur.akhmetov@mail.example": 1,
+    }
+)
+DELIVERIES: Final = {"accepted": 6, "quarantined": 1}
+PARTS: Final = ("ingest", "scoring", "casework", "notify", "portal", "postgres", "kafka", "mailbox")
+
+
+class Progress(io.StringIO):
+    """What the story prints, with something to be done after each line."""
+
+    def __init__(self, after_line: Callable[[str], None]) -> None:
+        super().__init__()
+        self._after_line = after_line
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if text.strip():
+            self._after_line(text)
+        return written
+
+
+async def tell(addresses: Addresses, after_line: Callable[[str], None] = lambda _line: None) -> str:
+    progress = Progress(after_line)
+    await play(addresses, Console(file=progress, width=200))
+    return progress.getvalue()
+
+
+async def at_rest(addresses: Addresses) -> None:
+    """Return when no event waits to be published and no message waits for its outcome."""
+    unfinished = {
+        "ingest": "SELECT count(*) FROM outbox",
+        "scoring": "SELECT count(*) FROM outbox",
+        "casework": "SELECT count(*) FROM outbox",
+        "notify": """
+            SELECT (SELECT count(*) FROM outbox)
+                 + (SELECT count(*) FROM messages WHERE status NOT IN ('sent', 'suppressed'))
+        """,
+    }
+    async with asyncio.timeout(60):
+        while await _counted(addresses, unfinished):
+            await asyncio.sleep(0.1)
+
+
+async def _counted(addresses: Addresses, queries: dict[str, str]) -> int:
+    total = 0
+    for service, query in queries.items():
+        connection = await asyncpg.connect(addresses.databases[service])
+        try:
+            total += await connection.fetchval(query)
+        finally:
+            await connection.close()
+    return total
+
+
+async def assert_the_story_happened_once(addresses: Addresses) -> None:
+    await at_rest(addresses)
+    async with World(addresses) as world:
+        cases = (await world.get("casework", "/v1/cases"))["items"]
+        assert {case["customer_id"]: {name: case[name] for name in CASES["c-1001"]} for case in cases} == CASES
+        assert len(cases) == len(CASES)
+        john = next(case for case in cases if case["customer_id"] == "c-1002")
+        detail = await world.get("casework", f"/v1/cases/{john['id']}")
+        assert [answer["comment"] for answer in detail["responses"]] == ["I was passed on three times."]
+
+        mails = await world.get("mailbox", "/api/messages")
+        assert Counter(address for mail in mails for address in mail["to"]) == MAILS
+        assert len({mail["message_id"] for mail in mails}) == len(mails)
+
+        found = await world.get("scoring", "/v1/metrics/nps", kind="transactional")
+        assert [(item["n"], item["promoters"], item["passives"], item["detractors"]) for item in found["items"]] == [
+            (5, 1, 1, 3)
+        ]
+        kept: Counter[str] = Counter()
+        for status in ("accepted", "quarantined", "duplicate", "ignored"):
+            kept[status] = len((await world.get("ingest", "/v1/deliveries", status=status))["items"])
+        assert {status: count for status, count in kept.items() if count} == DELIVERIES
+    dead_letters = await _dead_letters(addresses)
+    assert dead_letters == []
+
+
+async def _dead_letters(addresses: Addresses) -> list[Any]:
+    found = []
+    for service in ("scoring", "casework", "notify", "portal"):
+        connection = await asyncpg.connect(addresses.databases[service])
+        try:
+            found += await connection.fetch("SELECT consumer, event_id FROM inbox WHERE consumer LIKE '%.dlq'")
+        finally:
+            await connection.close()
+    return found
+
+
+async def test_the_story_goes_all_the_way_round_and_telling_it_again_changes_nothing(data_dir: Path) -> None:
+    async with LocalStack(data_dir, ports=Ports.random()) as stack:
+        told = await tell(stack.addresses())
+        assert "the case is closed, confirmed by the customer" in told
+        assert "reopened and escalated to management" in told
+        await assert_the_story_happened_once(stack.addresses())
+
+        again = await tell(stack.addresses())
+        assert len(re.findall("202 duplicate", again)) == 8
+        await assert_the_story_happened_once(stack.addresses())
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_killing_every_part_once_during_the_story_changes_nothing(data_dir: Path, seed: int) -> None:
+    random = Random(seed)
+    victims = random.sample(PARTS, len(PARTS))
+    async with LocalStack(data_dir, ports=Ports.random()) as stack:
+
+        def kill_the_next(_line: str) -> None:
+            if victims and random.random() < 0.5:
+                stack.kill(victims.pop(), signal.SIGKILL)
+
+        await tell(stack.addresses(), kill_the_next)
+        for left in victims:
+            stack.kill(left, signal.SIGKILL)
+        await stack.until_ready()
+        await assert_the_story_happened_once(stack.addresses())
+
+
+@pytest.mark.parametrize("last_words", ["202 quarantined", "reached:", "resolved, root cause: a mistake"])
+def test_killing_the_supervisor_and_starting_again_ends_the_same(data_dir: Path, last_words: str) -> None:
+    ports = {Ports.setting(name): str(getattr(Ports.random(), name)) for name in Ports.model_fields}
+    environment = {**os.environ, **ports, "OTKLIK_DATA_DIR": str(data_dir), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "deploy.cli", "demo", "--serve"]
+    for said in (last_words, "Serving."):
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            printed = []
+            for line in process.stdout:
+                printed.append(line)
+                if said in line:
+                    break
+            else:
+                pytest.fail("".join(printed))
+            if said == "Serving.":
+                addresses = of_running_stack(data_dir)
+                assert addresses is not None
+                asyncio.run(assert_the_story_happened_once(addresses))
+                process.send_signal(signal.SIGINT)
+                process.stdout.read()
+                assert process.wait(60) == 0
+            else:
+                process.kill()
