@@ -2,14 +2,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
-
-
-class Server(Protocol):
-    @property
-    def admin_dsn(self) -> str: ...
 
 
 @pytest.fixture
@@ -18,8 +12,3 @@ def open_folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(prefix="otklik-"))
     yield made
     shutil.rmtree(made)
-
-
-@pytest.fixture
-def postgres_admin_dsn(postgres: Server) -> str:
-    return postgres.admin_dsn

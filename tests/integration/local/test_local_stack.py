@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from deploy.local.kafka import answers
+from deploy.local.postgres import THROW_AWAY, PostgresServer
 from deploy.local.running import of_running_stack
 from deploy.local.settings import Ports, StackSettings
 from deploy.local.stack import LocalStack, StackError
@@ -104,15 +105,19 @@ async def test_a_taken_port_is_named_with_its_setting_and_its_holder(
 
 
 @pytest.mark.kafka
-async def test_servers_that_are_given_are_used(tmp_path: Path, postgres_admin_dsn: str, kafka: str) -> None:
+async def test_servers_that_are_given_are_used(tmp_path: Path, open_folder: Path, kafka: str) -> None:
+    # Not the server that all tests share: setting it up changes the passwords of its roles.
+    server = PostgresServer(folder=open_folder / "given", password="x", log=open_folder / "log", settings=THROW_AWAY)
+    child = server.start()
     given = StackSettings(
-        database_url=postgres_admin_dsn, kafka_bootstrap_servers=kafka, smtp_url="smtp://mail.example:25"
+        database_url=server.dsn("postgres"), kafka_bootstrap_servers=kafka, smtp_url="smtp://mail.example:25"
     )
     async with a_stack(tmp_path, given) as stack:
         assert stack.running == ()
         assert stack.bootstrap_servers == kafka
         assert stack.smtp_url == "smtp://mail.example:25"
         assert "mailbox" not in stack.urls
+    child.stop()
 
 
 async def test_a_database_that_does_not_answer_is_named(tmp_path: Path, given_nothing: StackSettings) -> None:
