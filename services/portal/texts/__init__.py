@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -86,12 +87,12 @@ class Words:
     def number(self, value: float, digits: int = 0) -> str:
         """A number, with the language's separators and a true minus sign."""
         pattern = "#,##0." + "0" * digits if digits else "#,##0"
-        return format_decimal(round(value, digits), pattern, locale=self._locale).replace("-", _MINUS)
+        return format_decimal(_rounded(value, digits), pattern, locale=self._locale).replace("-", _MINUS)
 
     def signed(self, value: float, digits: int = 0) -> str:
         """A number with its sign, as an NPS is written."""
         written = self.number(value, digits)
-        return f"+{written}" if round(value, digits) > 0 else written
+        return f"+{written}" if _rounded(value, digits) > 0 else written
 
     def moment(self, at: datetime) -> str:
         """Date and time, the year only where the day alone could be misread."""
@@ -115,7 +116,7 @@ class Words:
     def span(self, length: timedelta) -> str:
         """How long, in the largest unit that still says enough: "5 h", "2 days"."""
         length = max(abs(length), timedelta(minutes=1))
-        return format_timedelta(length, format="short", threshold=1.9, locale=self._locale)
+        return format_timedelta(length, granularity="minute", format="short", threshold=1.9, locale=self._locale)
 
     def ago(self, at: datetime) -> str:
         """How long ago, or in how long."""
@@ -132,3 +133,8 @@ class Words:
     def iso(self, at: datetime) -> str:
         """For the `datetime` attribute."""
         return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _rounded(value: float, digits: int) -> Decimal:
+    """Half away from zero, as people round, and never a minus zero."""
+    return Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP) + 0
