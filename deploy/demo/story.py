@@ -33,7 +33,7 @@ _UNAUTHORIZED: Final = 401
 _SOURCES: Final[dict[str, dict[str, Any]]] = {
     "branch": {
         "vendor": "typeform",
-        "program": "branch",
+        "program": "branch-visits",
         "instrument": {
             "metric": "nps",
             "question": _QUESTION,
@@ -52,7 +52,7 @@ _SOURCES: Final[dict[str, dict[str, Any]]] = {
     },
     "call-centre": {
         "vendor": "delighted",
-        "program": "call-centre",
+        "program": "calls",
         "instrument": {
             "metric": "nps",
             "question": _QUESTION_EN,
