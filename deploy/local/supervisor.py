@@ -111,6 +111,8 @@ class Supervisor:
     def wipe_out(self) -> None:
         """Kill everything at once: for somebody who does not want to wait."""
         for run in self._runs.values():
+            if run.watch is not None:
+                run.watch.cancel()
             run.child.wipe_out()
 
     async def _stop(self, name: str) -> None:
