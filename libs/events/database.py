@@ -108,6 +108,7 @@ class Database:
             max_overflow=0,
             pool_timeout=_POOL_WAIT_SECONDS,
             pool_use_lifo=True,
+            hide_parameters=True,  # comments and contact details would stand in every logged error
             connect_args={
                 "timeout": _CONNECT_SECONDS,
                 "command_timeout": _STATEMENT_SECONDS,

@@ -13,7 +13,6 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
-    ProducerClosed,
     TopicAlreadyExistsError,
     for_code,
 )
@@ -101,9 +100,14 @@ class KafkaSubscription:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await self._consumer.start()
+                topics = await self._consumer.topics()
         except (KafkaError, OSError) as error:
             await self.stop()
             raise _away(error) from error
+        if self._topic not in topics:
+            # Without this it would be a member that gets no partitions, and all would seem well.
+            await self.stop()
+            raise Unavailable(f"no topic {self._topic}")
         # After the start: subscribed before it, the start would wait for partitions, without a bound.
         self._consumer.subscribe([self._topic], listener=_WaitForBatch(self._batch_in_hand))
 
@@ -112,15 +116,14 @@ class KafkaSubscription:
         consumer, self._consumer = self._consumer, None
         if consumer is None:
             return
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await consumer.stop()
-        except (KafkaError, OSError) as error:
+        # In a task of its own: aiokafka lets cancellations of its own tasks out, and they are not ours.
+        leaving = asyncio.create_task(consumer.stop())
+        await asyncio.wait([leaving], timeout=_STOP_SECONDS)
+        if not leaving.done() or leaving.cancelled() or leaving.exception() is not None:
             # To leave politely is a courtesy: the session ends by itself. But nothing of it may live on here.
-            log.info("kafka.left_without_farewell", group=self._group, error=type(error).__name__)
-            if consumer._fetcher is not None:  # noqa: SLF001 - aiokafka has no other way
-                await consumer._fetcher.close()  # noqa: SLF001
-            await consumer._client.close()  # noqa: SLF001
+            log.info("kafka.left_without_farewell", group=self._group)
+            await _end(leaving, *_tasks_of(consumer))
+            await consumer._client.close()  # noqa: SLF001 - aiokafka has no other way
 
     @asynccontextmanager
     async def batch(self, limit: int, wait: timedelta) -> AsyncIterator[Sequence[Record]]:
@@ -262,13 +265,29 @@ class KafkaPublisher:
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        sending = producer._sender.sender_task  # noqa: SLF001 - aiokafka has no other way
-        while sending is not None and not sending.done():
-            sending.cancel()
-            # It ends when the requests on their way are answered; a second cancellation ends these.
-            await asyncio.wait([sending], timeout=1)
-        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
-        await producer.stop()
+        producer._closed = True  # noqa: SLF001 - aiokafka has no other way, here and below
+        await _end(producer._sender.sender_task)  # noqa: SLF001
+        await producer.client.close()
+
+
+def _tasks_of(consumer: AIOKafkaConsumer) -> list[asyncio.Task[object] | None]:
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher  # noqa: SLF001 - aiokafka has no other way
+    of_group = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
+    return [
+        *(getattr(coordinator, name, None) for name in of_group),
+        *([fetcher._fetch_task, *fetcher._pending_tasks] if fetcher is not None else ()),  # noqa: SLF001
+    ]
+
+
+async def _end(*tasks: asyncio.Task[object] | None) -> None:
+    """Cancel tasks of aiokafka until they have ended: some take the first cancellation as a wish to finish."""
+    left = {task for task in tasks if task is not None}
+    while left:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=1)
+        for task in ended:
+            _look_at(task)
 
 
 def _away(error: Exception) -> Unavailable:

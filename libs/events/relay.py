@@ -44,7 +44,7 @@ class Publisher(Protocol):
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Send in order and return when all are acknowledged by all replicas; raises Unavailable otherwise.
 
-        What a failed call has sent may have arrived or not. None of it arrives after the call has returned.
+        What a failed call has sent may have arrived or not; after it has returned, it sends nothing more.
         """
 
     async def stop(self) -> None:
