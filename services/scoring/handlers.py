@@ -11,6 +11,7 @@ from libs.events.contracts.responses import ResponseReceived, ResponseRevised
 from libs.events.contracts.scores import ResponseRescored, ResponseScored
 from libs.events.errors import PermanentError
 from libs.events.event import Event
+from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.nps import contradicts, in_scale, nps_class
 from services.scoring.domain.segments import Valuation, unknown
 from services.scoring.store import instruments, locks, responses, rules
@@ -178,20 +179,12 @@ def _checked(event: Event[Contract]) -> Answer:
         -_LARGEST <= n <= _LARGEST for n in (said.revision, said.instrument.scale_min, said.instrument.scale_max)
     ):
         raise PermanentError(f"response {said.response_id}: a number that no revision and no scale has")
-    texts = (
-        said.response_id,
-        said.source,
-        said.vendor_response_id,
-        said.program,
-        said.touchpoint,
-        said.instrument.question,
-        said.instrument.sampling,
-        said.comment,
-        said.customer_id,
-        said.language,
-        said.claimed_class,
-    )
-    if any(text is not None and "\0" in text for text in texts):
+    names = (said.response_id, said.program, said.touchpoint, said.customer_id)
+    if any(name is not None and len(name) > LONGEST_ID for name in names):
+        raise PermanentError(f"a response whose id, program, touchpoint or customer has more than {LONGEST_ID} letters")
+    others = (said.source, said.vendor_response_id, said.comment, said.language, said.claimed_class)
+    asked = (said.instrument.question, said.instrument.sampling)
+    if any(text is not None and "\0" in text for text in (*names, *others, *asked)):
         raise PermanentError("a NUL character, which no column can hold")
     return event  # type: ignore[return-value]  # by its payload
 

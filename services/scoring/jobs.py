@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid5
 
+import structlog
+
 from libs.events.event import Event
 from libs.webapi.idempotency import prune_keys
 from services.scoring.domain.customers import changed, revalued
@@ -13,6 +15,8 @@ from services.scoring.store import accounts, customers, locks, rules
 
 if TYPE_CHECKING:
     from libs.events.database import Database
+
+log: Final = structlog.get_logger()
 
 CUSTOMERS_AT_ONCE: Final = 1000
 ANSWERS_KEPT: Final = timedelta(days=3)
@@ -52,7 +56,8 @@ async def recompute_tiers(database: Database) -> bool:
                 part=f"{id_}/{customer.version}",
             )
             tx.emit(event, key=id_)
-        return len(claimed) == CUSTOMERS_AT_ONCE
+    log.info("tiers.recomputed", rules_version=in_force.version, customers=len(claimed), changed=len(moved))
+    return len(claimed) == CUSTOMERS_AT_ONCE
 
 
 async def forget_old_answers(database: Database) -> bool:

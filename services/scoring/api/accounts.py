@@ -13,11 +13,12 @@ from libs.webapi.strict_json import Router
 from services.scoring.api import profiles
 from services.scoring.api.access import REPEATABLE, Reader, Writer, database_of
 from services.scoring.api.bodies import Account, AccountBody
+from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.store import accounts, locks
 
 router: Final = Router(prefix="/v1/accounts", tags=["accounts"])
 
-AccountId = Annotated[str, Path(min_length=1, max_length=512)]
+AccountId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
 
 
 @router.put(

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from libs.events.contracts.customers import AccountRole, Language
 from libs.events.contracts.scores import Tier
-from services.scoring.domain.customers import Profile
+from services.scoring.domain.customers import LONGEST_ID, Profile
 
 _ZONES = frozenset(available_timezones())
 
@@ -19,7 +19,7 @@ def _known_zone(name: str) -> str:
     return name
 
 
-Id = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_ID)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 # Nothing that could end a header or begin a second address.
 _PART = r"[^@\s<>,;:\"\x00-\x1f\x7f]+"

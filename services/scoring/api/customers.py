@@ -26,11 +26,12 @@ from services.scoring.api.bodies import (
     ItemError,
     Stored,
 )
+from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.store import customers, locks
 
 router: Final = Router(prefix="/v1/customers", tags=["customers"])
 
-CustomerId = Annotated[str, Path(min_length=1, max_length=512)]
+CustomerId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
 
 
 @router.post(

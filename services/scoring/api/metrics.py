@@ -11,6 +11,7 @@ from libs.events.contracts.responses import SurveyKind
 from libs.events.contracts.scores import Tier
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import MetricsReader, database_of
+from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.instruments import breaks
 from services.scoring.domain.nps import CONFIDENCE, nps
 from services.scoring.store import instruments, metrics
@@ -22,7 +23,7 @@ _DIGITS: Final = 2
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
-Name = Annotated[str | None, Query(max_length=512)]
+Name = Annotated[str | None, Query(max_length=LONGEST_ID)]
 Moment = Annotated[AwareDatetime, Field(ge=_FIRST, le=_LAST)]
 
 

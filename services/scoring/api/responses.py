@@ -14,6 +14,7 @@ from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import MetricsReader, Reader, database_of
+from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.store import instruments, responses
 
 router: Final = Router(prefix="/v1", tags=["responses"])
@@ -72,7 +73,7 @@ async def get_response(
     request: Request,
     response: Response,
     principal: Reader,  # noqa: ARG001 - the rule
-    response_id: Annotated[str, Path(min_length=1, max_length=512)],
+    response_id: Annotated[str, Path(min_length=1, max_length=LONGEST_ID)],
 ) -> ScoredResponse:
     """Its revision as `ETag`."""
     async with database_of(request).reading() as tx:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from libs.events.contracts.customers import AccountRole, CustomerProfileChanged, Language
 from services.scoring.domain.segments import Worth, valued
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from libs.events.contracts.scores import Tier
     from services.scoring.domain.segments import Attribute, Rules, Valuation
+
+LONGEST_ID: Final = 200
+"""In characters: two of them, four bytes each, still fit an index entry of PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from libs.events.contracts.customers import AccountRole
@@ -34,6 +33,8 @@ TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 MAX_RULES: Final = 100
 MAX_CONDITIONS: Final = 10
 MAX_CHOICES: Final = 100
+MAX_TEXT: Final = 200
+MAX_NUMBER: Final = 1e15
 
 _COMPARE: Final[Mapping[Operator, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
@@ -257,14 +258,14 @@ def _compared(name: str, op: Operator, value: object, place: str, errors: list[R
 def _checked(name: str, op: Operator, value: object, place: str, errors: list[RuleError]) -> Attribute | None:
     if name == "account_role":
         return _one_of(value, _ROLES, place, errors)
+    if _is_number(value) and abs(value) <= MAX_NUMBER:  # type: ignore[arg-type]  # a number; NaN is not smaller
+        return value  # type: ignore[return-value]  # as above
     if op in _COMPARE or name in _VALUES:
-        if _is_number(value) and isfinite(value):  # type: ignore[arg-type]  # a number
-            return value  # type: ignore[return-value]  # as above
-        errors.append(RuleError(place, "is not a number"))
+        errors.append(RuleError(place, f"is not a number up to {MAX_NUMBER:,.0f}"))
         return None
-    if isinstance(value, (str, bool, int, float)):
+    if isinstance(value, bool) or (isinstance(value, str) and len(value) <= MAX_TEXT):
         return value
-    errors.append(RuleError(place, "is neither text, nor a number, nor true or false"))
+    errors.append(RuleError(place, f"is no text of at most {MAX_TEXT}, no number, and not true or false"))
     return None
 
 

@@ -63,7 +63,7 @@ _LIST: Final = text("""
            sampling, branded, first_answered_at
       FROM instrument_versions
      WHERE (program, coalesce(touchpoint, ''), instrument_id, version)
-           > (CAST(:program AS text), CAST(:touchpoint AS text), CAST(:instrument_id AS uuid), :version)
+           > (CAST(:program AS text), CAST(:touchpoint AS text), CAST(:instrument_id AS uuid), CAST(:version AS bigint))
      ORDER BY program, coalesce(touchpoint, ''), instrument_id, version
      LIMIT :limit
 """)

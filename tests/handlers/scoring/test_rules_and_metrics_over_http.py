@@ -116,7 +116,9 @@ async def test_rules_that_are_wrong_are_refused_with_their_place(client: httpx.A
         answer = await client.put("/v1/segment-rules", json=wrong, params=params)
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
         assert answer.json()["type"] == "urn:otklik:problem:invalid-segment-rules"
-        assert answer.json()["errors"] == [{"pointer": "/rules/0/when/0/value", "detail": "is not a number"}]
+        assert answer.json()["errors"] == [
+            {"pointer": "/rules/0/when/0/value", "detail": "is not a number up to 1,000,000,000,000,000"}
+        ]
     assert (await client.put("/v1/segment-rules", json=[])).status_code == 422
     assert (await client.get("/v1/segment-rules")).json()["version"] == 1
 

@@ -159,6 +159,7 @@ async def test_a_late_answer_moves_the_beginning_of_its_version(
         {"asked": {"question": "\0"}},
         {"revision": 2**31},
         {"asked": {"scale_max": 2**40}},
+        {"customer_id": "c" * 201},
     ],
 )
 async def test_an_answer_that_cannot_be_stored_is_refused_for_good(
