@@ -110,8 +110,7 @@ class Intake:
             else:
                 log.warning("intake.isolating", deliveries=len(batch), error=type(error).__name__)
                 ISOLATED.inc()
-                for waiting in batch:
-                    await self._commit_alone(waiting)
+                await self._commit_each(batch)
         except BaseException:
             _fail(batch, NotDurable())
             raise
@@ -120,20 +119,28 @@ class Intake:
                 if not waiting.outcome.done():
                     waiting.outcome.set_result(outcome)
 
-    async def _commit_alone(self, waiting: _Waiting) -> None:
-        """Record one delivery of a failed batch; if it is the one at fault, keep its bytes and nothing derived."""
+    async def _commit_each(self, batch: Sequence[_Waiting]) -> None:
+        """Record a failed batch one by one; if the database goes away meanwhile, all that are left have to wait."""
+        for number, waiting in enumerate(batch):
+            if not await self._commit_alone(waiting):
+                _fail(batch[number:], NotDurable())
+                return
+
+    async def _commit_alone(self, waiting: _Waiting) -> bool:
+        """Record one delivery; if it is the one at fault, keep its bytes and nothing derived. Whether it is settled."""
         for arrival in (waiting.arrival, _bare(waiting.arrival)):
             try:
                 [outcome] = await self._record([arrival])
             except Exception as error:  # noqa: BLE001 - for the same reason
                 log.warning("intake.delivery_failed", delivery_id=str(waiting.arrival.id), error=type(error).__name__)
                 if is_unavailable(error):
-                    break
+                    return False
             else:
                 if not waiting.outcome.done():
                     waiting.outcome.set_result(outcome)
-                return
+                return True
         _fail([waiting], NotDurable())
+        return True
 
     async def _record(self, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
         BATCH.observe(len(arrivals))

@@ -99,7 +99,7 @@ def time_of(value: object, where: str, zone: tzinfo) -> datetime | None:
 def plausible(answered_at: datetime, received_at: datetime) -> None:
     """Refuse an answer from the future: the clock of its case would not run. Clocks may differ, but not by a day."""
     if answered_at - received_at > _AHEAD:
-        raise Unclear("the time of the answer lies in the future")
+        raise Unclear("the time of the answer lies in the future", "answered_at")
 
 
 def kind_of(value: object) -> str:
