@@ -69,11 +69,13 @@ class MailServer:
         self._timeout = timeout.total_seconds()
         self._slots = asyncio.Semaphore(connections)
         self._idle: list[tuple[SMTP, float]] = []
+        self._busy = 0
 
     async def reach(self) -> None:
         """Make sure that the server takes connections; raises MailServerAway."""
-        if not self._idle or not await self._alive(self._idle[-1]):
-            self._idle.append((await self._connect(), time.monotonic()))
+        if self._busy == 0:
+            smtp, _ = await self._take()
+            self._idle.append((smtp, time.monotonic()))
 
     async def send(self, envelope: Envelope, before_last_dot: Callable[[], Awaitable[bool]]) -> Outcome:
         """Hand one mail over. `before_last_dot` is asked when all but the last dot is out: False stops it there.
@@ -82,22 +84,30 @@ class MailServer:
         raised after the mail was broken off.
         """
         async with self._slots:
-            smtp, kept = await self._take()
-            transfer = _Transfer(smtp, envelope)
+            self._busy += 1
             try:
-                outcome = await transfer.run(before_last_dot)
-                if kept and transfer.never_began and isinstance(outcome, Deferred):
-                    # The server had closed a kept connection meanwhile: that says nothing about this message.
-                    smtp.close()
-                    smtp = await self._connect()
-                    outcome = await _Transfer(smtp, envelope).run(before_last_dot)
-            except BaseException:
-                # Broad, and raised again: whatever ended the transfer, half a mail must not stay on a kept line.
-                smtp.close()
-                raise
-            if smtp.is_connected:
-                self._idle.append((smtp, time.monotonic()))
-            return outcome
+                smtp, kept = await self._take()
+                return await self._send(smtp, envelope, before_last_dot, kept=kept)
+            finally:
+                self._busy -= 1
+
+    async def _send(
+        self, smtp: SMTP, envelope: Envelope, before_last_dot: Callable[[], Awaitable[bool]], *, kept: bool
+    ) -> Outcome:
+        transfer = _Transfer(smtp, envelope)
+        try:
+            outcome = await transfer.run(before_last_dot)
+        except BaseException:
+            # Broad, and raised again: whatever ended the transfer, half a mail must not stay on a kept line.
+            smtp.close()
+            raise
+        if kept and transfer.never_began and isinstance(outcome, Deferred):
+            # The server had closed a kept connection meanwhile: that says nothing about this message.
+            smtp.close()
+            return await self._send(await self._connect(), envelope, before_last_dot, kept=False)
+        if smtp.is_connected:
+            self._idle.append((smtp, time.monotonic()))
+        return outcome
 
     async def rest(self) -> None:
         """Close connections that were not used for a while."""

@@ -25,8 +25,9 @@ ANSWER_GRACE: Final = timedelta(days=30)
 """How long after its `confirm_by` a round still takes an answer."""
 
 Ending = Literal["confirmed", "unconfirmed", "reopened", "asked_again"]
-"""What became of a round: its case closed (either way), was reopened, or was resolved anew. The last two are final."""
-_FINAL: Final = frozenset({"reopened", "asked_again"})
+"""What became of a round: its case closed (either way), was reopened, or was resolved anew."""
+_RANK: Final[dict[Ending, int]] = {"unconfirmed": 0, "confirmed": 0, "reopened": 1, "asked_again": 2}
+"""Of two endings, the later one counts, unless it is weaker: a closing after a reopening is not about this round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,12 @@ class Ended:
 
     def then(self, how: Ending) -> Ended:
         """The same, after something more happened."""
-        return self if self.how in _FINAL else replace(self, how=how)
+        return replace(self, how=stronger(self.how, how))
+
+
+def stronger(before: Ending | None, now: Ending) -> Ending:
+    """What a round with the ending `before` has come to when `now` happens."""
+    return before if before is not None and _RANK[before] > _RANK[now] else now
 
 
 def rounds_of(events: Iterable[Event[Any]]) -> tuple[list[Round], list[Ended]]:
@@ -79,8 +85,8 @@ def rounds_of(events: Iterable[Event[Any]]) -> tuple[list[Round], list[Ended]]:
         if place is None:
             known = older.get(case.case_id)
             older[case.case_id] = Ended(case.case_id, case.version, how) if known is None else known.then(how)
-        elif begun[place].ended not in _FINAL:
-            begun[place] = replace(begun[place], ended=how)
+        else:
+            begun[place] = replace(begun[place], ended=stronger(begun[place].ended, how))
         if isinstance(case, CaseResolved):
             last[case.case_id] = len(begun)
             begun.append(

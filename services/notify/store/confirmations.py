@@ -26,13 +26,14 @@ _BEGIN: Final = text("""
                          CAST(:endings AS text[]))
         ON CONFLICT DO NOTHING
 """)
-# The last two endings are final; being closed is not: the customer may still speak.
+# The same order of endings as `domain.rounds.stronger`.
 _END: Final = text("""
     UPDATE confirmations c SET ended = over.how
       FROM unnest(CAST(:case_ids AS text[]), CAST(:befores AS integer[]), CAST(:hows AS text[]))
            AS over (case_id, before, how)
      WHERE c.case_id = over.case_id AND c.case_version < over.before
-       AND (c.ended IS NULL OR c.ended IN ('confirmed', 'unconfirmed'))
+       AND (c.ended IS NULL OR c.ended IN ('confirmed', 'unconfirmed')
+            OR (c.ended = 'reopened' AND over.how IN ('reopened', 'asked_again')))
 """)
 _FIND: Final = text("""
     SELECT c.message_id, c.case_id, c.round, c.customer_id, c.agent_name, c.asked_about, c.confirm_by, c.ended,

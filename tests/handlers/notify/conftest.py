@@ -2,12 +2,14 @@
 
 import asyncio
 import email
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import policy
 from email.message import EmailMessage
+from inspect import isawaitable
 from typing import Any, AnyStr, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -213,17 +215,30 @@ class World:
             await tx.execute(_CLEAR)
 
 
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]:
+    """Waits until a condition holds, and not for ever."""
+
+    async def wait(condition: Callable[[], Awaitable[object]]) -> None:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while not await condition():
+                await asyncio.sleep(0.01)
+
+    return wait
+
+
 @pytest.fixture
 def world(database: Database) -> World:
     return World(database)
 
 
-@dataclass
+@dataclass(repr=False)
 class MailTrap:
     """A real mail server that does as it is told at each stage: greeting, EHLO, MAIL, RCPT, DATA, dot.
 
-    What it does: an answer ("451 4.3.0 later"), `hang` (says nothing), `cut` (closes the line), or a call. At `dot` an
-    answer means that the mail is not taken; `keep, then cut` and `keep, then hang` take it and say nothing.
+    What it does: an answer ("451 4.3.0 later"), `hang` (says nothing), `cut` (closes the line), or a call that may
+    return one of these. At `dot` an answer means that the mail is not taken; `keep, then cut` and `keep, then hang`
+    take it and say nothing.
     """
 
     port: int = 0
@@ -239,6 +254,12 @@ class MailTrap:
         """What to do the next times at `stage`; None is the usual."""
         self.script.setdefault(stage, []).extend(actions)
 
+    def forget(self) -> None:
+        """Begin anew, for each example of a property."""
+        self.mails.clear()
+        self.envelopes.clear()
+        self.script.clear()
+
     def next(self, stage: str) -> Action:
         self.stages.append(stage)
         waiting = self.script.get(stage)
@@ -253,7 +274,7 @@ class MailTrap:
         self.envelopes.append(envelope)
 
     async def handle_DATA(self, server: "_Line", _session: Session, envelope: Envelope) -> str:  # noqa: N802
-        action = self.next("dot")
+        action = await done(self.next("dot"))
         if isinstance(action, str) and action.startswith("keep, then "):
             self.keep(envelope)
             action = action.removeprefix("keep, then ")
@@ -289,6 +310,13 @@ class MailTrap:
         ]
 
 
+async def done(action: Action) -> Action:
+    """What is left to do after a call, if it is one."""
+    if callable(action):
+        action = action()
+    return await action if isawaitable(action) else action
+
+
 class _Line(SMTP):
     """One connection to the trap."""
 
@@ -301,8 +329,7 @@ class _Line(SMTP):
 
     async def act(self, action: Action) -> str | None:
         """Do as told; the answer to give, if any."""
-        if callable(action):
-            action = action()
+        action = await done(action)
         match action:
             case "cut":
                 assert isinstance(self.transport, asyncio.Transport)
@@ -350,6 +377,29 @@ async def trap() -> AsyncIterator[MailTrap]:
     await trap.stop()
 
 
+@pytest.fixture
+async def receipts(trap: MailTrap) -> AsyncIterator[tuple[Receipts, list[Any]]]:
+    """The receiving side as it can be asked, over HTTP; the list holds what it answers instead, once each."""
+    instead: list[Any] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        listed = [{"id": str(number), "message_id": str(mail["Message-ID"])} for number, mail in enumerate(trap.mails)]
+        status, body = instead.pop(0) if instead else ("200 OK", json.dumps(listed))
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        writer.write(f"{head}{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    receipts = Receipts(f"http://127.0.0.1:{port}/api/messages", timeout=timedelta(seconds=5))
+    yield receipts, instead
+    await receipts.close()
+    server.close()
+    await server.wait_closed()
+
+
 @pytest.fixture(scope="session")
 def links() -> ConfirmationLinks:
     return ConfirmationLinks("https://otklik.example", ["the present secret, thirty-two characters"])
@@ -370,7 +420,7 @@ class Post:
 
     def __init__(self, world: World, trap: MailTrap, letters: Letters, receipts: Receipts | None = None) -> None:
         self.world = world
-        self.server = MailServer(trap.url, connections=4, timeout=timedelta(seconds=2))
+        self.server = MailServer(trap.url, connections=4, timeout=timedelta(seconds=1))
         self.journal = Journal(world.database)
         self.presence = Presence(world.database)
         self.sender = Sender(
