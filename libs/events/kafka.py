@@ -100,14 +100,9 @@ class KafkaSubscription:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await self._consumer.start()
-                topics = await self._consumer.topics()
         except (KafkaError, OSError) as error:
             await self.stop()
             raise _away(error) from error
-        if self._topic not in topics:
-            # Without this it would be a member that gets no partitions, and all would seem well.
-            await self.stop()
-            raise Unavailable(f"no topic {self._topic}")
         # After the start: subscribed before it, the start would wait for partitions, without a bound.
         self._consumer.subscribe([self._topic], listener=_WaitForBatch(self._batch_in_hand))
 
@@ -135,19 +130,7 @@ class KafkaSubscription:
         """
         fetched = await self._poll(limit, wait)
         async with self._batch_in_hand:
-            yield [
-                Record(
-                    record.topic,
-                    record.partition,
-                    record.offset,
-                    record.key,
-                    record.value,
-                    # Kafka knows headers without a value; nothing here tells them from empty ones.
-                    tuple((name, value or b"") for name, value in record.headers),
-                )
-                for records in fetched.values()
-                for record in records
-            ]
+            yield [_record(record) for records in fetched.values() for record in records]
 
     async def _poll(self, limit: int, wait: timedelta) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
         consumer = self._started()
@@ -190,16 +173,21 @@ class KafkaSubscription:
                 consumer.seek(partition, offset)
 
     async def reachable(self) -> None:
-        """Raise Unavailable unless a broker answers."""
+        """Raise Unavailable unless a broker answers and has the topic."""
         consumer = self._started()
         if consumer._fetcher.error_future.done():  # noqa: SLF001 - aiokafka tells nobody, and polls in vain for ever
             await self.stop()
             raise Unavailable("the fetcher has died")
         try:
             async with asyncio.timeout(_STOP_SECONDS):
-                await consumer.topics()
+                answered = await consumer._client.force_metadata_update()  # noqa: SLF001 - this member's own picture
         except (KafkaError, OSError) as error:
             raise _away(error) from error
+        if not answered:
+            raise Unavailable("broker away")
+        if consumer.partitions_for_topic(self._topic) is None:
+            # It would be a member that gets no partitions, and all would seem well.
+            raise Unavailable(f"no topic {self._topic}")
 
     def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -290,6 +278,12 @@ async def _end(*tasks: asyncio.Task[object] | None) -> None:
             _look_at(task)
 
 
+def _record(record: ConsumerRecord) -> Record:
+    # Kafka knows headers without a value; nothing here tells them from empty ones.
+    headers = tuple((name, value or b"") for name, value in record.headers)
+    return Record(record.topic, record.partition, record.offset, record.key, record.value, headers)
+
+
 def _away(error: Exception) -> Unavailable:
     return Unavailable(f"broker away: {error!r}")
 
@@ -303,17 +297,21 @@ def _look_at(acknowledgement: asyncio.Future[object]) -> None:
 async def create_topics(bootstrap_servers: str, *, replication: int = 1) -> list[str]:
     """Create the registry's topics and their dead-letter topics where they are missing; the names of the new ones."""
     wanted: dict[str, NewTopic] = {}
+    # The largest record that Kafka takes has room there with what is said about it.
+    aside = {**_retention(DEAD_LETTER_RETENTION), "max.message.bytes": str(2 * 1024 * 1024)}
     for topic in TOPICS:
         settings = {"cleanup.policy": "compact"} if topic.compacted else _retention(topic.retention)
         wanted[topic.name] = NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)
         for consumer in topic.consumers:
             name = topic.dead_letters(consumer)
-            wanted[name] = NewTopic(name, 1, replication, topic_configs=_retention(DEAD_LETTER_RETENTION))
+            wanted[name] = NewTopic(name, 1, replication, topic_configs=aside)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
         await admin.start()
         existing = set(await admin.list_topics())
         missing = [new for name, new in wanted.items() if name not in existing]
+        if missing and admin._client.cluster.controller is None:  # noqa: SLF001 - the client itself looks into it blindly
+            raise Unavailable("the cluster has no controller: it is starting, or it is librdkafka's mock")
         if missing:
             answer = await admin.create_topics(missing)
             for name, code, *_ in answer.topic_errors:
@@ -323,7 +321,7 @@ async def create_topics(bootstrap_servers: str, *, replication: int = 1) -> list
                     raise error(name)
         return [new.name for new in missing]
     except (KafkaError, OSError) as error:
-        raise Unavailable(f"broker away: {error!r}") from error
+        raise _away(error) from error
     finally:
         await admin.close()
 
@@ -345,13 +343,18 @@ async def following(
     )
 
     async def records() -> AsyncIterator[Record]:
-        async for record in consumer:
-            yield Record(record.topic, record.partition, record.offset, record.key, record.value, tuple(record.headers))
+        try:
+            async for record in consumer:
+                yield _record(record)
+        except KafkaError as error:
+            raise _away(error) from error
 
     try:
-        await consumer.start()
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await consumer.start()
+        except (KafkaError, OSError) as error:
+            raise _away(error) from error
         yield records()
-    except (KafkaError, OSError) as error:
-        raise Unavailable(f"broker away: {error!r}") from error
     finally:
         await consumer.stop()
