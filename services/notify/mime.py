@@ -70,7 +70,7 @@ def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_i
         "X-Auto-Response-Suppress: All\r\n"
         f"Content-Language: {letter.language}\r\n"
         "MIME-Version: 1.0\r\n"
-        f'Content-Type: multipart/alternative; boundary="{boundary}"\r\n'
+        f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
         "\r\n"
     )
     parts = "".join(

@@ -1,0 +1,74 @@
+"""Messages as the tests write them."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import pytest
+
+from services.notify.domain.messages import Facts, MessageId
+from services.notify.letters import Addressed, Letters
+from services.notify.links import ConfirmationLinks
+from services.notify.mime import Mailbox
+from services.notify.settings import Settings
+
+MONDAY: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
+MESSAGE: Final = MessageId(UUID("6f1d3f5e-9c1b-4c57-9f57-0a4c1c3f2b11"))
+
+
+@pytest.fixture(scope="session")
+def links() -> ConfirmationLinks:
+    return ConfirmationLinks("https://otklik.example", ["the present secret, thirty-two characters"])
+
+
+@pytest.fixture(scope="session")
+def letters(links: ConfirmationLinks) -> Letters:
+    return Letters(
+        sender=Mailbox("Ромашка", "care@romashka.example"),
+        links=links,
+        portal_url="https://portal.example/",
+        time_zone="Europe/Moscow",
+    )
+
+
+@pytest.fixture(scope="session")
+def a_message() -> Callable[..., Addressed]:
+    """A message of a kind, with facts that may be changed."""
+    due_at = (MONDAY + timedelta(hours=48)).isoformat()
+    usual: dict[str, Facts] = {
+        "case_assigned": {"tier": "key", "score": 3, "due_at": due_at, "taken_over": False},
+        "clock_warned": {"clock": "first_contact", "due_at": due_at},
+        "clock_breached": {"clock": "first_contact", "due_at": due_at, "owner": "Анна Петрова", "as_owner": True},
+        "confirmation_request": {
+            "agent": "Анна Петрова",
+            "answered_at": (MONDAY - timedelta(days=9)).isoformat(),
+            "confirm_by": (MONDAY + timedelta(days=7)).isoformat(),
+        },
+    }
+
+    def make(kind: Any = "confirmation_request", *, language: Any = "ru", **changes: Any) -> Addressed:  # noqa: ANN401
+        members: dict[str, Any] = {
+            "id": MESSAGE,
+            "case_id": "case/1",
+            "recipient": Mailbox("Иван Иванов", "ivan@mail.example"),
+            "facts": usual[kind] | changes.pop("facts", {}),
+        }
+        return Addressed(kind=kind, language=language, **(members | changes))
+
+    return make
+
+
+@pytest.fixture
+def a_setting(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Settings]:
+    """The settings as the environment has them, with what must be there."""
+
+    def make() -> Settings:
+        with monkeypatch.context() as environment:
+            environment.setenv("NOTIFY_DATABASE_URL", "postgresql://notify@/otklik")
+            if "NOTIFY_LINK_SECRET" not in os.environ:
+                environment.setenv("NOTIFY_LINK_SECRET", "s" * 43)
+            return Settings()  # type: ignore[call-arg]  # from the environment
+
+    return make
