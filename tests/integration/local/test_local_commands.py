@@ -98,7 +98,7 @@ def test_expected_trouble_is_a_message_and_not_a_traceback(
     arguments: tuple[str, ...], says: str, tmp_path: Path
 ) -> None:
     settings = {name: value for name, value in os.environ.items() if not name.endswith(("_URL", "_SERVERS"))}
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         (sys.executable, "-m", "deploy.cli", *arguments),
         env={**settings, "OTKLIK_DATA_DIR": str(tmp_path), "COLUMNS": "500"},
         capture_output=True,
