@@ -12,7 +12,7 @@ SHELL := bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test check lock clean
+.PHONY: help setup browser run test check generate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,9 +47,11 @@ check: $(INSTALLED) ## Format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m libs.events.generate --check
+
+generate: $(INSTALLED) ## Write the reference of events and HTTP (docs/api) anew
+	@$(BIN)/python -m libs.events.generate
 
 lock: ## Pin every package, with hashes, for all platforms and Python 3.11 up (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
