@@ -134,7 +134,7 @@ class SecretBody(BaseModel):
 
 
 class SecretsOut(BaseModel):
-    """The secrets that are valid, the oldest first."""
+    """The secrets that are valid: first the one whose time is running out, last the one in use."""
 
     secrets: list[SecretOut]
 

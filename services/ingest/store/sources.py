@@ -68,7 +68,7 @@ _SECRET_NOTES: Final = text("""
     SELECT id, source, created_at, valid_until
       FROM source_secrets
      WHERE source = ANY(CAST(:sources AS text[])) AND (valid_until IS NULL OR valid_until > :now)
-     ORDER BY created_at, id
+     ORDER BY valid_until NULLS LAST, created_at, id
 """)
 
 # Created, changed, or brought back, in one statement; no row where `expected` is not the version that is there.
