@@ -82,6 +82,8 @@ class LastResort:
         try:
             await self._app(scope, receive, send_noting)
         except Problem as refused:  # of the limits below, which stand outside the framework
+            if started:
+                raise
             await self._render(Request(scope), refused)(scope, receive, send)
         except ClientDisconnect:
             _log.info("request.abandoned", method=scope["method"], path=scope["path"])  # nobody is left to answer

@@ -1,0 +1,360 @@
+"""A small company for the portal's tests: real portal, casework and scoring, each over its own real database.
+
+The services speak HTTP in-process. What Kafka does between them, `carry` does here: events that casework has in its
+outbox are decoded and given to the portal's handler.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+from uuid import NAMESPACE_URL, uuid4, uuid5
+
+import httpx
+from argon2 import PasswordHasher
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from libs.events import outbox
+from libs.events.codec import Record, decode
+from libs.events.contracts.customers import CustomerProfileChanged
+from libs.events.contracts.responses import Instrument, ResponseReceived
+from libs.events.contracts.scores import ResponseScored
+from libs.events.database import Database
+from libs.events.event import Contract, Event
+from libs.webapi.keys import create_key
+from services.casework.api import build_app as casework_app
+from services.casework.handlers import handle_customers, handle_scores
+from services.portal.accounts import Passwords, create_person
+from services.portal.api import create
+from services.portal.broadcast import Broadcast
+from services.portal.clients import Casework, Scoring, Service
+from services.portal.handlers import EventsHandler
+from services.portal.settings import Settings
+from services.scoring.api import build_app as scoring_app
+from services.scoring.handlers import score_responses
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from fastapi import FastAPI
+
+PASSWORD: Final = "correct horse battery"
+QUICK: Final = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
+PEOPLE: Final = (
+    ("irina", "Ирина Соколова", "agent", "ru"),
+    ("pavel", "Pavel Orlov", "agent", "en"),
+    ("olga", "Ольга Лебедева", "manager", "ru"),
+    ("viktor", "Victor Gromov", "executive", "en"),
+    ("anna", "Анна Котова", "employee", "ru"),
+    ("oleg", "Oleg Sidorov", "operator", "en"),
+    ("ada", "Ada Root", "administrator", "en"),
+)
+_EMPTY: Final = {
+    "portal": text("TRUNCATE people, sessions, login_attempts, events, daily_counts, inbox, outbox"),
+    "casework": text("TRUNCATE customers, answers, cases, timeline, agent_loads, idempotency_keys, inbox, outbox"),
+    "scoring": text("TRUNCATE responses, instrument_versions, inbox, outbox"),
+}
+_AGENTS: Final = {"irina": 3, "pavel": 1, "olga": 3, "viktor": 3}
+_KEYS: Final = {
+    "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
+    "scoring": ("metrics:read", "on-behalf"),
+}
+
+
+class SetClock:
+    """The system's clock until a test sets it."""
+
+    def __init__(self) -> None:
+        self.shift = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.shift
+
+
+@dataclass
+class Outage:
+    """Lets the requests to a service through until a test says otherwise."""
+
+    transport: httpx.AsyncBaseTransport
+    error: Exception | None = None
+    answer: httpx.Response | None = None
+    seen: list[httpx.Request] = field(default_factory=list)
+
+
+class Line(httpx.AsyncBaseTransport):
+    """The line to a service, which a test can cut."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.state = Outage(httpx.ASGITransport(app))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.state.seen.append(request)
+        if self.state.error is not None:
+            raise self.state.error
+        return self.state.answer or await self.state.transport.handle_async_request(request)
+
+
+@dataclass
+class Company:
+    """Everything that a test of the portal stands on."""
+
+    clock: SetClock
+    databases: Mapping[str, Database]
+    lines: Mapping[str, Line]
+    settings: Settings
+    broadcast: Broadcast
+    app: FastAPI
+    handler: EventsHandler
+
+    @property
+    def database(self) -> Database:
+        """The portal's own."""
+        return self.databases["portal"]
+
+    async def renew(self) -> None:
+        """As on the first day: the same people, and nothing has happened. Cheaper than new databases by far."""
+        self.clock.shift = timedelta()
+        for line in self.lines.values():
+            line.state.error = line.state.answer = None
+            line.state.seen.clear()
+        for name, statement in _EMPTY.items():
+            async with self.databases[name].transaction() as tx:
+                await tx.execute(statement)
+        async with self.database.transaction() as tx:
+            for id_, name, role, language in PEOPLE:
+                await create_person(
+                    tx,
+                    person_id=id_,
+                    login=id_,
+                    name=name,
+                    email=f"{id_}@example.org",
+                    role=role,
+                    language=language,  # type: ignore[arg-type] # of the table above
+                    password=PASSWORD,
+                    hasher=QUICK,
+                )
+
+    async def unhappy(
+        self,
+        customer: str = "customer-1",
+        name: str = "Мария Кузнецова",
+        *,
+        score: int = 2,
+        tier: str = "standard",
+        hours_ago: float = 1,
+        comment: str | None = "Ждала сорок минут, потом звонок оборвался.",
+    ) -> str:
+        """A customer gives a detractor's answer; the id of the case that it opens."""
+        answered_at = self.clock() - timedelta(hours=hours_ago)
+        profile = CustomerProfileChanged(
+            customer_id=customer,
+            version=1,
+            name=name,
+            email=f"{customer}@example.org",
+            phone=None,
+            language="ru",
+            time_zone="Europe/Moscow",
+            account_id=None,
+            account_name=None,
+            account_role=None,
+            tier=tier,  # type: ignore[arg-type] # the tests name tiers
+            tier_reason="rule 1",
+        )
+        scored = self.scored(customer, score=score, tier=tier, answered_at=answered_at, comment=comment)
+        async with self.databases["casework"].transaction() as tx:
+            await handle_customers(tx, [self.event(profile, customer)])
+        async with self.databases["casework"].transaction() as tx:
+            await handle_scores(tx, [scored])
+        await self.take(scored)
+        await self.carry()
+        listed = await self.casework("GET", "/v1/cases", params={"customer": customer})
+        case_id: str = listed["items"][0]["id"]
+        return case_id
+
+    def scored(self, customer: str, *, score: int, tier: str = "standard", **changes: object) -> Event[Any]:
+        """A scored answer, as scoring publishes it."""
+        response = str(uuid4())
+        members: dict[str, Any] = {
+            "response_id": response,
+            "revision": 1,
+            "program": "Аренда",
+            "touchpoint": "branch",
+            "kind": "transactional",
+            "metric": "nps",
+            "score": score,
+            "nps_class": "detractor" if score <= 6 else "passive" if score <= 8 else "promoter",
+            "comment": None,
+            "customer_id": customer,
+            "account_id": None,
+            "tier": tier,
+            "tier_reason": "rule 1",
+            "language": "ru",
+            "instrument_id": "instrument-1",
+            "instrument_version": 1,
+            "answered_at": self.clock(),
+        }
+        payload = ResponseScored(**(members | changes))
+        return self.event(payload, response, time=payload.answered_at)
+
+    async def measured(self, *scores: int, touchpoint: str | None = "branch", kind: str = "transactional") -> None:
+        """Answers arrive at scoring."""
+        now = self.clock()
+        responses = [
+            ResponseReceived(
+                response_id=str(uuid4()),
+                revision=1,
+                source="sample",
+                vendor_response_id=str(uuid4()),
+                program="Аренда",
+                touchpoint=touchpoint,
+                instrument=Instrument(
+                    metric="nps",
+                    question="How likely?",
+                    scale_min=0,
+                    scale_max=10,
+                    kind=kind,  # type: ignore[arg-type] # the tests name kinds
+                    channel="email",
+                ),
+                score=score,
+                comment=None,
+                customer_id=None,
+                language="ru",
+                answered_at=now - timedelta(seconds=1),
+                received_at=now,
+            )
+            for score in scores
+        ]
+        async with self.databases["scoring"].transaction() as tx:
+            await score_responses(tx, [self.event(each, each.response_id) for each in responses])
+
+    async def take(self, *events: Event[Any]) -> None:
+        """Give events to the portal."""
+        async with self.database.transaction() as tx:
+            await self.handler(tx, events)
+
+    async def carry(self) -> None:
+        """Carry what casework published to the portal, as Kafka does."""
+        async with self.databases["casework"].engine.begin() as connection:
+            waiting = await outbox.oldest(connection, 1_000)
+            await outbox.delete(connection, waiting)
+        events = []
+        for row in waiting:
+            record = row.record
+            event = decode(Record(record.topic, 0, row.id, record.key.encode(), record.value, record.headers))
+            assert event is not None
+            events.append(event)
+        if events:
+            await self.take(*events)
+
+    async def casework(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Ask casework directly, past the portal."""
+        key = self.settings.casework_key.get_secret_value()
+        transport = self.lines["casework"].state.transport
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://casework", headers={"Authorization": f"Bearer {key}"}
+        ) as client:
+            answer = await client.request(method, path, params=params, json=json)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def event(self, payload: Contract, subject: str, *, time: datetime | None = None) -> Event[Any]:
+        """An event with a fresh id."""
+        return Event.root(
+            uuid5(NAMESPACE_URL, str(uuid4())), payload, subject=subject, time=time or self.clock(), source="/test"
+        )
+
+    def visitor(self, **headers: str) -> Visitor:
+        """A browser without scripts, at the portal's door."""
+        return Visitor(self.app, headers)
+
+
+class Visitor:
+    """Asks for pages and sends their forms as a browser does."""
+
+    def __init__(self, app: FastAPI, headers: Mapping[str, str]) -> None:
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, client=("10.0.0.9", 1234)), base_url="http://portal", headers=headers
+        )
+        self.page = httpx.Response(200)
+
+    async def get(self, path: str) -> httpx.Response:
+        """Go to an address, redirects followed."""
+        self.page = await self.http.get(path, follow_redirects=True)
+        return self.page
+
+    async def post(
+        self, path: str, fields: Mapping[str, str], *, origin: str | None = "http://portal", follow: bool = True
+    ) -> httpx.Response:
+        """Send a form of the page that was last shown, with its hidden fields."""
+        hidden = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', self.page.text))
+        headers = {} if origin is None else {"Origin": origin}
+        self.page = await self.http.post(path, data=hidden | dict(fields), headers=headers, follow_redirects=follow)
+        return self.page
+
+    async def log_in(self, login: str, password: str = PASSWORD) -> Visitor:
+        """Log in by the form."""
+        await self.get("/login")
+        await self.post("/login", {"login": login, "password": password})
+        return self
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.http.aclose()
+
+
+@asynccontextmanager
+async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Company]:
+    """The company, with its people."""
+    clock = SetClock()
+    async with AsyncExitStack() as stack:
+        urls = {name: service_database(name) for name in ("portal", "casework", "scoring")}
+        databases = {name: Database.connect(url, pool_size=5, clock=clock) for name, url in urls.items()}
+        for database in databases.values():
+            stack.push_async_callback(database.close)
+        keys = {}
+        for name, scopes in _KEYS.items():
+            async with databases[name].transaction() as tx:
+                keys[name] = await create_key(tx, name="portal", scopes=scopes)
+        lines = {
+            "casework": Line(casework_app(databases["casework"])),
+            "scoring": Line(scoring_app(databases["scoring"])),
+        }
+        settings = Settings(
+            database_url=urls["portal"],
+            session_secret=SecretStr("a secret of the tests that is long enough"),
+            secure_cookies=False,
+            casework_key=SecretStr(keys["casework"]),
+            scoring_key=SecretStr(keys["scoring"]),
+        )
+        services = {name: Service(name, url=f"http://{name}", key=keys[name], transport=lines[name]) for name in lines}
+        casework, scoring = Casework(services["casework"]), Scoring(services["scoring"])
+        stack.push_async_callback(casework.close)
+        stack.push_async_callback(scoring.close)
+        broadcast = Broadcast(databases["portal"])
+        app = create(
+            settings,
+            database=databases["portal"],
+            casework=casework,
+            scoring=scoring,
+            broadcast=broadcast,
+            passwords=Passwords(QUICK),
+        )
+        company = Company(clock, databases, lines, settings, broadcast, app, EventsHandler(settings.zone))
+        await company.renew()
+        for id_, name, role, language in PEOPLE:
+            if id_ in _AGENTS:
+                body = {
+                    "name": name,
+                    "email": f"{id_}@example.org",
+                    "language": language,
+                    "role": role,
+                    "seniority": _AGENTS[id_],
+                }
+                await company.casework("PUT", f"/v1/agents/{id_}", json=body)
+        yield company
