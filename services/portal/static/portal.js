@@ -105,7 +105,7 @@ const UNITS = [
   ["hour", 3_600],
   ["minute", 60],
 ];
-const ENOUGH = 1.9;
+const ENOUGH = 2;
 
 function span(seconds) {
   const found = UNITS.find(([, length]) => seconds / length >= ENOUGH) ?? UNITS.at(-1);

@@ -116,7 +116,7 @@ class Words:
     def span(self, length: timedelta) -> str:
         """How long, in the largest unit that still says enough: "5 h", "2 days"."""
         length = max(abs(length), timedelta(minutes=1))
-        return format_timedelta(length, granularity="minute", format="short", threshold=1.9, locale=self._locale)
+        return format_timedelta(length, granularity="minute", format="short", threshold=2, locale=self._locale)
 
     def ago(self, at: datetime) -> str:
         """How long ago, or in how long."""

@@ -1,0 +1,353 @@
+"""The pages of cases against the real casework: what is shown, what is done, what is refused."""
+
+import asyncio
+import re
+from datetime import timedelta
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.portal_company import Company, Visitor
+
+
+def rows(page: httpx.Response) -> list[str]:
+    """The customers in a list, from top to bottom."""
+    return re.findall(r'<span class="case-who"><b>([^<]+)</b>', page.text)
+
+
+def text_of(page: httpx.Response) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
+
+
+async def test_an_agent_sees_their_own_cases_first_and_everybodys_when_asked(company: Company, irina: Visitor) -> None:
+    await company.unhappy("customer-1", "Key Customer", tier="key")
+    await company.unhappy("customer-2", "Low Customer", tier="low")
+
+    mine = await irina.get("/cases")
+    everybodys = await irina.get("/cases?whose=all")
+
+    assert "Key Customer" in rows(mine)
+    assert sorted(rows(everybodys)) == ["Key Customer", "Low Customer"]
+    assert len(rows(mine)) < 2 or "Low Customer" in rows(mine)
+
+
+async def test_what_is_due_first_is_on_top_and_what_is_overdue_is_loud(company: Company, olga: Visitor) -> None:
+    await company.unhappy("customer-1", "Later", hours_ago=1)
+    await company.unhappy("customer-2", "Overdue", hours_ago=51)
+    await company.unhappy("customer-3", "Soon", hours_ago=46)
+
+    page = await olga.get("/cases")
+
+    assert rows(page) == ["Overdue", "Soon", "Later"]
+    assert page.text.count("case-overdue") == 1
+    assert "просрочено на 3 ч" in page.text
+    assert "осталось 2 ч" in page.text
+    assert "осталось 47 ч" in page.text
+
+
+async def test_the_list_is_filtered_by_status_level_and_tier(company: Company, olga: Visitor) -> None:
+    await company.unhappy("customer-1", "Key", tier="key")
+    await company.unhappy("customer-2", "Escalated", hours_ago=51)
+
+    assert rows(await olga.get("/cases?tier=key")) == ["Key"]
+    assert rows(await olga.get("/cases?status=resolved")) == []
+    assert "Подходящих обращений нет" in olga.page.text
+    assert sorted(rows(await olga.get("/cases?status=%3Cscript%3E&level=nonsense"))) == ["Escalated", "Key"]
+    assert "<script>" not in olga.page.text.replace('<script src="', "")
+
+
+async def test_a_long_list_is_paged_and_nobody_is_shown_twice_or_missed(company: Company, olga: Visitor) -> None:
+    for number in range(33):
+        await company.unhappy(f"customer-{number}", f"Customer {number}", hours_ago=number % 7)
+
+    first = await olga.get("/cases")
+    following = re.search(r'rel="next" href="([^"]+)"', first.text)
+    assert following is not None
+    second = await olga.get(following[1].replace("&amp;", "&"))
+
+    assert len(rows(first)) == 30
+    assert sorted(rows(first) + rows(second)) == sorted(f"Customer {number}" for number in range(33))
+    assert 'rel="next"' not in second.text
+
+
+@pytest.mark.parametrize("login", ["anna", "oleg"])
+async def test_who_does_not_close_loops_sees_no_cases(company: Company, login: str) -> None:
+    case_id = await company.unhappy()
+    visitor = await company.visitor().log_in(login)
+    for path in ("/cases", f"/cases/{case_id}"):
+        page = await visitor.get(path)
+        assert page.status_code == 403
+        assert "Кузнецова" not in page.text
+    assert 'href="/cases"' not in (await visitor.get("/")).text
+    await visitor.close()
+
+
+async def test_a_case_shows_the_answer_the_clocks_and_what_happened(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(score=1, tier="key", comment="Потеряли договор <b>дважды</b> & не извинились")
+
+    page = await irina.get(f"/cases/{case_id}")
+
+    shown = text_of(page)
+    assert "Мария Кузнецова" in shown
+    assert "Потеряли договор &lt;b&gt;дважды&lt;/b&gt; &amp; не извинились" in page.text
+    assert "Оценка 1 из 10, «Аренда»" in shown
+    assert "Обращение открыто после оценки 1" in shown
+    assert "Ведёт Ирина Соколова" in shown
+    assert "самый опытный, для ключевого клиента" in shown
+    assert "осталось 47 ч" in shown
+
+
+@pytest.mark.parametrize("path", [f"/cases/{uuid4()}", "/cases/nothing", "/cases/..%2f..%2fagents", "/cases/%00"])
+async def test_a_case_that_there_is_not_is_404(irina: Visitor, path: str) -> None:
+    assert (await irina.get(path)).status_code in {404, 400}
+
+
+async def test_the_whole_way_round_by_plain_forms(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    address = f"/cases/{case_id}"
+
+    await irina.get(address)
+    await irina.post(f"{address}/contact-attempts", {"outcome": "no_answer", "note": ""})
+    assert "Попытка связаться записана." in irina.page.text
+    assert irina.page.url.path == address
+
+    await irina.post(f"{address}/contact-attempts", {"outcome": "reached", "note": "Верните деньги\r\nза месяц"})
+    assert "Верните деньги\nза месяц" in irina.page.text
+
+    await irina.post(f"{address}/notes", {"text": "Бухгалтерия подтвердила"})
+    await irina.post(f"{address}/escalate", {"reason": "no_authority", "note": "Нужна скидка"})
+    assert "Передано выше: руководителям" in text_of(irina.page)
+    await irina.post(f"{address}/assign", {"owner_id": "pavel", "note": ""})
+    assert "Ведёт Pavel Orlov" in text_of(irina.page)
+
+    await irina.post(f"{address}/resolve", {"root_cause_id": "service.waiting", "note": "Деньги вернули"})
+    assert "Отмечено как решённое" in irina.page.text
+    assert "Решено. Причина: Долгое ожидание" in text_of(irina.page)
+
+    await irina.post(f"{address}/reopen", {"note": "Деньги не пришли"})
+    assert "Обращение снова открыто." in irina.page.text
+
+    case = await company.casework("GET", f"/v1/cases/{case_id}")
+    done = [
+        entry["kind"]
+        for entry in case["timeline"]
+        if entry["actor"] == {"kind": "person", "id": "irina", "name": "Ирина Соколова"}
+    ]
+    assert done == ["contacted", "contacted", "noted", "escalated", "assigned", "resolved", "reopened"]
+
+
+async def test_a_form_that_is_sent_twice_counts_once(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    await irina.get(f"/cases/{case_id}")
+    shown = irina.page
+
+    for _ in range(2):
+        irina.page = shown
+        answer = await irina.post(f"/cases/{case_id}/contact-attempts", {"outcome": "no_answer"})
+        assert answer.status_code == 200
+
+    case = await company.casework("GET", f"/v1/cases/{case_id}")
+    assert len(case["contact_attempts"]) == 1
+
+
+async def test_what_somebody_else_changed_meanwhile_is_shown_before_it_is_overwritten(
+    company: Company, irina: Visitor, olga: Visitor
+) -> None:
+    case_id = await company.unhappy(tier="key")
+    address = f"/cases/{case_id}"
+    await irina.get(address)
+    await olga.get(address)
+    await olga.post(f"{address}/assign", {"owner_id": "pavel", "note": "Я знаю клиента"})
+
+    refused = await irina.post(f"{address}/contact-attempts", {"outcome": "reached", "note": "Долгий разговор"})
+
+    assert refused.status_code == 412
+    assert "Пока вы писали, обращение изменили." in refused.text
+    assert "Долгий разговор" in refused.text
+    assert "Ведёт Pavel Orlov" in text_of(refused)
+
+    again = await irina.post(f"{address}/contact-attempts", {"outcome": "reached", "note": "Долгий разговор"})
+    assert again.status_code == 200
+    assert "Попытка связаться записана." in again.text
+
+
+async def test_what_the_case_does_not_allow_is_explained_in_place(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    address = f"/cases/{case_id}"
+    await irina.get(f"{address}?lang=en")
+
+    refused = await irina.post(f"{address}/resolve", {"root_cause_id": "service.waiting"})
+
+    assert refused.status_code == 409
+    assert "Nobody has reached the customer yet in this round." in refused.text
+    assert 'role="alert"' in refused.text
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "field"),
+    [
+        ("contact-attempts", {"note": "kept"}, "outcome"),
+        ("contact-attempts", {"outcome": "abducted", "note": "kept"}, "outcome"),
+        ("assign", {"owner_id": "nobody", "note": "kept"}, "owner_id"),
+        ("escalate", {"reason": "", "note": "kept"}, "reason"),
+        ("notes", {"text": "   "}, "text"),
+    ],
+)
+async def test_what_is_wrong_in_a_form_is_marked_and_the_rest_is_kept(
+    company: Company, irina: Visitor, action: str, fields: dict[str, str], field: str
+) -> None:
+    case_id = await company.unhappy(tier="key")
+    await irina.get(f"/cases/{case_id}")
+
+    refused = await irina.post(f"/cases/{case_id}/{action}", fields)
+
+    assert refused.status_code == 422
+    assert re.search(
+        rf'(name="{field}"|<fieldset)[^>]* aria-invalid="true" aria-describedby="[A-Z]+-{field}-error"', refused.text
+    )
+    if "note" in fields:
+        assert ">kept</textarea>" in refused.text
+    case = await company.casework("GET", f"/v1/cases/{case_id}")
+    assert case["contact_attempts"] == []
+
+
+@pytest.mark.parametrize("action", ["delete", "erase", "..", "resolve%00"])
+async def test_an_action_that_there_is_not_is_refused(company: Company, irina: Visitor, action: str) -> None:
+    case_id = await company.unhappy(tier="key")
+    await irina.get(f"/cases/{case_id}")
+    assert (await irina.post(f"/cases/{case_id}/{action}", {})).status_code in {400, 404, 405}
+
+
+async def test_a_note_may_hold_anything_that_a_person_types(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    note = (
+        "«Цитата» & <script>alert(1)</script> \N{GRINNING FACE} 100 % {t.now} \\ ; DROP TABLE cases; --" + "я" * 9_000
+    )
+    await irina.get(f"/cases/{case_id}")
+
+    answer = await irina.post(f"/cases/{case_id}/notes", {"text": note})
+
+    assert answer.status_code == 200
+    assert "<script>alert" not in answer.text
+    case = await company.casework("GET", f"/v1/cases/{case_id}")
+    assert case["timeline"][-1]["text"] == note
+
+
+async def test_two_who_act_at_once_act_one_after_the_other(company: Company, irina: Visitor, olga: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    await irina.get(f"/cases/{case_id}")
+    await olga.get(f"/cases/{case_id}")
+
+    answers = await asyncio.gather(
+        irina.post(f"/cases/{case_id}/contact-attempts", {"outcome": "reached"}),
+        olga.post(f"/cases/{case_id}/contact-attempts", {"outcome": "reached"}),
+    )
+
+    assert sorted(answer.status_code for answer in answers) == [200, 412]
+
+
+# --- casework is away
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("slow"),
+        httpx.Response(503),
+        httpx.Response(500, text="<html>"),
+        httpx.Response(401, json={}),
+        httpx.Response(200, text="no json"),
+        httpx.Response(200, json={"items": [{"id": 1}]}),
+    ],
+    ids=repr,
+)
+async def test_when_casework_is_away_the_pages_say_so(
+    company: Company, olga: Visitor, trouble: httpx.Response | httpx.TransportError
+) -> None:
+    line = company.lines["casework"].state
+    if isinstance(trouble, httpx.Response):
+        line.answer = trouble
+    else:
+        line.error = trouble
+
+    listed = await olga.get("/cases")
+    assert listed.status_code == 503
+    assert "Обращения сейчас недоступны." in listed.text
+    one = await olga.get(f"/cases/{uuid4()}")
+    assert one.status_code == 503
+    assert "Скоро вернёмся" in one.text
+    home = await olga.get("/")
+    assert home.status_code == 200
+    assert "Обращения сейчас недоступны." in home.text
+    assert "Как работает цикл" in home.text
+
+
+async def test_what_was_typed_survives_an_outage_in_the_middle(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    await irina.get(f"/cases/{case_id}")
+    line = company.lines["casework"]
+    whole = line.state.transport
+
+    class FailingPosts(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.method == "POST":
+                raise httpx.ConnectError("refused")
+            return await whole.handle_async_request(request)
+
+    line.state.transport = FailingPosts()
+    answer = await irina.post(f"/cases/{case_id}/notes", {"text": "Важная мысль"})
+    line.state.transport = whole
+
+    assert answer.status_code == 503
+    assert "Важная мысль" in answer.text
+    assert "Обращения сейчас недоступны." in answer.text
+    assert (await irina.post(f"/cases/{case_id}/notes", {"text": "Важная мысль"})).status_code == 200
+
+
+async def test_casework_is_asked_in_the_name_of_the_person(company: Company, irina: Visitor) -> None:
+    await irina.get("/cases")
+    asked = company.lines["casework"].state.seen[-1]
+    assert asked.headers["otklik-person"] == "irina"
+    assert asked.headers["otklik-role"] == "agent"
+    assert asked.url.params["owner"] == "irina"
+
+
+# --- the overview
+
+
+async def test_each_role_finds_on_its_overview_what_it_needs_first(company: Company) -> None:
+    await company.unhappy("customer-1", "Escalated", hours_ago=51)
+    await company.measured(9, 9, 10, 3)
+    expected = {
+        "irina": ("Ваши: сначала самые срочные", "Как работает цикл"),
+        "olga": ("У руководителей", "Escalated"),
+        "viktor": ("With the executives", "Nothing is waiting for the executives."),
+        "anna": ("Как работает цикл", "по 4 ответам"),
+        "oleg": ("Through the system in the last hour", "case.opened.v1"),
+        "ada": ("What is due first", "Escalated", "case.opened.v1"),
+    }
+    for login, texts in expected.items():
+        visitor = await company.visitor().log_in(login)
+        page = await visitor.get("/")
+        assert page.status_code == 200
+        for each in texts:
+            assert each in page.text, (login, each)
+        await visitor.close()
+
+
+async def test_the_loop_is_counted_by_the_companys_day(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    await irina.get(f"/cases/{case_id}")
+    await irina.post(f"/cases/{case_id}/contact-attempts", {"outcome": "reached"})
+    await company.carry()
+
+    page = text_of(await irina.get("/"))
+    assert "Ответов: 1, из них недовольных: 1" in page
+    assert re.search(r"открыто обращений 1 .*связались с клиентом 1 .*решено 0 .*подтвердил клиент 0", page)
+
+    company.clock.shift = timedelta(days=8)
+    fresh = await company.visitor().log_in("irina")
+    assert "Ответов: 0, из них недовольных: 0" in text_of(await fresh.get("/"))
+    await fresh.close()
