@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from services.casework.domain.names import AgentId, CaseId, CustomerId, Level, ResponseId, RootCauseId, Tier
     from services.casework.domain.timeline import Cause, Details, EntryKind
 
+CLOSED_FROM: Final = datetime(9000, 1, 1, tzinfo=UTC)
+"""In the order of the list, whatever is not closed comes before this and whatever is closed after."""
 _FAR: Final = datetime(9990, 1, 1, tzinfo=UTC)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

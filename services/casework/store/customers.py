@@ -1,7 +1,8 @@
 """What casework knows of customers, and what is removed when one of them asks to be forgotten.
 
-An answer on its way and an erasure meet at the customer's row: who takes answers holds it shared, who erases holds it
-alone. So no comment can be written behind an erasure. The row is made where it is missing, to have something to hold.
+Whatever comes from a customer meets at the customer's row: who takes answers or erases holds it until the end. So two
+answers at once cannot open two cases, and no comment can be written behind an erasure. The row is made where it is
+missing, to have something to hold.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _HOLD: Final = text("""
       FROM customers
      WHERE customer_id = ANY(CAST(:customers AS text[]))
      ORDER BY customer_id
-       FOR SHARE
+       FOR NO KEY UPDATE
 """)
 
 # A profile that comes after an erasure is a new one, and its versions begin anew.
