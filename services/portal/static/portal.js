@@ -107,11 +107,12 @@ const UNITS = [
 ];
 const ENOUGH = 2;
 
-function span(seconds) {
+function span(exactly) {
+  const seconds = Math.max(Math.round(exactly / 60), 1) * 60;
   const found = UNITS.find(([, length]) => seconds / length >= ENOUGH) ?? UNITS.at(-1);
   const [unit, length] = found;
   const format = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit, unitDisplay: "short" });
-  return format.format(Math.max(1, Math.round(seconds / length)));
+  return format.format(Math.round(seconds / length));
 }
 
 function count() {

@@ -115,7 +115,7 @@ class Words:
 
     def span(self, length: timedelta) -> str:
         """How long, in the largest unit that still says enough: "5 h", "2 days"."""
-        length = max(abs(length), timedelta(minutes=1))
+        length = timedelta(minutes=max(round(abs(length) / timedelta(minutes=1)), 1))
         return format_timedelta(length, granularity="minute", format="short", threshold=2, locale=self._locale)
 
     def ago(self, at: datetime) -> str:
