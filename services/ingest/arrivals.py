@@ -21,17 +21,31 @@ if TYPE_CHECKING:
     from services.ingest.store.kept import Contents
 
 _SECRET_HEADER: Final = re.compile(r"auth|cookie|token|secret|signature|api-?key|hmac|password|credential")
-_random: Final = random.Random()  # noqa: S311 - it tells ids of one millisecond apart; nobody is kept out by it
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def webhook_arrival(ready: ReadySource, headers: Mapping[str, str], body: bytes, received_at: datetime) -> Arrival:
+class DeliveryIds:
+    """Ids in the order in which a process gives them, also within one millisecond."""
+
+    def __init__(self) -> None:
+        self._random = random.Random()  # noqa: S311 - it tells processes apart; nobody is kept out by it
+        self._given = 0
+
+    def new(self, received_at: datetime) -> DeliveryId:
+        """The next id."""
+        self._given = (self._given + 1) & 0xFFF
+        return new_delivery_id(received_at, self._given << 62 | self._random.getrandbits(62))
+
+
+def webhook_arrival(
+    ready: ReadySource, headers: Mapping[str, str], body: bytes, received_at: datetime, id_: DeliveryId
+) -> Arrival:
     """An authentic delivery of a vendor's, understood."""
     payload_id, verdict = ready.reader.read(body, received_at)
     header = ready.vendor.delivery_id_header
     body_hash = hash_of(body)
     return Arrival(
-        id=new_delivery_id(received_at, _random.getrandbits(74)),
+        id=id_,
         source=ready.source,
         via="webhook",
         key=delivery_key(payload_id if header is None else headers.get(header), body_hash),
@@ -45,12 +59,12 @@ def webhook_arrival(ready: ReadySource, headers: Mapping[str, str], body: bytes,
     )
 
 
-def rest_arrival(ready: ReadySource, body: bytes, received_at: datetime, traceparent: str) -> Arrival:
+def rest_arrival(ready: ReadySource, body: bytes, received_at: datetime, traceparent: str, id_: DeliveryId) -> Arrival:
     """A response in our own shape, sent by somebody who holds a key of ours."""
     _, verdict = ready.own_shape.read(body, received_at)
     body_hash = hash_of(body)
     return Arrival(
-        id=new_delivery_id(received_at, _random.getrandbits(74)),
+        id=id_,
         source=ready.source,
         via="rest",
         key=delivery_key(None, body_hash),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
 from services.ingest.api import deliveries, responses, sources
-from services.ingest.api.webhooks import PATH, WebhookDoor, WebhookRoute
+from services.ingest.api.webhooks import WebhookDoor, WebhookRoute, WebhooksFirst
+from services.ingest.arrivals import DeliveryIds
 from services.ingest.intake import Bounds, Intake
 from services.ingest.sources import SourceBook
 
@@ -31,13 +32,15 @@ def build_app(
         "Otklik ingest",
         database,
         description="Takes survey responses: signed webhooks of survey vendors, and our own shape over REST.",
-        body_limits={"/v1/webhooks/": webhook_bytes, "/v1/responses": _REST_BYTES},
+        body_limits={"/v1/responses": _REST_BYTES},
     )
     app.state.book = book or SourceBook(database)
-    app.state.intake = Intake(database, bounds)
-    door = WebhookDoor(app.state.book, app.state.intake, clock=database.clock)
-    # Before all other routes: it is the one that is busy.
-    app.router.routes.insert(0, WebhookRoute(PATH, door))
+    app.state.ids = DeliveryIds()
+    door = WebhookDoor(
+        app.state.book, Intake(database, bounds), app.state.ids, clock=database.clock, most_bytes=webhook_bytes
+    )
+    app.add_middleware(WebhooksFirst, door=door)
+    app.router.routes.append(WebhookRoute(door))
     for part in (responses, sources, deliveries):
         app.include_router(part.router)
     return app

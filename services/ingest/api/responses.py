@@ -16,8 +16,9 @@ from libs.webapi.problem import FieldError, Problem, invalid, unavailable
 from libs.webapi.strict_json import Router
 from services.ingest.api.access import REPEATABLE, ResponsesWriter, book_of, database_of
 from services.ingest.api.models import ItemOut, ResponseBody, ResultsOut
-from services.ingest.arrivals import rest_arrival
+from services.ingest.arrivals import DeliveryIds, rest_arrival
 from services.ingest.domain.deliveries import Arrival, NotUnderstood, Outcome
+from services.ingest.domain.responses import DeliveryId
 from services.ingest.intake import RACES, count_outcomes
 from services.ingest.sources import SourceBook
 from services.ingest.store.deliveries import Raced, record
@@ -80,15 +81,19 @@ async def _read(request: Request, raw: list[object], *, several: bool) -> list[I
     book = book_of(request)
     now = database_of(request).clock()
     traceparent = traceparent_or_new(request.headers.get("traceparent"))
+    ids: DeliveryIds = request.app.state.ids
     items: list[Item] = []
     for number, value in enumerate(raw):
         if number % _ITEMS_BEFORE_OTHERS == _ITEMS_BEFORE_OTHERS - 1:
             await asyncio.sleep(0)  # a thousand items must not keep a webhook waiting
-        items.append(await _item(book, value, now, traceparent, f"/{number}" if several else ""))
+        pointer = f"/{number}" if several else ""
+        items.append(await _item(book, value, pointer, now=now, traceparent=traceparent, id_=ids.new(now)))
     return items
 
 
-async def _item(book: SourceBook, value: object, now: datetime, traceparent: str, pointer: str) -> Item:
+async def _item(
+    book: SourceBook, value: object, pointer: str, *, now: datetime, traceparent: str, id_: DeliveryId
+) -> Item:
     try:
         body = ResponseBody.model_validate(value)
     except ValidationError as error:
@@ -99,7 +104,7 @@ async def _item(book: SourceBook, value: object, now: datetime, traceparent: str
         ready = await book.find(body.source)
     if ready is None:
         return [{"pointer": f"{pointer}/source", "detail": "There is no such source, or it is not enabled."}]
-    arrival = rest_arrival(ready, _encode(value), now, traceparent)
+    arrival = rest_arrival(ready, _encode(value), now, traceparent, id_)
     if isinstance(arrival.verdict, NotUnderstood):
         field = arrival.verdict.field
         return [{"pointer": f"{pointer}/{field}" if field else pointer, "detail": arrival.verdict.reason}]

@@ -10,9 +10,9 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
+from libs.webapi.limits import SECURITY_HEADERS, LastResort
 from libs.webapi.problem import MEDIA_TYPE, SCHEMA, Problem, of_status, unavailable
 from libs.webapi.strict_json import StrictRoute
 from services.ingest.arrivals import webhook_arrival
@@ -24,13 +24,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from services.ingest.arrivals import DeliveryIds
     from services.ingest.domain.deliveries import Outcome
     from services.ingest.intake import Intake
     from services.ingest.sources import ReadySource, SourceBook
 
-PATH: Final = "/v1/webhooks/{source}"
+PREFIX: Final = "/v1/webhooks/"
+
+Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
+"""Status, headers and body."""
+
+_MOST_DIGITS: Final = 18
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -38,24 +46,37 @@ _encode: Final = msgspec.json.Encoder().encode
 class WebhookDoor:
     """The ASGI app behind the path. `clock` is the database's, so that all times of a delivery are of one clock."""
 
-    def __init__(self, book: SourceBook, intake: Intake, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        book: SourceBook,
+        intake: Intake,
+        ids: DeliveryIds,
+        *,
+        clock: Callable[[], datetime],
+        most_bytes: int,
+    ) -> None:
         self._book = book
         self._intake = intake
+        self._ids = ids
         self._clock = clock
+        self._most_bytes = most_bytes
         self._decoy = (Secret(secrets.token_bytes(32)),)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        status, headers, content = await self.answer(scope, receive)
+        status, headers, content = await self._answer(scope, receive)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def answer(self, scope: Scope, receive: Receive) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """The status, headers and body of the answer to one request."""
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        name: str = scope["path"][len(PREFIX) :]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = await _body(receive)
+        body = await _body(receive, headers.get("content-length", ""), self._most_bytes)
+        if body is None:
+            REFUSED.labels("too_large").inc()
+            return _TOO_LARGE
         try:
-            outcome = await self._deliver(scope["path_params"]["source"], headers, body)
+            outcome = await self._deliver(name, headers, body)
         except QueueFull:
             REFUSED.labels("queue_full").inc()
             return _QUEUE_FULL
@@ -80,7 +101,7 @@ class WebhookDoor:
         if media_type not in ready.vendor.content_types:
             REFUSED.labels("content_type").inc()
             raise of_status(415, detail=f"{ready.vendor.title} sends {', '.join(sorted(ready.vendor.content_types))}.")
-        return await self._intake.submit(webhook_arrival(ready, headers, body, now))
+        return await self._intake.submit(webhook_arrival(ready, headers, body, now, self._ids.new(now)))
 
     def _verify(
         self, ready: ReadySource | None, headers: Mapping[str, str], body: bytes, now: datetime
@@ -91,20 +112,39 @@ class WebhookDoor:
         return verify(ready.vendor.authentication, headers, body, ready.secrets, now)
 
 
-class WebhookRoute(StrictRoute):
-    """The route of the door: documented like any other, and served without what FastAPI does for others."""
+class WebhooksFirst:
+    """Middleware that lets deliveries in before everything that other requests pass through.
 
-    def __init__(self, path: str, door: WebhookDoor) -> None:
-        async def deliver(request: Request) -> Response:
+    Routing, the security headers one by one, exit stacks and the like take as long as all of a delivery's own work. So
+    the door has its own limit and its own ready-made headers; what nobody caught becomes a problem as everywhere.
+    """
+
+    def __init__(self, app: ASGIApp, door: WebhookDoor) -> None:
+        self._app = app
+        self._door = LastResort(door, _rendered)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            path: str = scope["path"]
+            if path.startswith(PREFIX) and path.find("/", len(PREFIX)) < 0:
+                await self._door(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class WebhookRoute(StrictRoute):
+    """The door as a route, which documents it and refuses other methods."""
+
+    def __init__(self, door: WebhookDoor) -> None:
+        async def deliver() -> None:
             """Take one delivery. It is durable when the answer comes.
 
             An authentic delivery that cannot be understood is kept, quarantined, and answered `202` too.
             """
-            status, headers, content = await door.answer(request.scope, request.receive)
-            return Response(content, status, {name.decode(): value.decode() for name, value in headers})
 
         super().__init__(
-            path,
+            PREFIX + "{source}",
             deliver,
             methods=["POST"],
             status_code=202,
@@ -115,38 +155,53 @@ class WebhookRoute(StrictRoute):
         self.app = door
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive, announced: str, most: int) -> bytes | None:
+    """The body; None as soon as it is certain to have more than `most` bytes."""
+    if announced and announced.isdecimal() and (len(announced) > _MOST_DIGITS or int(announced) > most):
+        return None
     message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body", False):
-        whole: bytes = message.get("body", b"")
-        return whole
+    size = 0
     chunks: list[bytes] = []
     while True:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunks.append(message.get("body", b""))
+        chunk: bytes = message.get("body", b"")
+        size += len(chunk)
+        if size > most:
+            return None
         if not message.get("more_body", False):
-            return b"".join(chunks)
+            return b"".join((*chunks, chunk)) if chunks else chunk
+        chunks.append(chunk)
         message = await receive()
 
 
-def _accepted(outcome: Outcome) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def _accepted(outcome: Outcome) -> Answer:
     content = _encode({"delivery_id": outcome.delivery_id, "status": outcome.status, "event_ids": outcome.event_ids})
-    length = str(len(content)).encode()
-    return 202, [(b"content-type", b"application/json"), (b"content-length", length)], content
+    length = (b"content-length", str(len(content)).encode())
+    return 202, [(b"content-type", b"application/json"), length, *_SECURITY_HEADERS], content
 
 
-def _ready_made(problem: Problem) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def _rendered(_request: Request, problem: Problem) -> Response:
     response = problem.response()
-    return response.status_code, response.raw_headers, bytes(response.body)
+    response.raw_headers.extend(_SECURITY_HEADERS)
+    return response
 
 
+def _ready_made(problem: Problem) -> Answer:
+    response = problem.response()
+    return response.status_code, [*response.raw_headers, *_SECURITY_HEADERS], bytes(response.body)
+
+
+_SECURITY_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
 _UNAUTHENTICATED: Final = _ready_made(
     of_status(
         401,
         detail="There is no such source, or the signature is missing, wrong or stale.",
         headers={"WWW-Authenticate": 'Signature realm="otklik"'},
     )
+)
+_TOO_LARGE: Final = _ready_made(
+    of_status(413, detail="The delivery is larger than deliveries may be.", headers={"Connection": "close"})
 )
 _QUEUE_FULL: Final = _ready_made(
     of_status(429, detail="More deliveries are waiting than may wait.", headers={"Retry-After": "1"})

@@ -113,6 +113,7 @@ class Reader:
         if answered_at is None:
             raise Unclear(f"there is no time of the answer at {_places(vendor.answered_at)}", "answered_at")
         plausible(answered_at, received_at)
+        same_time = vendor.revised_at == vendor.answered_at
         return Response(
             vendor_response_id=vendor_response_id,
             score=_value(self._score, payload, self._on_scale),
@@ -121,7 +122,7 @@ class Reader:
             touchpoint=_value(self._touchpoint, payload, id_of) or source.touchpoint,
             language=_value(self._language, payload, language_of) or source.language,
             answered_at=answered_at,
-            revised_at=self._time(payload, vendor.revised_at),
+            revised_at=answered_at if same_time else self._time(payload, vendor.revised_at),
             claimed_class=_value(self._claimed_class, payload, id_of),
         )
 
