@@ -93,6 +93,21 @@ async def test_a_profile_written_by_the_old_rules_meanwhile_is_found_later(
     assert [tuple(row) for row in await rows("SELECT tier, rules_version FROM customers")] == [("key", 2)]
 
 
+async def test_one_who_is_moved_twice_by_the_same_rules_is_announced_twice(
+    database: Database, client: httpx.AsyncClient, a_customer: ACustomer, published: Published
+) -> None:
+    await load(client, a_customer, rich=5000)
+    await client.put("/v1/segment-rules", json=MORE_KEY)
+    await recompute_tiers(database)
+    async with database.transaction() as tx:
+        # A profile that was put by the old rules at the same time, and committed after the first round.
+        await tx.execute(text("UPDATE customers SET version = version + 1, tier = 'standard', rules_version = 1"))
+    await recompute_tiers(database)
+    told = [event for _, event in await published()]
+    assert [(event.payload.version, event.payload.tier) for event in told] == [(1, "standard"), (2, "key"), (4, "key")]
+    assert len({event.id for event in told}) == 3
+
+
 async def test_a_dry_run_tells_who_would_move_and_changes_nothing(
     client: httpx.AsyncClient, a_customer: ACustomer, published: Published
 ) -> None:

@@ -4,9 +4,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -16,9 +17,10 @@ from hypothesis import strategies as st
 from libs.events.contracts.scores import ResponseRescored, ResponseScored
 from libs.events.database import Database
 from libs.events.errors import PermanentError
-from libs.events.event import Event
+from libs.events.event import Event, EventId
 from services.scoring.domain.nps import nps
 from services.scoring.handlers import score_responses
+from services.scoring.store import responses as responses_store
 
 AnAnswer = Callable[..., Event[Any]]
 Deliver = Callable[..., Coroutine[None, None, None]]
@@ -78,6 +80,16 @@ async def test_an_older_revision_changes_nothing_and_says_nothing(
     assert event.payload.revision == 2
     ((row),) = await rows("SELECT revision, score, nps_class FROM responses")
     assert tuple(row) == (2, 10, "promoter")
+
+
+async def test_the_same_revision_under_another_id_says_nothing_new(
+    an_answer: AnAnswer, deliver: Deliver, published: Published, rows: Rows
+) -> None:
+    first, same = an_answer(score=9), replace(an_answer(score=2), id=EventId(uuid4()))
+    await deliver(first, same)
+    await deliver(replace(same, id=EventId(uuid4())))
+    assert [event.payload.score for _, event in await published()] == [9]
+    assert [tuple(row) for row in await rows("SELECT score FROM responses")] == [(9,)]
 
 
 async def test_revisions_in_one_batch_are_told_in_their_order(
@@ -187,6 +199,21 @@ async def test_two_that_meet_the_same_new_response_at_once_count_it_once(
     events = [event.payload for _, event in await published()]
     assert [(type(e).__name__, e.revision) for e in events] == [("ResponseScored", 1), ("ResponseRescored", 2)]
     assert [tuple(row) for row in await rows("SELECT revision, score FROM responses")] == [(2, 2)]
+
+
+async def test_what_a_response_says_so_far_is_read_when_nobody_else_is_changing_it(
+    database: Database, an_answer: AnAnswer, deliver: Deliver, somebody_waits: Callable[[], Awaitable[None]]
+) -> None:
+    async def look() -> dict[str, responses_store.Standing]:
+        async with database.transaction() as tx:
+            return await responses_store.lock(tx, ["r-1"])
+
+    await deliver(an_answer(revision=1, score=9))
+    async with database.transaction() as tx:
+        await score_responses(tx, [an_answer(revision=3, score=2)])
+        looking = asyncio.create_task(look())
+        await somebody_waits()
+    assert (await looking)["r-1"].revision == 3
 
 
 async def test_two_that_meet_the_same_new_instrument_at_once_register_it_once(
