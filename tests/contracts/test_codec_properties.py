@@ -62,6 +62,7 @@ def delivered(event: Event[Contract]) -> Record:
     return Record("topic", 0, 0, b"key", value, headers)
 
 
+@settings(deadline=None)
 @given(event=events())
 def test_every_event_reads_as_it_was_written(event: Event[Contract]) -> None:
     assert decode(delivered(event)) == event
@@ -104,7 +105,7 @@ mutated = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     headers=headers,
     value=st.one_of(st.none(), st.binary(), hostile_value, st.sampled_from(good_values), mutated),

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.contracts.responses import Instrument
@@ -130,6 +130,7 @@ def test_the_event_carries_the_whole_profile() -> None:
     assert (event.tier, event.tier_reason) == ("key", "key because potential value ≥ 1,000,000")
 
 
+@settings(deadline=None)
 @given(id_=st.text())
 def test_an_erased_customers_mark_says_nothing_of_the_id(id_: str) -> None:
     assert len(erasure_mark(id_)) == 32

@@ -3,7 +3,7 @@ from math import sqrt
 from statistics import NormalDist, pvariance
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.contracts.responses import Instrument
@@ -73,6 +73,7 @@ def test_a_worked_example_to_the_digits() -> None:
     assert example.high == pytest.approx(23.0769 + 1.959964 * 13.1803, abs=1e-3)
 
 
+@settings(deadline=None)
 @given(promoters=counts, passives=counts, detractors=counts)
 def test_the_interval_is_the_one_of_the_padded_sample(promoters: int, passives: int, detractors: int) -> None:
     # Computed another way: the padded answers as a distribution over +1, 0, -1.
@@ -88,6 +89,7 @@ def test_the_interval_is_the_one_of_the_padded_sample(promoters: int, passives: 
     assert found.high == pytest.approx(min(100, 100 * (mean + margin)), abs=1e-6)
 
 
+@settings(deadline=None)
 @given(promoters=counts, passives=counts, detractors=counts)
 def test_the_nps_is_the_mean_of_plus_one_zero_and_minus_one(promoters: int, passives: int, detractors: int) -> None:
     found = nps(promoters=promoters, passives=passives, detractors=detractors)
@@ -102,6 +104,7 @@ def test_the_nps_is_the_mean_of_plus_one_zero_and_minus_one(promoters: int, pass
     assert mirrored.high == pytest.approx(-found.low)
 
 
+@settings(deadline=None)
 @given(promoters=st.integers(1, 500), passives=st.integers(1, 500), detractors=st.integers(1, 500))
 def test_ten_times_as_many_answers_say_it_more_surely(promoters: int, passives: int, detractors: int) -> None:
     few = nps(promoters=promoters, passives=passives, detractors=detractors)
@@ -113,6 +116,7 @@ def test_ten_times_as_many_answers_say_it_more_surely(promoters: int, passives: 
     assert many.high - many.low < few.high - few.low
 
 
+@settings(deadline=None)
 @given(promoters=st.integers(200, 2_000), passives=st.integers(0, 2_000), detractors=st.integers(200, 2_000))
 def test_with_many_answers_it_is_the_plain_interval(promoters: int, passives: int, detractors: int) -> None:
     found = nps(promoters=promoters, passives=passives, detractors=detractors)

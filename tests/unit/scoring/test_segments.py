@@ -2,7 +2,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scoring.domain.segments import (
@@ -192,6 +192,7 @@ worths = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(rules=rule_sets, worth=worths)
 def test_a_tier_is_that_of_the_first_rule_whose_conditions_all_hold(rules: Rules, worth: Worth) -> None:
     valuation = valued(worth, rules)
@@ -200,6 +201,7 @@ def test_a_tier_is_that_of_the_first_rule_whose_conditions_all_hold(rules: Rules
     assert valuation.reason.startswith(f"{valuation.tier} because ")
 
 
+@settings(deadline=None)
 @given(rules=rule_sets)
 def test_rules_survive_being_written_down(rules: Rules) -> None:
     try:
@@ -210,6 +212,7 @@ def test_rules_survive_being_written_down(rules: Rules) -> None:
         assert read == rules
 
 
+@settings(deadline=None)
 @given(one=conditions, other=conditions, worth=worths)
 def test_what_implies_a_condition_never_holds_without_it(one: Condition, other: Condition, worth: Worth) -> None:
     if one.implies(other) and one.holds(worth):
@@ -223,6 +226,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(document=json_values | st.fixed_dictionaries({"default": json_values, "rules": st.lists(json_values)}))
 def test_no_document_breaks_the_reader(document: object) -> None:
     try:
