@@ -1,0 +1,58 @@
+"""No statement that grows with what was kept reads a whole table, even where the server believes that it is empty."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import TextClause, text
+
+from libs.events.database import Database
+from services.ingest.store import deliveries, kept
+from services.ingest.store.session import seek_by_index
+
+ID = UUID(int=1)
+STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
+    "known": (deliveries._KNOWN, {"sources": ["a", "b"], "keys": ["1", "2"]}),
+    "latest": (deliveries._LATEST, {"ids": [ID]}),
+    "changed": (
+        deliveries._CHANGE_RESPONSES,
+        {"ids": [ID], "revisions": [1], "hashes": [b""], "revised": [None], "events": [ID], "received": [None]},
+    ),
+    "copies": (deliveries._COUNT_COPIES, {"ids": [ID], "more": [1]}),
+    "held": (deliveries._HOLD, {"ids": [ID]}),
+    "replayed": (
+        deliveries._REPLAYED,
+        {"ids": [ID], "statuses": ["accepted"], "reasons": [None], "responses": [ID], "events": [ID], "now": None},
+    ),
+    "page": (kept._PAGE, {"before": ID, "limit": 50}),
+    "page of a source": (kept._PAGE_OF_SOURCE, {"source": "a", "status": None, "before": ID, "limit": 50}),
+    "page to look at": (
+        kept._PAGE_TO_LOOK_AT,
+        {"status": "quarantined", "source": None, "before": ID, "limit": 50},
+    ),
+    "one": (kept._CONTENTS, {"id": ID}),
+    "to replay": (
+        kept._TO_REPLAY,
+        {"status": "quarantined", "source": None, "after": ID, "from": None, "to": None, "limit": 50},
+    ),
+}
+
+
+@pytest.fixture
+async def planned(database: Database) -> Database:
+    seek_by_index(database)
+    async with database.engine.connect() as connection:
+        vacuuming = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await vacuuming.execute(text("VACUUM ANALYZE deliveries, responses"))
+    return database
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+async def test_rows_are_found_by_their_keys(planned: Database, name: str) -> None:
+    statement, parameters = STATEMENTS[name]
+    async with planned.transaction() as tx:
+        plan = [row[0] for row in await tx.fetch(text(f"EXPLAIN {statement.text}"), parameters)]
+    assert plan
+    read = [line for line in plan if re.search(r"Seq Scan on (deliveries|responses)", line)]
+    assert not read
