@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from fastapi import Path, Query, Request
-from pydantic import AfterValidator, AwareDatetime
+from fastapi import Path, Request
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from libs.events.database import Database
 from libs.events.telemetry import traceparent_or_new
@@ -40,6 +40,13 @@ _EARLIEST_YEAR: Final = 1900
 _LATEST_YEAR: Final = 9000
 
 
+def _written_out(value: object) -> object:
+    # Pydantic would take a number, too, and guess whether it counts seconds or milliseconds.
+    if not isinstance(value, str) or value.replace(".", "").lstrip("+-").isdecimal():
+        raise ValueError("an instant as in RFC 3339, with its offset")
+    return value
+
+
 def _storable(instant: datetime) -> datetime:
     # At the ends of the calendar, turning to UTC overflows.
     if not _EARLIEST_YEAR <= instant.year <= _LATEST_YEAR:
@@ -47,11 +54,10 @@ def _storable(instant: datetime) -> datetime:
     return instant
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(_storable)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_storable)]
 
 ID_PATTERN: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
 Id = Annotated[str, Path(pattern=ID_PATTERN)]
-After = Annotated[str, Query(max_length=512)]
 
 
 def database_of(request: Request) -> Database:

@@ -6,7 +6,7 @@ Nobody is deleted: who owned a case is named on it for ever. Who leaves is disab
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 from sqlalchemy import Row
 
 from libs.events.database import Tx
@@ -45,15 +45,16 @@ class AgentBody(BaseModel):
     email: Email
     language: Literal["ru", "en"]
     role: AgentRole = "agent"
-    seniority: Annotated[int, Field(ge=1, le=3, description="1 new, 3 most experienced.")] = 1
+    seniority: Annotated[int, Field(strict=True, ge=1, le=3, description="1 new, 3 most experienced.")] = 1
     team_id: _Reference | None = None
     department_id: _Reference | None = None
     capacity: Annotated[
-        int, Field(ge=0, le=10_000, description="Running cases at most; 0 gets none while others have room.")
+        int,
+        Field(strict=True, ge=0, le=10_000, description="Running cases at most; 0 gets none while others have room."),
     ] = 20
     absent_from: Instant | None = None
     absent_until: Annotated[Instant | None, Field(description="The first moment back at work.")] = None
-    disabled: bool = False
+    disabled: StrictBool = False
 
     @model_validator(mode="after")
     def _absence_in_order(self) -> "AgentBody":

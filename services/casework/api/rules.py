@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Final
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
 from sqlalchemy import Row
 
 from libs.events.database import Tx
@@ -37,7 +37,7 @@ class RootCauseBody(BaseModel):
     parent_id: Annotated[str, Field(pattern=ID_PATTERN)] | None = None
     name_ru: _Name
     name_en: _Name
-    retired: bool = False
+    retired: StrictBool = False
 
 
 class RootCause(RootCauseBody):
@@ -54,12 +54,14 @@ class PolicyBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    first_contact_hours: Annotated[int, Field(ge=1, le=_LONGEST_HOURS)]
-    resolution_hours: Annotated[int, Field(ge=1, le=_LONGEST_HOURS)]
-    reopened_first_contact_hours: Annotated[int, Field(ge=1, le=_LONGEST_HOURS)]
-    reopened_resolution_hours: Annotated[int, Field(ge=1, le=_LONGEST_HOURS)]
-    confirmation_days: Annotated[int, Field(ge=1, le=366)]
-    warn_after: Annotated[float, Field(gt=0, lt=1, description="The share of the time after which to warn.")]
+    first_contact_hours: Annotated[int, Field(strict=True, ge=1, le=_LONGEST_HOURS)]
+    resolution_hours: Annotated[int, Field(strict=True, ge=1, le=_LONGEST_HOURS)]
+    reopened_first_contact_hours: Annotated[int, Field(strict=True, ge=1, le=_LONGEST_HOURS)]
+    reopened_resolution_hours: Annotated[int, Field(strict=True, ge=1, le=_LONGEST_HOURS)]
+    confirmation_days: Annotated[int, Field(strict=True, ge=1, le=366)]
+    warn_after: Annotated[
+        float, Field(strict=True, gt=0, lt=1, description="The share of the time after which to warn.")
+    ]
 
     @model_validator(mode="after")
     def _contact_before_solution(self) -> "PolicyBody":

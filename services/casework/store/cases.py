@@ -197,7 +197,10 @@ async def has_other_open_case(tx: Tx, case: Case) -> bool:
 
 
 async def save(tx: Tx, book: Casebook) -> None:
-    """Write what the book decided, with its timeline, and publish its events: at most five statements."""
+    """Write what the book decided, with its timeline, and publish its events: at most five statements.
+
+    The last thing that a transaction does: the loads of the few agents are rows that everybody wants.
+    """
     changes = book.changes
     opened = [change.after for change in changes if change.before is None]
     changed = [(change.before, change.after) for change in changes if change.before is not None]

@@ -35,8 +35,8 @@ async def take(tx: Tx, answers: Sequence[Answer]) -> None:
     intake = Intake(book, known, around)
     for answer in answers:
         intake.take(answer)
-    await cases_store.save(tx, book)
     await answers_store.save(tx, intake.taken)
+    await cases_store.save(tx, book)
 
 
 async def take_waiting(tx: Tx, limit: int) -> bool:
@@ -50,8 +50,8 @@ async def take_waiting(tx: Tx, limit: int) -> bool:
     intake = Intake(book, answers, around)
     for answer in answers:
         intake.take_waiting(answer)
-    await cases_store.save(tx, book)
     await answers_store.save(tx, intake.taken)
+    await cases_store.save(tx, book)
     return len(waiting) == limit
 
 

@@ -128,6 +128,7 @@ async def test_every_filter_shows_its_cases(
         "level=moon",
         "tier=gold",
         "due_before=tomorrow",
+        "due_before=1767600000",
         "due_before=2026-01-05T09:00:00",
         "due_before=0001-01-01T00:00:00%2B14:00",
         "limit=0",

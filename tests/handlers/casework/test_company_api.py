@@ -86,6 +86,9 @@ async def test_a_command_sent_twice_creates_once(admin: httpx.AsyncClient) -> No
         ({"absent_from": "2026-02-01T00:00:00"}, "/absent_from"),
         ({"absent_from": "0001-01-01T00:00:00+14:00"}, "/absent_from"),
         ({"absent_from": "2026-02-02T00:00:00Z", "absent_until": "2026-02-01T00:00:00Z"}, ""),
+        ({"absent_from": 1767600000}, "/absent_from"),
+        ({"seniority": "2"}, "/seniority"),
+        ({"disabled": "yes"}, "/disabled"),
         ({"salary": 1}, "/salary"),
     ],
 )
