@@ -74,8 +74,7 @@ class MailServer:
     async def reach(self) -> None:
         """Make sure that the server takes connections; raises MailServerAway."""
         if self._busy == 0:
-            smtp, _ = await self._take()
-            self._idle.append((smtp, time.monotonic()))
+            self._idle.append(await self._take())
 
     async def send(self, envelope: Envelope, before_last_dot: Callable[[], Awaitable[bool]]) -> Outcome:
         """Hand one mail over. `before_last_dot` is asked when all but the last dot is out: False stops it there.
@@ -86,7 +85,8 @@ class MailServer:
         async with self._slots:
             self._busy += 1
             try:
-                smtp, kept = await self._take()
+                kept = bool(self._idle)
+                smtp, _ = await self._take()
                 return await self._send(smtp, envelope, before_last_dot, kept=kept)
             finally:
                 self._busy -= 1
@@ -121,13 +121,14 @@ class MailServer:
         while self._idle:
             await _quit(self._idle.pop()[0])
 
-    async def _take(self) -> tuple[SMTP, bool]:
+    async def _take(self) -> tuple[SMTP, float]:
+        """A connection, and when it was last of use."""
         while self._idle:
             kept = self._idle.pop()
             if await self._alive(kept):
-                return kept[0], True
+                return kept
             kept[0].close()
-        return await self._connect(), False
+        return await self._connect(), time.monotonic()
 
     async def _alive(self, kept: tuple[SMTP, float]) -> bool:
         smtp, used_at = kept

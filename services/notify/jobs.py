@@ -81,8 +81,11 @@ class Sender:
         if free < self._capacity // 2:
             await self._wait(asyncio.FIRST_COMPLETED)
             return True
-        number = await self._presence.number()
         await self._server.rest()
+        async with self._database.reading() as tx:
+            if not await delivery.is_any_due(tx):
+                return False
+        number = await self._presence.number()
         await self._server.reach()
         troubled, self._trouble = self._trouble is not None, None
         claimed = await self._claim(number, 1 if troubled else free)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PRESENCE_CLASS: Final = 0x6E6F7466
 """First number of the advisory lock that a living sender holds; the second is its own."""
 
+_ANY_DUE: Final = text("SELECT EXISTS (SELECT FROM messages WHERE status = 'queued' AND due_at <= :now) AS any_due")
 _CLAIM: Final = text("""
     WITH due AS MATERIALIZED (
         SELECT m.id, p.customer_id AS profile_of, p.version, p.name, p.email, p.language, p.time_zone,
@@ -147,6 +148,12 @@ class Doubt:
     id: MessageId
     attempt: int
     transmitting_at: datetime
+
+
+async def is_any_due(tx: Tx) -> bool:
+    """Whether a message waits to be sent; claiming needs a mail server, and this does not."""
+    row = await tx.fetch_one(_ANY_DUE, {"now": tx.now})
+    return row is not None and bool(row.any_due)
 
 
 async def claim(tx: Tx, *, sender: int, limit: int) -> list[Claimed]:
