@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from libs.events.topics import CASEWORK_CASES, CUSTOMERS
 from services.notify.api import build_app
 from services.notify.clients import MailServer, Receipts
 from services.notify.handlers import cases_handler, handle_customers
-from services.notify.jobs import Attendant, Sender
+from services.notify.jobs import Attendant, Sender, forget_old_answers
 from services.notify.journal import Journal
 from services.notify.letters import Letters
 from services.notify.links import ConfirmationLinks
@@ -75,6 +76,7 @@ def _add_work(runtime: Runtime, database: Database, links: ConfirmationLinks, se
     if receipts is not None:
         runtime.add_loop("doubts", attendant.doubts, idle=timedelta(seconds=2))
         runtime.on_close(receipts.close)
+    runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
     runtime.on_close(sender.close)
     runtime.add_relay()
 

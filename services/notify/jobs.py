@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, cast
 import structlog
 
 from libs.events.errors import is_unavailable
+from libs.webapi.idempotency import prune_keys
 from services.notify import announcements
 from services.notify.clients import Envelope, MailServerAway
 from services.notify.domain.messages import Status, hold, is_address
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from libs.events.contracts.messages import SuppressionReason
     from libs.events.database import Database
     from services.notify.clients import MailServer, Receipts
-    from services.notify.domain.messages import MessageId
+    from services.notify.domain.messages import Entry, MessageId
     from services.notify.journal import Journal
     from services.notify.letters import Letters
     from services.notify.presence import Presence
@@ -49,6 +50,7 @@ _PATIENCE: Final = timedelta(seconds=3)
 """How long mails in flight may take to end when the process stops; what is not done by then is as after a kill."""
 _BATCH: Final = 1_000
 _ASK_BATCH: Final = 20
+_ANSWERS_KEPT: Final = timedelta(days=3)
 _ASK_EVERY: Final = timedelta(seconds=10)
 
 
@@ -143,23 +145,31 @@ class Sender:
         entry = message.entry
         addressed = _addressed(message)
         address = addressed.recipient.address
-        outcome: Outcome
         try:
             content = self._letters.mail(addressed, self._database.clock())
-            envelope = Envelope(self._letters.sender.address, address, content)
-            outcome = await self._server.send(envelope, lambda: self._journal.before_last_dot(entry))
+        except Exception as error:
+            # Broad, because a template can fail in any way. It is this message's fault, or a deploy's that is put
+            # right before the attempts are over; no other message should wait for it.
+            log.exception("message.unwritable", message_id=str(entry.id), kind=entry.kind)
+            outcome: Outcome = Deferred(f"it could not be written: {type(error).__name__}")
+        else:
+            outcome = await self._send(entry, Envelope(self._letters.sender.address, address, content))
+        settlement = settle(outcome, message.failures, address)
+        if settlement is not None:
+            await self._journal.outcome(entry, settlement)
+
+    async def _send(self, entry: Entry, envelope: Envelope) -> Outcome:
+        try:
+            return await self._server.send(envelope, lambda: self._journal.before_last_dot(entry))
         except MailServerAway as error:
             self._trouble = error
-            outcome = Released()
+            return Released()
         except Exception as error:
             # Broad, because what an absent database looks like has many types. The mail was broken off before its
             # last dot (`send` promises it); any other error is a defect, and goes up.
             if not is_unavailable(error):
                 raise
-            outcome = Deferred("the database was away before the last dot")
-        settlement = settle(outcome, message.failures, address)
-        if settlement is not None:
-            await self._journal.outcome(entry, settlement)
+            return Deferred("the database was away before the last dot")
 
 
 def held_back(message: Claimed) -> SuppressionReason | None:
@@ -187,6 +197,12 @@ def _addressed(message: Claimed) -> Addressed:
         language=language,
         time_zone=time_zone or None,
     )
+
+
+async def forget_old_answers(database: Database) -> bool:
+    """Forget what operators' commands were answered long ago; whether there may be more."""
+    async with database.transaction() as tx:
+        return await prune_keys(tx, older_than=_ANSWERS_KEPT)
 
 
 class Attendant:

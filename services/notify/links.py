@@ -23,6 +23,8 @@ SECRET_LENGTH: Final = 32
 _SALT: Final = "otklik.notify.confirmation.v1"
 """One per purpose: a token of one kind of link is no token of another."""
 _TOKEN_LENGTH: Final = 200
+_TRAILING: Final = " .,;:!?)>]»\"'"
+"""What gets stuck to an address that is copied out of a text; no token ends in it."""
 
 
 class ConfirmationLinks:
@@ -49,6 +51,7 @@ class ConfirmationLinks:
 
     def read(self, token: str) -> MessageId | None:
         """The message that a token names; None unless we signed it. Asks no database, so guesses cost little."""
+        token = token.rstrip(_TRAILING)
         if len(token) > _TOKEN_LENGTH or not token.isascii():
             return None
         try:

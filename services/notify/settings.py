@@ -28,12 +28,12 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NOTIFY_", frozen=True)
 
-    database_url: str
+    database_url: Annotated[str, Field(repr=False)]
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8004
     pool_size: Annotated[int, Field(ge=6, le=100)] = 12
     kafka_bootstrap_servers: Annotated[str, Field(validation_alias="OTKLIK_KAFKA_BOOTSTRAP_SERVERS")] = "127.0.0.1:9092"
-    smtp_url: Annotated[str, Field(validation_alias="OTKLIK_SMTP_URL")] = "smtp://127.0.0.1:1025"
+    smtp_url: Annotated[str, Field(validation_alias="OTKLIK_SMTP_URL", repr=False)] = "smtp://127.0.0.1:1025"
     """smtp:// (TLS where the server offers it), smtp+starttls:// or smtps://, with a user and password if needed."""
     smtp_connections: Annotated[int, Field(ge=1, le=64)] = 4
     smtp_timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 60.0

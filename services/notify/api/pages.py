@@ -59,10 +59,11 @@ class ConfirmationPages:
         self._links = links
         self._sender = sender
         self._time_zone = time_zone
-        # Guesses at tokens cost a hash each; these bounds are against whoever hammers all the same.
+        # Per link and not per address: behind a proxy, all customers may have one address. Only wrong links are
+        # counted by address; a guess costs a hash and asks no database.
         self._reads = Throttle(burst=60, per_minute=60)
-        self._wrong = Throttle(burst=20, per_minute=10)
         self._answers = Throttle(burst=20, per_minute=10)
+        self._wrong = Throttle(burst=20, per_minute=10)
         css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
         self._css = Markup(css)  # noqa: S704 - our own file
         self._headers = {
@@ -123,12 +124,12 @@ class ConfirmationPages:
         return HTMLResponse(html, status_code=problem.status_code, headers=headers)
 
     def _message_of(self, request: Request, token: str, throttle: Throttle) -> MessageId:
-        address = request.client.host if request.client is not None else ""
         message_id = self._links.read(token)
-        if not (throttle if message_id is not None else self._wrong).admits(address):
-            raise of_status(429, headers={"Retry-After": "60"})
         if message_id is None:
-            raise of_status(404)
+            address = request.client.host if request.client is not None else ""
+            raise of_status(404) if self._wrong.admits(address) else _too_many()
+        if not throttle.admits(message_id.hex):
+            raise _too_many()
         return message_id
 
     def _page(
@@ -164,6 +165,10 @@ class ConfirmationPages:
             "contact": self._sender.address,
             "css": self._css,
         }
+
+
+def _too_many() -> Problem:
+    return of_status(429, headers={"Retry-After": "60"})
 
 
 async def _answer(tx: Tx, asked: Asked, *, solved: bool, comment: str | None) -> None:

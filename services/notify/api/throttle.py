@@ -1,4 +1,4 @@
-"""How often one address may ask for something, in this process: enough against guessing and hammering."""
+"""How often the same may be asked for, in this process: enough against guessing and hammering."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Throttle:
-    """A bucket per address: `burst` at once, then `per_minute`. Remembers the `capacity` addresses seen last."""
+    """A bucket per name: `burst` at once, then `per_minute`. Remembers the `capacity` names seen last."""
 
     def __init__(
         self,
@@ -27,13 +27,13 @@ class Throttle:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def admits(self, address: str) -> bool:
-        """Whether `address` may go on; counts this time."""
+    def admits(self, name: str) -> bool:
+        """Whether `name` may go on; counts this time."""
         now = self._clock()
-        left, since = self._buckets.pop(address, (float(self._burst), now))
+        left, since = self._buckets.pop(name, (float(self._burst), now))
         left = min(float(self._burst), left + (now - since) * self._per_second)
         admitted = left >= 1
-        self._buckets[address] = (left - 1 if admitted else left, now)
+        self._buckets[name] = (left - 1 if admitted else left, now)
         while len(self._buckets) > self._capacity:
             self._buckets.popitem(last=False)
         return admitted

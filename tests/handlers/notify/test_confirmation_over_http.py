@@ -252,6 +252,16 @@ async def test_whoever_guesses_at_links_is_slowed_down_and_others_are_not(client
     assert (await client.get(page)).status_code == 200
 
 
+async def test_whoever_hammers_at_one_link_slows_down_that_link_alone(
+    world: World, client: httpx.AsyncClient, page: str, links: ConfirmationLinks
+) -> None:
+    statuses = {(await client.get(page)).status_code for _ in range(100)}
+    assert statuses == {200, 429}
+    await world.cases(world.resolved("case-2"))
+    (other,) = [row for row in await world.rows() if row.case_id == "case-2"]
+    assert (await client.get(f"/c/{links.token(other.id)}")).status_code == 200
+
+
 async def test_the_link_of_an_erased_customer_leads_nowhere(world: World, client: httpx.AsyncClient, page: str) -> None:
     await client.post(page, data={"answer": "not_yet", "comment": "tell-tale"})
     await world.customers(world.erasure())

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from libs.events.errors import Unavailable
 from services.notify.clients import MailServerAway
 from services.notify.domain.messages import Entry
 from services.notify.domain.outcomes import RETRY
+from services.notify.letters import Addressed
 
 # Test files cannot import one another: these are the classes in conftest.
 World = Any
@@ -359,6 +360,29 @@ async def test_a_deferred_question_about_a_case_that_was_closed_meanwhile_is_out
     await post.rest()
     assert await world.statuses() == [("customer:c-1", "suppressed", "outdated")]
     assert trap.mails == []
+
+
+async def test_a_message_that_cannot_be_written_delays_no_other(
+    world: World, post: Post, trap: MailTrap, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = post.sender._letters.mail
+
+    def stumble(message: Addressed, now: datetime) -> bytes:
+        if message.case_id == "case-2":
+            raise KeyError("tier")
+        content: bytes = write(message, now)
+        return content
+
+    await world.cases(*(world.assigned(f"case-{number}") for number in range(5)))
+    with monkeypatch.context() as broken:
+        broken.setattr(post.sender._letters, "mail", stumble)
+        await post.rest()
+    assert len(trap.mails) == 4
+    (left,) = [row for row in await world.rows() if row.status != "sent"]
+    assert (left.case_id, left.status, left.reason) == ("case-2", "queued", "it could not be written: KeyError")
+    clock.move(timedelta(minutes=1))
+    await post.rest()
+    assert len(trap.mails) == 5
 
 
 async def test_an_outcome_outlives_an_outage_of_the_database(

@@ -26,6 +26,7 @@ def test_a_link_names_its_message(id_: UUID) -> None:
     assert set(token) <= set(URL_SAFE)
     assert len(link) < 150
     assert links.read(token) == id_
+    assert links.read(f"{token}.") == links.read(f"{token})»") == id_
 
 
 @given(st.uuids(), st.data())
