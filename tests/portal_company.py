@@ -6,14 +6,16 @@ outbox are decoded and given to the portal's handler.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import httpx
+import uvicorn
 from argon2 import PasswordHasher
 from pydantic import SecretStr
 from sqlalchemy import text
@@ -25,6 +27,8 @@ from libs.events.contracts.responses import Instrument, ResponseReceived
 from libs.events.contracts.scores import ResponseScored
 from libs.events.database import Database
 from libs.events.event import Contract, Event
+from libs.events.health import Health
+from libs.events.loop import Loop
 from libs.webapi.keys import create_key
 from services.casework.api import build_app as casework_app
 from services.casework.handlers import handle_customers, handle_scores
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+SECONDS: Final = 20.0
+"""No test waits longer for anything."""
 PASSWORD: Final = "correct horse battery"
 QUICK: Final = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
 PEOPLE: Final = (
@@ -223,7 +229,7 @@ class Company:
                 comment=None,
                 customer_id=None,
                 language="ru",
-                answered_at=now - timedelta(seconds=1),
+                answered_at=now,
                 received_at=now,
             )
             for score in scores
@@ -308,6 +314,58 @@ class Visitor:
         await self.http.aclose()
 
 
+class Databases(Protocol):
+    """The server of `tests/conftest.py`."""
+
+    def create_for_service(self, service: str) -> str: ...
+    def drop(self, url: str) -> None: ...
+
+
+@asynccontextmanager
+async def a_company_on(postgres: Databases) -> AsyncIterator[Company]:
+    """The company on databases of its own, dropped at the end."""
+    made: list[str] = []
+
+    def make(service: str) -> str:
+        made.append(postgres.create_for_service(service))
+        return made[-1]
+
+    async with a_company(make) as company:
+        yield company
+    for url in made:
+        postgres.drop(url)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others work until it is so, within a bound."""
+    async with asyncio.timeout(SECONDS):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def a_poller(company: Company) -> AsyncIterator[None]:
+    """The poller of the stream, as the runtime's loop runs it."""
+    stop = asyncio.Event()
+    loop = Loop("broadcast", company.broadcast.step, idle=timedelta(milliseconds=5), health=Health())
+    task = asyncio.create_task(loop.run(stop))
+    yield
+    stop.set()
+    await task
+
+
+@asynccontextmanager
+async def a_server(company: Company) -> AsyncIterator[str]:
+    """The portal behind a real server, with its poller running; its address."""
+    server = uvicorn.Server(uvicorn.Config(company.app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    async with a_poller(company):
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = server.force_exit = True
+    await serving
+
+
 @asynccontextmanager
 async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Company]:
     """The company, with its people."""
@@ -336,7 +394,8 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
         casework, scoring = Casework(services["casework"]), Scoring(services["scoring"])
         stack.push_async_callback(casework.close)
         stack.push_async_callback(scoring.close)
-        broadcast = Broadcast(databases["portal"])
+        # Its clock stands still: a slow machine must not make readers think that their poller is gone.
+        broadcast = Broadcast(databases["portal"], now=lambda: 0.0)
         app = create(
             settings,
             database=databases["portal"],

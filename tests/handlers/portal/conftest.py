@@ -1,30 +1,14 @@
 from collections.abc import AsyncIterator
-from typing import Protocol
 
 import pytest
 
-from tests.portal_company import Company, Visitor, a_company
-
-
-class Databases(Protocol):
-    """The server of `tests/conftest.py`."""
-
-    def create_for_service(self, service: str) -> str: ...
-    def drop(self, url: str) -> None: ...
+from tests.portal_company import Company, Databases, Visitor, a_company_on
 
 
 @pytest.fixture(scope="session")
 async def company_for_all(postgres: Databases) -> AsyncIterator[Company]:
-    made: list[str] = []
-
-    def make(service: str) -> str:
-        made.append(postgres.create_for_service(service))
-        return made[-1]
-
-    async with a_company(make) as company:
+    async with a_company_on(postgres) as company:
         yield company
-    for url in made:
-        postgres.drop(url)
 
 
 @pytest.fixture

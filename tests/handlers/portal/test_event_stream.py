@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -10,19 +10,15 @@ from uuid import uuid4
 
 import httpx
 import pytest
-import uvicorn
 from sqlalchemy import text
 
-from libs.events.health import Health
-from libs.events.loop import Loop
 from libs.webapi.keys import create_key
 from services.portal import store
 from services.portal.broadcast import Broadcast
 from services.portal.domain.stream import Position, StreamEvent
 from services.portal.jobs import Pruning
-from tests.portal_company import PASSWORD, Company
+from tests.portal_company import PASSWORD, SECONDS, Company, a_poller, a_server, until
 
-SECONDS = 20.0
 INSERT = text("""
     INSERT INTO events (event_id, type, subject, happened_at, received_at, facts)
     VALUES (gen_random_uuid(), 'test.happened.v1', :subject, now(), now(), '{}')
@@ -65,13 +61,6 @@ class Reading:
             await self.task
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the others work until it is so, within a bound."""
-    async with asyncio.timeout(SECONDS):
-        while not condition():
-            await asyncio.sleep(0)
-
-
 @asynccontextmanager
 async def a_reading(company: Company, after: Position | None = None, **options: float) -> AsyncIterator[Reading]:
     before = company.broadcast.readers
@@ -81,17 +70,6 @@ async def a_reading(company: Company, after: Position | None = None, **options: 
         yield reading
     finally:
         await reading.stop()
-
-
-@asynccontextmanager
-async def a_poller(company: Company) -> AsyncIterator[None]:
-    """The poller, as the runtime's loop runs it."""
-    stop = asyncio.Event()
-    loop = Loop("broadcast", company.broadcast.step, idle=timedelta(milliseconds=5), health=Health())
-    task = asyncio.create_task(loop.run(stop))
-    yield
-    stop.set()
-    await task
 
 
 async def happen(company: Company, *subjects: str) -> None:
@@ -315,13 +293,8 @@ class Wire:
 @pytest.fixture
 async def served(company: Company) -> AsyncIterator[str]:
     """The portal behind a real server, with its poller running."""
-    server = uvicorn.Server(uvicorn.Config(company.app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    async with a_poller(company):
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = server.force_exit = True
-    await serving
+    async with a_server(company) as address:
+        yield address
 
 
 @asynccontextmanager
