@@ -49,7 +49,10 @@ class Outage:
         self._attempts += 1
         OUTAGES.labels(self._loop).inc()
         self._health.trouble(self._loop, f"{type(error).__name__}: database or broker away")
-        log.warning("loop.outage", loop=self._loop, error=str(error) or type(error).__name__, attempt=self._attempts)
+        first_line = str(error).partition("\n")[0]  # the driver goes on with the statement
+        log.warning(
+            "loop.outage", loop=self._loop, error=f"{type(error).__name__}: {first_line}", attempt=self._attempts
+        )
         await wait_for(stop, OUTAGE.next(self._attempts) or OUTAGE.longest)
 
     def over(self) -> None:

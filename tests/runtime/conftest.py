@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
@@ -32,14 +32,23 @@ async def _nothing_forgotten() -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def url(make_database: Callable[[], str]) -> str:
-    """A database with the tables `inbox`, `outbox` and `effects`."""
-    made = make_database()
-    connection = await asyncpg.connect(made)
-    for statement in (*MESSAGING_V1, Effects.TABLE):
-        await connection.execute(statement)
-    await connection.close()
-    return made
+def make_url(make_database: Callable[[], str]) -> Callable[[], Awaitable[str]]:
+    """Make a database with the tables `inbox`, `outbox` and `effects`."""
+
+    async def make() -> str:
+        made = make_database()
+        connection = await asyncpg.connect(made)
+        for statement in (*MESSAGING_V1, Effects.TABLE):
+            await connection.execute(statement)
+        await connection.close()
+        return made
+
+    return make
+
+
+@pytest.fixture
+async def url(make_url: Callable[[], Awaitable[str]]) -> str:
+    return await make_url()
 
 
 @pytest.fixture

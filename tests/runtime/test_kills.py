@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,7 +22,11 @@ pytestmark = pytest.mark.kafka
 
 VICTIM = Path(__file__).with_name("victim.py")
 NUMBERS = list(range(50))
-RELAY_LOCKS = text("SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted")
+RELAY_LOCKS = text("""
+    SELECT pid FROM pg_locks
+     WHERE locktype = 'advisory' AND granted
+       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+""")
 
 
 async def die(*arguments: str) -> None:
@@ -50,33 +54,15 @@ async def published(kafka: str, topic: Topic) -> None:
     await publisher.stop()
 
 
-@pytest.mark.parametrize(
-    ("point", "effects_there", "committed"),
-    [
-        ("before the transaction", False, False),
-        ("in the handler", False, False),
-        ("after the database commit", True, False),
-        ("after the offset commit", True, True),
-    ],
-)
-async def test_a_killed_consumer_leaves_each_effect_once(
-    kafka: str,
-    kafka_topic: Callable[[int], Topic],
-    kafka_committed: Callable[[str], Offsets],
-    database: Database,
-    url: str,
-    *,
-    point: str,
-    effects_there: bool,
-    committed: bool,
-) -> None:
-    topic, group = kafka_topic(1), str(uuid4())
+async def kill_a_consumer(kafka: str, url: str, topic: Topic, point: str, committed: Callable[[str], Offsets]) -> str:
+    """Kill a consumer at `point`, let another one finish, and say what was there in between."""
+    database, group = Database.connect(url), str(uuid4())
     effects = Effects(database)
     await published(kafka, topic)
-
     await die("consumer", point, url, kafka, topic.name, group)
-    assert bool(await effects.ids()) is effects_there
-    assert any(offset > 0 for offset in kafka_committed(group).values()) is committed
+    between = (
+        f"{len(await effects.ids())} effects, {sum(max(offset, 0) for offset in committed(group).values())} committed"
+    )
 
     consumer = Consumer(
         CONSUMER,
@@ -88,17 +74,36 @@ async def test_a_killed_consumer_leaves_each_effect_once(
         health=Health(),
     )
     async with running(consumer):
-        await eventually(lambda: kafka_committed(group).get((topic.name, 0)) == 2 * len(NUMBERS), within=60)
-    assert await effects.by_customer() == {"anna": NUMBERS, "boris": NUMBERS}
+        await eventually(lambda: committed(group).get((topic.name, 0)) == 2 * len(NUMBERS), within=60)
+    assert await effects.by_customer() == {"anna": NUMBERS, "boris": NUMBERS}, point
+    await database.close()
+    return between
 
 
-@pytest.mark.parametrize(
-    ("point", "copies"), [("before it publishes", 1), ("after the acknowledgement", 2), ("after it deleted", 1)]
-)
-async def test_a_killed_relay_loses_no_row_and_another_takes_over(
-    kafka: str, kafka_topic: Callable[[int], Topic], database: Database, url: str, *, point: str, copies: int
+async def test_a_consumer_killed_at_any_point_leaves_each_effect_once(
+    kafka: str,
+    kafka_topic: Callable[[int], Topic],
+    kafka_committed: Callable[[str], Offsets],
+    make_url: Callable[[], Awaitable[str]],
 ) -> None:
-    topic = kafka_topic(1)
+    expected = {
+        "before the transaction": "0 effects, 0 committed",
+        "in the handler": "0 effects, 0 committed",
+        "after the database commit": "100 effects, 0 committed",
+        "after the offset commit": "100 effects, 100 committed",
+    }
+    urls = {point: await make_url() for point in expected}
+
+    found = await asyncio.gather(
+        *(kill_a_consumer(kafka, urls[point], kafka_topic(1), point, kafka_committed) for point in expected)
+    )
+
+    assert dict(zip(expected, found, strict=True)) == expected
+
+
+async def kill_a_relay(kafka: str, url: str, topic: Topic, point: str) -> list[bytes | None]:
+    """Kill the active relay at `point`, with another one standing by; what is on the topic then."""
+    database = Database.connect(url)
     dying = asyncio.create_task(die("relay", point, url, kafka, topic.name, ""))
 
     async def is_active() -> bool:
@@ -119,5 +124,17 @@ async def test_a_killed_relay_loses_no_row_and_another_takes_over(
                 values.append(record.value)
                 if record.value == b"end":
                     break
+    await database.close()
+    return values
 
-    assert values == [b"0", b"1", b"2"] * copies + [b"end"]
+
+async def test_a_relay_killed_at_any_point_loses_no_row_and_another_takes_over(
+    kafka: str, kafka_topic: Callable[[int], Topic], make_url: Callable[[], Awaitable[str]]
+) -> None:
+    copies = {"before it publishes": 1, "after the acknowledgement": 2, "after it deleted": 1}
+    urls = {point: await make_url() for point in copies}
+
+    found = await asyncio.gather(*(kill_a_relay(kafka, urls[point], kafka_topic(1), point) for point in copies))
+
+    for (point, count), values in zip(copies.items(), found, strict=True):
+        assert values == [b"0", b"1", b"2"] * count + [b"end"], point
