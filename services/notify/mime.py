@@ -9,15 +9,16 @@ from __future__ import annotations
 import binascii
 import re
 from dataclasses import dataclass
-from email.header import Header
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-_LINE_BYTES: Final = 57  # 76 characters of Base64
-_HEADER_LENGTH: Final = 76
+_LINE: Final = 76
+_LONGEST_NAME: Final = 200
+_WORD_BYTES: Final = 42
+"""Of text in one encoded word: 56 characters of Base64, which leaves room for the longest header's name."""
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _ATOM: Final = re.compile(r"[A-Za-z0-9 !#$%&'*+/=?^_`{|}~-]*")
 
@@ -32,7 +33,7 @@ class Mailbox:
     def header(self) -> str:
         """As it stands in From and To; a name beyond ASCII is encoded (RFC 2047)."""
         address = ascii_domain(self.address)
-        name = one_line(self.name)
+        name = one_line(self.name)[:_LONGEST_NAME]
         if not name:
             return address
         if _ATOM.fullmatch(name):
@@ -40,8 +41,7 @@ class Mailbox:
         if name.isascii():
             quoted = name.replace("\\", "\\\\").replace('"', '\\"')
             return f'"{quoted}" <{address}>'
-        encoded = Header(name, "utf-8", maxlinelen=_HEADER_LENGTH, header_name="From").encode(linesep="\r\n")
-        return f"{encoded}\r\n <{address}>"
+        return f"{encoded_words(name)}\r\n <{address}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +58,10 @@ def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_i
     """The mail as it goes over the line, before dots are stuffed."""
     boundary = f"=_{message_id.strip('<>').partition('@')[0]}"
     subject = one_line(letter.subject)
-    encoded = subject if subject.isascii() else Header(subject, "utf-8", header_name="Subject").encode(linesep="\r\n")
     head = (
         f"From: {sender.header()}\r\n"
         f"To: {recipient.header()}\r\n"
-        f"Subject: {encoded}\r\n"
+        f"Subject: {subject if subject.isascii() else encoded_words(subject)}\r\n"
         f"Date: {format_datetime(date)}\r\n"
         f"Message-ID: {message_id}\r\n"
         # A machine writes: no out-of-office answers, please (RFC 3834; the second is what Exchange understands).
@@ -78,7 +77,7 @@ def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_i
         f"Content-Type: text/{kind}; charset=utf-8\r\n"
         "Content-Transfer-Encoding: base64\r\n"
         "\r\n"
-        f"{_base64(content)}\r\n"
+        f"{_body(content)}\r\n"
         for kind, content in (("plain", letter.text), ("html", letter.html))
     )
     return f"{head}{parts}--{boundary}--\r\n".encode()
@@ -100,10 +99,24 @@ def ascii_domain(address: str) -> str:
         return address
 
 
-def _base64(content: str) -> str:
-    raw = content.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "replace")
-    lines = [
-        binascii.b2a_base64(raw[start : start + _LINE_BYTES], newline=False).decode("ascii")
-        for start in range(0, len(raw), _LINE_BYTES)
-    ]
-    return "\r\n".join(lines)
+def encoded_words(text: str) -> str:
+    """Text beyond ASCII as it stands in a header (RFC 2047), folded."""
+    words: list[str] = []
+    rest = text
+    while rest:
+        # A character may have four bytes, and belongs into one word as a whole.
+        length = min(len(rest), _WORD_BYTES)
+        while len(rest[:length].encode()) > _WORD_BYTES:
+            length -= 1
+        words.append(f"=?utf-8?b?{_base64(rest[:length].encode())}?=")
+        rest = rest[length:]
+    return "\r\n ".join(words)
+
+
+def _body(content: str) -> str:
+    whole = _base64(content.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "replace"))
+    return "\r\n".join([whole[start : start + _LINE] for start in range(0, len(whole), _LINE)])
+
+
+def _base64(raw: bytes) -> str:
+    return binascii.b2a_base64(raw, newline=False).decode("ascii")
