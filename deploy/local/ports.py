@@ -3,21 +3,38 @@
 import contextlib
 import socket
 from pathlib import Path
+from random import SystemRandom
 
 LOOPBACK = "127.0.0.1"
 _LISTENING = "0A"
+_LOWEST_CHOSEN = 20_000
+_CHOICE_AT_LEAST = 5_000
+_FIRST_DYNAMIC = 49_152  # by the registry of port numbers; macOS keeps to it
 _ARGUMENTS_SHOWN = 80
 
 
 def free_ports(count: int) -> list[int]:
-    """Find free ports, all different: held together until all are found."""
+    """Find free ports, all different, below those that the system gives to outgoing connections.
+
+    Otherwise a stranger's connection may take a port of ours while its server restarts; or a client that tries again
+    and again connects to itself, and keeps the server from coming back.
+    """
+    chance = SystemRandom()
+    first_outgoing = max(_first_outgoing_port(), _LOWEST_CHOSEN + _CHOICE_AT_LEAST)
     with contextlib.ExitStack() as held:
-        found = []
-        for _ in range(count):
-            bound = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            bound.bind((LOOPBACK, 0))
-            found.append(int(bound.getsockname()[1]))
+        found: list[int] = []
+        while len(found) < count:
+            port = chance.randrange(_LOWEST_CHOSEN, first_outgoing)
+            tried = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+            with contextlib.suppress(OSError):  # taken: there are others
+                tried.bind((LOOPBACK, port))
+                found.append(port)
         return found
+
+
+def _first_outgoing_port() -> int:
+    setting = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    return int(setting.read_text(encoding="ascii").split()[0]) if setting.exists() else _FIRST_DYNAMIC
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
