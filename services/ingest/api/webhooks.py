@@ -16,6 +16,7 @@ from libs.webapi.limits import SECURITY_HEADERS, LastResort
 from libs.webapi.problem import MEDIA_TYPE, SCHEMA, Problem, of_status, unavailable
 from libs.webapi.strict_json import StrictRoute
 from services.ingest.arrivals import webhook_arrival
+from services.ingest.domain.deliveries import Status
 from services.ingest.domain.signature import STANDARD_WEBHOOKS, Secret, Verification, verify
 from services.ingest.intake import NotDurable, QueueFull
 from services.ingest.telemetry import REFUSED
@@ -176,7 +177,9 @@ async def _body(receive: Receive, announced: str, most: int) -> bytes | None:
 
 
 def _accepted(outcome: Outcome) -> Answer:
-    content = _encode({"delivery_id": outcome.delivery_id, "status": outcome.status, "event_ids": outcome.event_ids})
+    # To a vendor, what is of no effect was taken like anything else; our own list of deliveries says more.
+    status = Status.ACCEPTED if outcome.status is Status.IGNORED else outcome.status
+    content = _encode({"delivery_id": outcome.delivery_id, "status": status, "event_ids": outcome.event_ids})
     length = (b"content-length", str(len(content)).encode())
     return 202, [(b"content-type", b"application/json"), length, *_SECURITY_HEADERS], content
 
@@ -235,7 +238,7 @@ _OPENAPI: Final[dict[str, Any]] = {
                         "required": ["delivery_id", "status", "event_ids"],
                         "properties": {
                             "delivery_id": {"type": "string", "format": "uuid"},
-                            "status": {"enum": ["accepted", "duplicate", "quarantined", "ignored"]},
+                            "status": {"enum": ["accepted", "duplicate", "quarantined"]},
                             "event_ids": {"type": "array", "items": {"type": "string", "format": "uuid"}},
                         },
                     }

@@ -116,7 +116,7 @@ async def test_the_score_first_and_the_comment_later_are_one_response(
     first = await deliver(signed({"updated_at": "2026-03-02T08:55:00Z"}))
     later = await deliver(signed({"updated_at": "2026-03-02T08:57:00Z", "comment": "Долго"}))
     stale = await deliver(signed({"updated_at": "2026-03-02T08:56:00Z", "score": 9}))
-    assert [answer.json()["status"] for answer in (first, later, stale)] == ["accepted", "accepted", "ignored"]
+    assert [answer.json()["status"] for answer in (first, later, stale)] == ["accepted", "accepted", "accepted"]
     assert stale.json()["event_ids"] == []
     received, revised = await published()
     assert isinstance(revised.payload, ResponseRevised)
