@@ -31,6 +31,9 @@ from deploy.local.secrets_file import StackSecrets, load_or_make
 from deploy.local.settings import SERVICES, Ports, StackSettings, inherited_environment
 from deploy.local.supervisor import Part, PartFailedError, Supervisor, Tell
 
+_PRIVATE: Final = ("kafka", "logs", "mail", "run")
+"""Folders with what customers wrote or with addresses; PostgreSQL closes its own, maybe as another user."""
+
 
 class StackError(Exception):
     """The stack cannot start; the message says why and what to do."""
@@ -152,6 +155,9 @@ class LocalStack:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         self._lock = _exclusive(self.data_dir / "lock")
         try:
+            for private in _PRIVATE:
+                (self.data_dir / private).mkdir(exist_ok=True)
+                (self.data_dir / private).chmod(0o700)
             self._secrets = load_or_make(self.data_dir / "secrets.json", roles=SERVICES)
             self._kafka_in_memory = self._without_kafka()
             await self._clear_remains()

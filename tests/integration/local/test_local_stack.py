@@ -39,6 +39,10 @@ def topics(bootstrap_servers: str) -> set[str]:
     return set(AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=10).topics)
 
 
+def folders_open_to_others(data_dir: Path) -> list[str]:
+    return [path.name for path in data_dir.iterdir() if path.is_dir() and path.stat().st_mode & 0o077]
+
+
 def answers_http(url: str) -> bool:
     return httpx.get(url, trust_env=False).is_success
 
@@ -57,6 +61,7 @@ async def test_servers_that_are_killed_come_back_with_what_they_kept(
         assert topics(stack.bootstrap_servers) >= {topic.name for topic in TOPICS}
         assert answers_http(f"{stack.urls['mailbox']}/api/messages")
         assert of_running_stack(open_folder) is not None
+        assert folders_open_to_others(open_folder) == []
 
     assert sum("ended (killed by SIGKILL)" in line for line in told) == 3
     assert of_running_stack(open_folder) is None

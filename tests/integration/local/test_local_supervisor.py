@@ -118,9 +118,7 @@ def test_what_a_killed_run_left_behind_is_gone_before_the_next_starts(tmp_path: 
 
 
 def test_children_die_with_a_supervisor_that_is_killed(tmp_path: Path) -> None:
-    parent = subprocess.Popen(
-        (sys.executable, "-c", SUPERVISING, str(tmp_path), READY_AND_WAIT), cwd=ROOT
-    )
+    parent = subprocess.Popen((sys.executable, "-c", SUPERVISING, str(tmp_path), READY_AND_WAIT), cwd=ROOT)
     wait_until((tmp_path / "part.ready").exists)
     child = int((tmp_path / "lock").read_text())
 
