@@ -256,9 +256,17 @@ class LocalStack:
     def _settings_of(self, service: str) -> dict[str, str]:
         """The environment of a service: where everything is, our secrets where none are set, its additions."""
         secrets = self.secrets
+        # Only our own mailbox can be asked what arrived; it takes mail in a moment, so a doubt settles in one, too.
+        receipts = {
+            "NOTIFY_RECEIPTS_URL": f"http://127.0.0.1:{self.ports.mailbox}/api/messages",
+            "NOTIFY_SMTP_TIMEOUT_SECONDS": "10",
+            "NOTIFY_DOUBT_SETTLES_SECONDS": "15",
+        }
         return {
+            **(receipts if self._given.smtp_url is None else {}),
             "NOTIFY_LINK_SECRET": secrets.notify_link,
             "NOTIFY_PUBLIC_URL": f"http://127.0.0.1:{self.ports.notify}",
+            "NOTIFY_PORTAL_URL": f"http://127.0.0.1:{self.ports.portal}",
             "NOTIFY_SENDER": "Отклик <otklik@localhost>",
             "PORTAL_SESSION_SECRET": secrets.portal_session,
             "PORTAL_SECURE_COOKIES": "false",
