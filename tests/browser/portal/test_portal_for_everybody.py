@@ -1,0 +1,224 @@
+"""Every page, wide and narrow, light and dark, Russian and English: readable, labelled, still, within its width."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Literal
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.portal.conftest import Desk
+from tests.portal_company import Company
+
+pytestmark = pytest.mark.browser
+SitDown = Callable[..., Awaitable[Desk]]
+
+PAGES: Final = ("/", "/cases?whose=all", "case", "/events", "/nps", "/nowhere")
+
+# What a reader with a screen reader, or with weak eyes, would meet. Each entry is one thing that is wrong.
+_WRONG: Final = r"""
+() => {
+  const wrong = [];
+  const say = (what, element) => wrong.push(`${what}: ${element.outerHTML.replace(/\s+/g, " ").slice(0, 140)}`);
+  const visible = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: false });
+  const name = (element) =>
+    (element.getAttribute("aria-label") || element.innerText || element.title || "").trim();
+
+  for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
+    if (field.labels.length === 0 && !field.getAttribute("aria-label")) say("a field without a label", field);
+  for (const group of document.querySelectorAll("fieldset"))
+    if (!group.querySelector("legend")) say("a group without a legend", group);
+  for (const control of document.querySelectorAll("a[href], button, summary"))
+    if (visible(control) && !name(control)) say("a control without a name", control);
+  for (const drawing of document.querySelectorAll("svg"))
+    if (!drawing.ariaHidden && !drawing.getAttribute("aria-label") && !drawing.getAttribute("aria-labelledby"))
+      say("a drawing without words", drawing);
+  for (const element of document.querySelectorAll("[aria-labelledby], [aria-describedby]"))
+    for (const attribute of ["aria-labelledby", "aria-describedby"])
+      for (const id of (element.getAttribute(attribute) || "").split(" ").filter(Boolean))
+        if (!document.getElementById(id)) say(`names #${id}, which is not there`, element);
+
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  for (const id of new Set(ids.filter((id, at) => ids.indexOf(id) !== at))) wrong.push(`the id ${id} stands twice`);
+
+  const levels = [...document.querySelectorAll("h1, h2, h3, h4")]
+    .filter((heading) => !heading.closest("dialog"))
+    .map((heading) => Number(heading.tagName[1]));
+  if (levels.filter((level) => level === 1).length !== 1) wrong.push(`${levels.join()}: not exactly one h1`);
+  levels.forEach((level, at) => at && level > levels[at - 1] + 1 && wrong.push(`${levels.join()}: a level is skipped`));
+
+  if (document.querySelectorAll("main").length !== 1) wrong.push("not exactly one main");
+  for (const nav of document.querySelectorAll("nav:not([aria-label])")) say("a nav without a name", nav);
+  if (!["ru", "en"].includes(document.documentElement.lang)) wrong.push("the page has no language");
+  if (!document.title.includes(" · ")) wrong.push("the page has no title of its own");
+  if (document.documentElement.scrollWidth > innerWidth) wrong.push(`${document.documentElement.scrollWidth} px wide`);
+
+  for (const control of document.querySelectorAll("a[href], button, summary, select, input:not([type=hidden])")) {
+    if (!visible(control) || getComputedStyle(control).display === "inline") continue;
+    const box = control.getBoundingClientRect();
+    if (box.width && box.top >= 0 && (box.width < 24 || box.height < 24)) say("a target below 24 px", control);
+  }
+  return wrong;
+}
+"""
+
+# WCAG 2.2 1.4.3: every visible text against what stands behind it.
+_TOO_FAINT: Final = r"""
+() => {
+  const rgb = (value) => value.match(/[\d.]+/g).map(Number);
+  const channel = (c) => ((c /= 255), c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  const luminance = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const over = (top, below) => {
+    const alpha = top.length > 3 ? top[3] : 1;
+    return [0, 1, 2].map((at) => top[at] * alpha + below[at] * (1 - alpha));
+  };
+  const behind = (element) => {
+    const layers = [];
+    for (let at = element; at; at = at.parentElement) layers.push(rgb(getComputedStyle(at).backgroundColor));
+    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const text = walker.currentNode.data.trim();
+    if (!text || !element.checkVisibility() || element.closest("svg, .sr, .skip, template, option")) continue;
+    const style = getComputedStyle(element);
+    const [a, b] = [luminance(rgb(style.color)), luminance(behind(element))];
+    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    if (contrast < (large ? 3 : 4.5)) found.push(`${contrast.toFixed(2)} ${text.slice(0, 40)}`);
+  }
+  return found;
+}
+"""
+
+
+async def fill(company: Company) -> str:
+    """A day's work, so that every part of every page has something to show; the id of the richest case."""
+    await company.unhappy("customer-2", "ООО «Ромашка», Елена Владимировна Петрова-Водкина", hours_ago=51)
+    await company.unhappy("customer-3", "Soon", hours_ago=46, comment=None)
+    case_id = await company.unhappy(tier="key", score=1)
+    for action, body in (
+        ("contact-attempts", {"outcome": "no_answer"}),
+        ("contact-attempts", {"outcome": "reached", "note": "Ждёт возврата денег"}),
+        ("escalate", {"reason": "no_authority", "note": "Нужна скидка"}),
+        ("resolve", {"root_cause_id": "service.waiting"}),
+        ("reopen", {"note": "Деньги не пришли"}),
+    ):
+        await company.casework("POST", f"/v1/cases/{case_id}/{action}", json=body)
+    await company.carry()
+    await company.measured(*[10] * 7, *[8] * 2, *[3] * 4)
+    await company.measured(9, 1, touchpoint="Колл-центр")
+    await company.measured(9, 10, 5, touchpoint=None, kind="relationship")
+    return case_id
+
+
+async def settled(page: Page, path: str) -> None:
+    if path == "/events":
+        await expect(page.locator(".live-live")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme", "language", "login"),
+    [
+        (1280, "light", "ru", "olga"),
+        (1280, "dark", "en", "ada"),
+        (360, "light", "en", "irina"),
+        (360, "dark", "ru", "viktor"),
+        (820, "light", "ru", "anna"),
+    ],
+)
+async def test_every_page_can_be_read_used_and_does_not_jump(
+    company: Company,
+    sit_down: SitDown,
+    width: int,
+    scheme: Literal["light", "dark"],
+    language: str,
+    login: str,
+) -> None:
+    case_id = await fill(company)
+    desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
+    desk.refusals_expected = True
+    wrong: dict[str, Any] = {}
+    for page_of in PAGES:
+        path = f"/cases/{case_id}" if page_of == "case" else page_of
+        page = await desk.go(path + ("&" if "?" in path else "?") + f"lang={language}")
+        await settled(page, path)
+        found = [
+            *await page.evaluate(_WRONG),
+            *await page.evaluate(_TOO_FAINT),
+            *await page.evaluate("window.violations"),
+            *await page.evaluate("window.shifts.map((shift) => `jumps by ${shift}`)"),
+        ]
+        if await page.evaluate("document.getAnimations().length"):
+            found.append("moves, though stillness was asked for")
+        if found:
+            wrong[page_of] = found
+        name = page_of.strip("/").partition("?")[0] or "home"
+        await desk.keep_picture(f"{name}-{width}-{scheme}-{language}-{login}")
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (360, "dark")])
+async def test_the_login_can_be_read_and_used(sit_down: SitDown, width: int, scheme: Literal["light", "dark"]) -> None:
+    desk = await sit_down(width=width, scheme=scheme)
+    desk.refusals_expected = True
+    page = await desk.go("/login?lang=en")
+    assert await page.evaluate(_WRONG) == []
+    assert await page.evaluate(_TOO_FAINT) == []
+    await page.fill("#login", "nobody")
+    await page.fill("#password", "nothing")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    assert await page.evaluate(_WRONG) == []
+    assert await page.evaluate(_TOO_FAINT) == []
+    assert await page.evaluate("window.violations") == []
+
+
+async def test_all_the_forms_of_a_case_can_be_read_and_used(company: Company, sit_down: SitDown) -> None:
+    case_id = await fill(company)
+    for scheme in ("light", "dark"):
+        desk = await (await sit_down(width=360, scheme=scheme)).log_in("olga")
+        page = await desk.go(f"/cases/{case_id}")
+        for action in await page.locator(".action").all():
+            if await action.get_attribute("open") is None:
+                await action.locator("summary").click()
+            assert await page.evaluate(_WRONG) == []
+            assert await page.evaluate(_TOO_FAINT) == []
+
+
+async def test_large_text_does_not_break_a_page(company: Company, sit_down: SitDown) -> None:
+    """WCAG 1.4.4 and 1.4.10: twice the text size, in a narrow window."""
+    case_id = await fill(company)
+    desk = await (await sit_down(width=640)).log_in("olga")
+    for path in ("/", "/cases?whose=all", f"/cases/{case_id}", "/events", "/nps"):
+        page = await desk.go(path)
+        await page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 640, path
+
+
+async def test_a_deadline_that_passes_while_one_looks_becomes_loud(company: Company, sit_down: SitDown) -> None:
+    await company.unhappy("customer-1", "Nearly Due", hours_ago=47.99)
+    desk = await sit_down()
+    await desk.page.clock.install()
+    await desk.log_in("olga")
+    page = await desk.go("/cases")
+    await expect(page.locator(".case-row")).to_contain_text("осталось 1 мин")
+    await page.clock.fast_forward(120_000)
+    await expect(page.locator(".case-row")).to_contain_text("просрочено на")
+    await expect(page.locator(".case-overdue")).to_have_count(1)
+
+
+async def test_the_server_and_the_page_count_in_the_same_words(company: Company, sit_down: SitDown) -> None:
+    for number, hours in enumerate((0.5, 3, 20, 46.2, 47.6, 51, 100)):
+        await company.unhappy(f"customer-{number}", f"Customer {number}", hours_ago=hours)
+    for language in ("ru", "en"):
+        desk = await (await sit_down()).log_in("olga")
+        page = await desk.go(f"/cases?lang={language}")
+        before = await page.locator("[data-due]").all_inner_texts()
+        await page.evaluate("count()")
+        after = await page.locator("[data-due]").all_inner_texts()
+        assert [text.replace("\xa0", " ").rstrip(".") for text in after] == [
+            text.replace("\xa0", " ").rstrip(".") for text in before
+        ]
