@@ -18,7 +18,7 @@ from services.casework.domain.casebook import Casebook
 from services.casework.domain.names import CaseId, CustomerId, ResponseId
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.timeline import Actor, Cause
-from services.casework.store import cases, customers, intake, people, rules
+from services.casework.store import cases, customers, intake, people, rules, saving
 from services.casework.store.customers import Profile
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def handle_messages(tx: Tx, events: Sequence[Event[Contract]]) -> None:
         )
         if other is not None and not word.solved and not forgotten:
             book.put(replies.overhear(other, said, case, cause))
-    await cases.save(tx, book)
+    await saving.save(tx, book)
 
 
 async def _erase(tx: Tx, erasures: dict[CustomerId, Event[Contract]]) -> None:
@@ -102,7 +102,7 @@ async def _erase(tx: Tx, erasures: dict[CustomerId, Event[Contract]]) -> None:
         book.put(replies.forget(case, cause))
         forgotten.append(case.id)
     await customers.erase_words(tx, erased_at, forgotten)
-    await cases.save(tx, book)
+    await saving.save(tx, book)
 
 
 def _case_id(text: str) -> CaseId:

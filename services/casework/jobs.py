@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge
 from libs.webapi.idempotency import prune_keys
 from services.casework.domain.alarms import fire
 from services.casework.domain.casebook import Casebook
-from services.casework.store import answers, cases, intake, people
+from services.casework.store import answers, cases, intake, people, saving
 
 if TYPE_CHECKING:
     from libs.events.database import Database
@@ -54,7 +54,7 @@ class Clocks:
                 book = Casebook(claimed)
                 for case in claimed:
                     book.put(fire(case, staff, tx.now))
-                await cases.save(tx, book)
+                await saving.save(tx, book)
         CHECKED_AT.set(tx.now.timestamp())
         if claimed:
             for step in book.steps:

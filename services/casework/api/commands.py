@@ -29,7 +29,7 @@ from services.casework.domain.cases import Case, Decision
 from services.casework.domain.errors import CustomerHasOpenCase, Refused
 from services.casework.domain.names import AgentId, CaseId, ContactOutcome, RootCauseId
 from services.casework.domain.timeline import Cause
-from services.casework.store import cases, people, rules
+from services.casework.store import cases, people, rules, saving
 
 router: Final = Router(prefix="/v1/cases/{case_id}", tags=["cases"])
 
@@ -204,7 +204,7 @@ async def _act(
         book = Casebook([case])
         try:
             after = book.put(await decide(tx, case, cause))
-            await cases.save(tx, book)
+            await saving.save(tx, book)
         except Refused as refused:
             raise Problem(
                 409,

@@ -38,6 +38,8 @@ class CaseState(BaseModel):
     """Who answers for it at its level; null on the frontline."""
     round: int
     """How often it has been resolved."""
+    reopenings: int
+    """How often it has been opened again."""
     answered_at: datetime
     opened_at: datetime
     next_due_at: datetime | None
@@ -214,6 +216,7 @@ def _state(case: Case) -> Mapping[str, Any]:
         "owner_id": case.owner_id,
         "responsible_id": case.responsible_id,
         "round": case.round,
+        "reopenings": case.reopenings,
         "answered_at": case.answered_at,
         "opened_at": case.opened_at,
         "next_due_at": case.next_due_at,

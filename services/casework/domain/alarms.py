@@ -26,7 +26,7 @@ def fire(case: Case, staff: Staff, now: datetime, traceparent: str | None = None
     """Everything that the case's clocks make happen by `now`, in the order of their instants; nothing before it."""
     decision = Decision(case)
     while (firing := next_firing(decision.case, now)) is not None:
-        cause = Cause(firing.id(case.id), now, CLOCK, traceparent)
+        cause = Cause(firing.id(case.id, decision.case.reopenings), now, CLOCK, traceparent)
         following = _happen(decision.case, firing, staff, cause)
         decision = Decision(following.case, decision.steps + following.steps)
     return decision
@@ -57,7 +57,12 @@ def climb(case: Case, reason: EscalationReason, staff: Staff, cause: Cause, note
         return Decision(case)
     responsible = responsible_at(to_level, staff.agents[case.owner_id], staff, cause.at)
     return decided(
-        replace(case, level=to_level, responsible_id=None if responsible is None else responsible.id),
+        replace(
+            case,
+            version=case.version + 1,
+            level=to_level,
+            responsible_id=None if responsible is None else responsible.id,
+        ),
         cause,
         "escalated",
         lambda heading: CaseEscalated(
@@ -85,7 +90,14 @@ def can_climb(level: Level) -> bool:
 def close(case: Case, outcome: Outcome, reason: str, cause: Cause) -> Decision:
     """The end of the loop, with why."""
     return decided(
-        replace(case, status=Status.CLOSED, outcome=outcome, closed_at=cause.at, confirm_by=None),
+        replace(
+            case,
+            version=case.version + 1,
+            status=Status.CLOSED,
+            outcome=outcome,
+            closed_at=cause.at,
+            confirm_by=None,
+        ),
         cause,
         "closed",
         lambda heading: CaseClosed(**heading, outcome=outcome),
@@ -119,7 +131,7 @@ def _breach(case: Case, firing: Firing, staff: Staff, cause: Cause) -> Decision:
     breached = _staged(case, firing, Stage.BREACHED)
     climbed = climb(breached, "clock_breached", staff, cause)
     responsible = _responsible(climbed.case, staff)
-    return decided(
+    told = decided(
         breached,
         cause,
         "clock_breached",
@@ -131,7 +143,8 @@ def _breach(case: Case, firing: Firing, staff: Staff, cause: Cause) -> Decision:
             responsible=None if responsible is None else responsible.as_employee(),
         ),
         details={"clock": firing.clock, "due_at": firing.due_at.isoformat()},
-    ).then(lambda case: climb(case, "clock_breached", staff, cause))
+    )
+    return Decision(climbed.case, told.steps + climbed.steps)
 
 
 def _responsible(case: Case, staff: Staff) -> Agent | None:
@@ -141,8 +154,8 @@ def _responsible(case: Case, staff: Staff) -> Agent | None:
 def _staged(case: Case, firing: Firing, stage: Stage) -> Case:
     match firing.clock:
         case "first_contact":
-            return replace(case, first_contact=case.first_contact.at(stage))
+            return replace(case, version=case.version + 1, first_contact=case.first_contact.at(stage))
         case "resolution":
-            return replace(case, resolution=case.resolution.at(stage))
+            return replace(case, version=case.version + 1, resolution=case.resolution.at(stage))
         case "confirmation":
-            return case
+            raise ValueError("the confirmation clock neither warns nor breaches: it ends in silence")

@@ -23,7 +23,7 @@ This module holds the state; what people do is in `commands`, what customers do 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, TypedDict
@@ -81,6 +81,9 @@ class Case:
     owner_reason_details: Details
     responsible_id: AgentId | None
     round: int
+    """How often it was resolved."""
+    reopenings: int
+    """How often it was opened again."""
     version: int
     answered_at: datetime
     opened_at: datetime
@@ -168,15 +171,14 @@ def decided(
     details: Details | None = None,
     text: str | None = None,
 ) -> Decision:
-    """One step: `case` (changed already) at its next version, its line in the timeline, and its event if any."""
-    after = replace(case, version=case.version + 1)
+    """One step to `case`, which is at its new version: its line in the timeline, and its event if any."""
     entry = Entry(
-        case_id=after.id,
-        version=after.version,
+        case_id=case.id,
+        version=case.version,
         kind=kind,
         at=cause.at,
         actor=cause.actor,
         details=details or {},
         text=text,
     )
-    return Decision(after, (Step(entry, cause, tell(heading(after)) if tell is not None else None),))
+    return Decision(case, (Step(entry, cause, tell(heading(case)) if tell is not None else None),))

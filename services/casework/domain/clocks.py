@@ -113,9 +113,13 @@ class Firing:
     happening: Happening
     due_at: datetime
 
-    def id(self, case_id: CaseId) -> UUID:
-        """The cause of its events: the same firing always has the same id, whichever worker comes first."""
-        return uuid5(case_id, f"{self.clock}/{self.happening}/{self.due_at.astimezone(UTC).isoformat()}")
+    def id(self, case_id: CaseId, reopenings: int = 0) -> UUID:
+        """The cause of its events: the same firing always has the same id, whichever worker comes first.
+
+        The number of reopenings is a part of it, as a clock that starts anew may end at an instant of an earlier one.
+        """
+        due_at = self.due_at.astimezone(UTC).isoformat()
+        return uuid5(case_id, f"{reopenings}/{self.clock}/{self.happening}/{due_at}")
 
 
 def firing_of(clock: Clock, deadline: Deadline, now: datetime) -> Firing | None:

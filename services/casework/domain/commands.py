@@ -37,9 +37,9 @@ def record_contact(
     if case.status is Status.CLOSED:
         raise AlreadyClosed(case.id)
     first = case.status is Status.OPEN and outcome in SPOKEN
-    after = case
+    after = replace(case, version=case.version + 1)
     if first:
-        after = replace(case, status=Status.CONTACTED, first_contacted_at=case.first_contacted_at or cause.at)
+        after = replace(after, status=Status.CONTACTED, first_contacted_at=case.first_contacted_at or cause.at)
     return decided(
         after,
         cause,
@@ -73,7 +73,13 @@ def hand_over(
 ) -> Decision:
     """The case has this owner now, for this reason. At opening there was no `previous` one."""
     return decided(
-        replace(case, owner_id=owner.id, owner_reason=reason, owner_reason_details=reason_details),
+        replace(
+            case,
+            version=case.version + 1,
+            owner_id=owner.id,
+            owner_reason=reason,
+            owner_reason_details=reason_details,
+        ),
         cause,
         "assigned",
         lambda heading: CaseAssigned(
@@ -117,6 +123,7 @@ def resolve(
     return decided(
         replace(
             case,
+            version=case.version + 1,
             status=Status.RESOLVED,
             round=round_,
             resolved_at=cause.at,
@@ -157,6 +164,8 @@ def reopen(
     return decided(
         replace(
             case,
+            version=case.version + 1,
+            reopenings=case.reopenings + 1,
             status=Status.OPEN,
             outcome=None,
             first_contact=first_contact,
@@ -176,7 +185,7 @@ def reopen(
 
 def note(case: Case, text: str, cause: Cause) -> Decision:
     """Something worth knowing, in somebody's own words; also on a closed case."""
-    return decided(case, cause, "noted", text=text)
+    return decided(replace(case, version=case.version + 1), cause, "noted", text=text)
 
 
 def _refuse_unless_running(case: Case) -> None:

@@ -43,7 +43,8 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
         owner_reason_details=choice.details,
         responsible_id=None,
         round=0,
-        version=0,
+        reopenings=0,
+        version=1,
         answered_at=answer.answered_at,
         opened_at=cause.at,
         first_contact=first_contact,
@@ -94,7 +95,7 @@ def revise(case: Case, answer: Answer, cause: Cause) -> Decision:
 
 def _joined(case: Case, answer: Answer, cause: Cause, *, known: bool) -> Decision:
     return decided(
-        case,
+        replace(case, version=case.version + 1),
         cause,
         "revised" if known else "joined",
         lambda heading: CaseJoined(
@@ -147,7 +148,8 @@ def confirm(
     if not word.solved and other_open_case is not None:
         details["open_case_id"] = str(other_open_case.id)
     comment = None if forgotten else word.comment
-    heard = decided(case, cause, "confirmation_answered", details=details, text=comment)
+    after = replace(case, version=case.version + 1)
+    heard = decided(after, cause, "confirmation_answered", details=details, text=comment)
     if details["outdated"] or forgotten:
         return heard
     if word.solved:
@@ -166,7 +168,7 @@ def confirm(
 def overhear(case: Case, word: Confirmation, about: Case, cause: Cause) -> Decision:
     """On the customer's open case: they said that an earlier one is not solved."""
     return decided(
-        case,
+        replace(case, version=case.version + 1),
         cause,
         "confirmation_answered",
         details={"round": word.round, "solved": word.solved, "about_case_id": str(about.id)},
@@ -176,7 +178,7 @@ def overhear(case: Case, word: Confirmation, about: Case, cause: Cause) -> Decis
 
 def forget(case: Case, cause: Cause) -> Decision:
     """The customer asked to be forgotten: said on the timeline, and an unfinished case ends, as nobody may call."""
-    erased = decided(case, cause, "customer_erased")
+    erased = decided(replace(case, version=case.version + 1), cause, "customer_erased")
     if case.status is Status.CLOSED:
         return erased
     return erased.then(lambda case: close(case, "unconfirmed", "customer_erased", cause))

@@ -14,7 +14,7 @@ from services.casework.domain.routing import Desk
 from services.casework.store import answers as answers_store
 from services.casework.store import cases as cases_store
 from services.casework.store import customers as customers_store
-from services.casework.store import people, rules
+from services.casework.store import people, rules, saving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ async def take(tx: Tx, answers: Sequence[Answer]) -> None:
     for answer in answers:
         intake.take(answer)
     await answers_store.save(tx, intake.taken)
-    await cases_store.save(tx, book)
+    await saving.save(tx, book)
 
 
 async def take_waiting(tx: Tx, limit: int) -> bool:
@@ -51,7 +51,7 @@ async def take_waiting(tx: Tx, limit: int) -> bool:
     for answer in answers:
         intake.take_waiting(answer)
     await answers_store.save(tx, intake.taken)
-    await cases_store.save(tx, book)
+    await saving.save(tx, book)
     return len(waiting) == limit
 
 

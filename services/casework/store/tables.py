@@ -27,6 +27,7 @@ CASES: Final = table(
     column("owner_reason_details", JSON),
     column("responsible_id", Text),
     column("round", Integer),
+    column("reopenings", Integer),
     column("version", Integer),
     column("answered_at", _INSTANT),
     column("opened_at", _INSTANT),

@@ -17,7 +17,7 @@ from services.casework.domain.casebook import Casebook
 from services.casework.domain.cases import Decision
 from services.casework.domain.names import ResponseId, case_id_of
 from services.casework.handlers import handle_scores
-from services.casework.store import cases
+from services.casework.store import cases, saving
 
 Make = Callable[..., Event[Any]]
 Deliver = Callable[..., Awaitable[None]]
@@ -418,7 +418,7 @@ async def test_a_case_held_in_the_database_is_never_saved_at_another_version(
             await tx.execute(text("UPDATE cases SET version = version + 1"))
             book = Casebook([case])
             book.put(Decision(replace(case, score=0)))
-            await cases.save(tx, book)
+            await saving.save(tx, book)
 
-    with pytest.raises(cases.StaleCase):
+    with pytest.raises(saving.StaleCase):
         await save_unlocked()

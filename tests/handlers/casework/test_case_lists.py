@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("staff")
 _MANY_CASES = text("""
     INSERT INTO cases (
            id, event_key, customer_id, opening_response_id, program, score, tier, status, outcome, level, owner_id,
-           owner_reason, owner_reason_details, round, version, answered_at, opened_at, first_contact_due_at,
+           owner_reason, owner_reason_details, round, reopenings, version, answered_at, opened_at, first_contact_due_at,
            first_contact_warn_at, first_contact_stage, resolution_due_at, resolution_warn_at, resolution_stage,
            root_cause_id, confirm_by, closed_at, fires_at, listed_at)
     SELECT gen_random_uuid(), 'c-' || n, 'c-' || n, 'r-' || n, 'retail', n % 7,
@@ -34,7 +34,7 @@ _MANY_CASES = text("""
            CASE WHEN status = 'closed' THEN 'confirmed' END,
            CASE WHEN n % 200 = 0 THEN 'executive' WHEN n % 40 = 0 THEN 'management' ELSE 'frontline' END,
            CASE WHEN status = 'closed' AND n % 3 = 0 THEN 'who-left' ELSE 'agent-' || n % 8 END,
-           'least_loaded', '{}', 0, 2, at, at, at, at, 'running', at, at, 'running', 'service',
+           'least_loaded', '{}', 0, 0, 2, at, at, at, at, 'running', at, at, 'running', 'service',
            CASE WHEN status = 'resolved' THEN at END, CASE WHEN status = 'closed' THEN at END,
            CASE WHEN status <> 'closed' THEN at END,
            CASE WHEN status = 'closed' THEN timestamptz '9990-01-01 00:00+00' - (at - timestamptz '1970-01-01 00:00+00')

@@ -177,10 +177,11 @@ def test_a_firing_is_known_by_its_clock_its_instant_and_what_it_does() -> None:
         Firing("resolution", "warned", MONDAY).id(case_id),
         Firing("first_contact", "breached", MONDAY).id(case_id),
         Firing("resolution", "breached", MONDAY + timedelta(microseconds=1)).id(case_id),
+        breach.id(case_id, 1),
         breach.id(case_id_of("r-2")),  # type: ignore[arg-type]  # as above
     }
     assert breach.id(case_id) not in others
-    assert len(others) == 4
+    assert len(others) == 5
 
 
 def test_stages_only_go_forward(a_case: ACase, staff: Staff, hours: Hours) -> None:

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from libs.events.contracts.cases import CaseClockBreached, CaseClosed, CaseEscalated, CaseOpened
+from libs.events.event import EventId, derived_id
 from services.casework.domain import commands, replies
 from services.casework.domain.agents import Agent, Staff
 from services.casework.domain.alarms import fire
@@ -69,6 +70,7 @@ class CaseLife(RuleBasedStateMachine):
         self.versions: Counter[CaseId] = Counter()
         self.last: dict[CaseId, Case] = {}
         self.breaches: set[object] = set()
+        self.event_ids: set[EventId] = set()
 
     def cause(self) -> Cause:
         self.commands += 1
@@ -221,6 +223,9 @@ class CaseLife(RuleBasedStateMachine):
             assert step.entry.version == self.versions[step.entry.case_id]
             if step.payload is not None:
                 assert getattr(step.payload, "version", None) == step.entry.version
+                event_id = derived_id(step.cause.id, step.payload.TYPE)
+                assert event_id not in self.event_ids
+                self.event_ids.add(event_id)
             if isinstance(step.payload, CaseClockBreached):
                 # One breach per clock and instant, ever; and it is over by then.
                 assert step.cause.id not in self.breaches
