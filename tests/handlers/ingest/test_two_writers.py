@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -22,7 +23,7 @@ from services.ingest.domain.deliveries import (
     new_delivery_id,
 )
 from services.ingest.domain.fields import FieldMap
-from services.ingest.domain.responses import Response
+from services.ingest.domain.responses import DeliveryId, Response
 from services.ingest.domain.sources import Source
 from services.ingest.intake import record_in
 from services.ingest.store.deliveries import Raced, record
@@ -165,5 +166,6 @@ async def test_the_same_rows_in_opposite_orders_do_not_lock_each_other_out(
     nonsense = [replace(an_arrival(f"n-{number}", 0), verdict=NotUnderstood("?")) for number in range(3000)]
     # As both see it: first nothing is known, then all responses are, then all deliveries are; then without responses.
     for arrivals in (understood[::2], understood, understood, nonsense):
-        await asyncio.gather(record_in(database, arrivals), record_in(other, arrivals[::-1]))
+        theirs = [replace(arrival, id=DeliveryId(uuid4())) for arrival in reversed(arrivals)]
+        await asyncio.gather(record_in(database, arrivals), record_in(other, theirs))
     assert len(await deliveries()) == len(understood) + len(nonsense)
