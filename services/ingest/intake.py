@@ -95,9 +95,9 @@ class Intake:
             self._waiting_bytes = 0
 
     def _next_batch(self) -> list[_Waiting]:
-        WAITING.set(self._waiting_bytes)
         batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._bounds.batch))]
         self._waiting_bytes -= sum(len(waiting.arrival.body) for waiting in batch)
+        WAITING.set(self._waiting_bytes)
         return batch
 
     async def _commit(self, batch: Sequence[_Waiting]) -> None:
