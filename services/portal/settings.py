@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,7 +14,9 @@ from services.portal.domain.sessions import SessionRules
 class Settings(BaseSettings):
     """Variables begin with PORTAL_, those of the whole system with OTKLIK_."""
 
-    model_config = SettingsConfigDict(env_prefix="PORTAL_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PORTAL_", frozen=True, populate_by_name=True, hide_input_in_errors=True
+    )
 
     database_url: str
     host: str = "127.0.0.1"
@@ -45,7 +47,10 @@ class Settings(BaseSettings):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        ZoneInfo(name)
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("is no IANA time zone") from error
         return name
 
     @property
