@@ -16,7 +16,6 @@ from services.scoring.api import build_app
 from services.scoring.handlers import score_responses
 from services.scoring.jobs import forget_old_answers, recompute_tiers
 from services.scoring.settings import Settings
-from services.scoring.store.session import plan_each_time
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -34,7 +33,6 @@ def main() -> None:
         asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
         return
     database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="scoring")
-    plan_each_time(database)
     runtime = Runtime(
         "scoring",
         database,

@@ -10,7 +10,6 @@ from services.ingest.api.webhooks import WebhookDoor, WebhookRoute, WebhooksFirs
 from services.ingest.arrivals import DeliveryIds
 from services.ingest.intake import Bounds, Intake
 from services.ingest.sources import SourceBook
-from services.ingest.store.session import seek_by_index
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -29,7 +28,6 @@ def build_app(
     book: SourceBook | None = None,
 ) -> FastAPI:
     """The app over `database`. `book` is there for tests that turn its clock."""
-    seek_by_index(database)
     app = create_app(
         "Otklik ingest",
         database,

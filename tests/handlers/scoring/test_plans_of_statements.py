@@ -8,7 +8,6 @@ from sqlalchemy import text
 
 from libs.events.database import Database
 from libs.events.event import Event
-from services.scoring.store.session import plan_each_time
 
 GROW = text("""
     INSERT INTO responses
@@ -32,7 +31,6 @@ READ = """
 async def database(service_database: Callable[[str], str]) -> AsyncIterator[Database]:
     # One connection, so that every statement is prepared where it is used again.
     database = Database.connect(service_database("scoring"), pool_size=1)
-    plan_each_time(database)
     yield database
     await database.close()
 

@@ -11,10 +11,6 @@ revision = "0001"
 down_revision = None
 
 _CASEWORK_V1 = (
-    # Statements here take arrays of hundreds of values, and their parameters decide which plan is right. A plan made
-    # once for all parameters compares each row with each value where the table was small when it was made: a batch
-    # on a young table took a hundred times as long. Planning anew costs a fraction of a millisecond.
-    "ALTER ROLE CURRENT_USER SET plan_cache_mode = force_custom_plan",
     # What casework knows of customers, for display. A row without a name is a customer whose profile has not come yet:
     # it is there to be locked, so that an erasure and an answer on its way cannot miss each other.
     """
