@@ -106,7 +106,9 @@ class Words:
         )
 
     def time(self, at: datetime) -> str:
-        """Hours, minutes and seconds."""
+        """Hours, minutes and seconds of today; of another day, the day too."""
+        if at.astimezone(self.zone).date() != self.now.astimezone(self.zone).date():
+            return self.moment(at)
         return format_time(at, "HH:mm:ss", tzinfo=self.zone, locale=self._locale)
 
     def day(self, at: datetime) -> str:

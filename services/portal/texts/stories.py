@@ -52,7 +52,7 @@ def tell(event: StreamEvent, words: Words) -> Story:
         group=_GROUPS.get(event.type.partition(".")[0], "other"),
         tone=tone,
         title=title,
-        detail=" · ".join(_details(facts, words)),
+        detail=" · ".join(_details(name, facts, words)),
         quote=facts.get("comment") or None,
         case_id=facts.get("case_id"),
     )
@@ -106,12 +106,12 @@ def _answer(name: str, facts: Mapping[str, Any], words: Words) -> tuple[Tone, st
     return tone, words("story.survey.classed", score=score, nps_class=words.word("nps_class", nps_class))
 
 
-def _details(facts: Mapping[str, Any], words: Words) -> list[str]:
-    found = [str(facts[name]) for name in ("program", "touchpoint") if facts.get(name)]
+def _details(name: str, facts: Mapping[str, Any], words: Words) -> list[str]:
+    found = [str(facts[part]) for part in ("program", "touchpoint") if facts.get(part)]
     if facts.get("tier"):
         found.append(words.word("tier", facts["tier"]))
     if facts.get("reason"):
-        found.append(words.word("reason", facts["reason"]))
+        found.append(words.word("owner_reason" if name == "case.assigned" else "reason", facts["reason"]))
     return found
 
 

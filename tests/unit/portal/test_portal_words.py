@@ -4,10 +4,15 @@ import re
 import string
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason, Level
+from libs.events.contracts.messages import MessageKind, SuppressionReason
+from libs.events.contracts.responses import SurveyKind
+from libs.events.contracts.scores import NpsClass, Tier
 from libs.events.topics import CASEWORK_CASES, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.portal.domain import casefile
 from services.portal.domain.casefile import Action
@@ -68,12 +73,21 @@ def test_every_key_that_a_template_or_a_module_names_exists() -> None:
     [
         ("role", list(Role)),
         ("status", casefile.STATUSES),
-        ("level", casefile.LEVELS),
-        ("tier", casefile.TIERS),
+        ("level", get_args(Level)),
+        ("to_level", get_args(Level)),
+        ("tier", get_args(Tier)),
         ("contact", casefile.CONTACT_OUTCOMES),
         ("reason", casefile.ESCALATION_REASONS),
+        ("message_kind", get_args(MessageKind)),
         ("loop_step", list(LoopStep)),
         ("nps.period", list(Period)),
+        ("nps_class", get_args(NpsClass)),
+        ("clock", get_args(Clock)),
+        ("contact", get_args(ContactOutcome)),
+        ("reason", get_args(EscalationReason)),
+        ("reason", get_args(SuppressionReason)),
+        ("survey_kind", get_args(SurveyKind)),
+        ("outcome", ["confirmed", "unconfirmed"]),
         ("action", list(Action)),
         ("action_button", list(Action)),
         ("done", list(Action)),
@@ -81,6 +95,29 @@ def test_every_key_that_a_template_or_a_module_names_exists() -> None:
 )
 def test_every_code_has_its_word(kind: str, codes: list[str]) -> None:
     assert [code for code in codes if f"{kind}.{code}" not in TEXTS["ru"]] == []
+
+
+def test_what_the_page_offers_is_what_the_contracts_know() -> None:
+    assert set(casefile.LEVELS) == set(get_args(Level))
+    assert set(casefile.TIERS) == set(get_args(Tier))
+    assert set(casefile.CONTACT_OUTCOMES) == set(get_args(ContactOutcome))
+    assert set(casefile.ESCALATION_REASONS) < set(get_args(EscalationReason))
+
+
+def test_the_refusals_and_reasons_of_casework_have_their_words() -> None:
+    casework = PORTAL.parent / "casework"
+    codes = set(re.findall(r'^    code = "([a-z-]+)"', (casework / "domain" / "errors.py").read_text(), re.MULTILINE))
+    codes |= set(re.findall(r'slug="([a-z-]+)"', (casework / "api" / "commands.py").read_text()))
+    assert len(codes) >= 8
+    assert {f"refused.{code}" for code in codes} - TEXTS["en"].keys() == set()
+    reasons = set(re.findall(r'Choice\(agent, "([a-z_]+)"', (casework / "domain" / "routing.py").read_text()))
+    assert len(reasons) >= 5
+    assert {f"owner_reason.{reason}" for reason in reasons} - TEXTS["en"].keys() == set()
+
+
+def test_the_time_of_another_day_tells_the_day() -> None:
+    assert words("en").time(NOW) == "15:00:00"
+    assert words("en").time(NOW - timedelta(days=1)) == "20 Nov, 15:00"
 
 
 def test_a_code_that_nobody_has_named_yet_is_shown_as_it_is() -> None:
