@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from msgspec.structs import replace
 
 from libs.events.errors import is_unavailable
 from services.ingest.domain.deliveries import NotUnderstood, delivery_key

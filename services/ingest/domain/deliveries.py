@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NewType, assert_never
 from uuid import UUID
+
+import msgspec
 
 from services.ingest.domain.responses import (
     DeliveryId,
@@ -30,13 +32,11 @@ from services.ingest.domain.responses import (
     event_id,
     response_id,
 )
+from services.ingest.domain.sources import Source
 from services.ingest.domain.values import LONGEST_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
-    from services.ingest.domain.sources import Source
 
 DeliveryKey = NewType("DeliveryKey", str)
 """The vendor's id of the delivery where there is one, else the hash of its body."""
@@ -53,8 +53,7 @@ class Status(StrEnum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True)
-class Understood:
+class Understood(msgspec.Struct, frozen=True, gc=False):
     """The payload is a response. Its id and what tells its content apart are worked out before the transaction."""
 
     response: Response
@@ -67,15 +66,13 @@ class Understood:
         return cls(response, response_id(source, response.vendor_response_id), content_hash(response))
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(msgspec.Struct, frozen=True, gc=False):
     """The payload is understood and brings no response."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotUnderstood:
+class NotUnderstood(msgspec.Struct, frozen=True, gc=False):
     """The payload does not mean what it has to. `field` is the field of ours that failed, where it is one."""
 
     reason: str
@@ -85,8 +82,7 @@ class NotUnderstood:
 Verdict = Understood | Ignored | NotUnderstood
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One authentic delivery with its verdict. `headers` is JSON, without secrets and signatures."""
 
     id: DeliveryId
@@ -102,8 +98,7 @@ class Arrival:
     traceparent: str
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What the sender is told. `delivery_id` is the row that keeps it: for a repeated delivery the first one's."""
 
     delivery_id: DeliveryId
@@ -113,11 +108,9 @@ class Outcome:
     event_ids: tuple[UUID, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, gc=False):
     """A stored delivery with the key of one in hand. `conflicting`: its body differs from the first with that key."""
 
-    id: DeliveryId
     source: str
     key: DeliveryKey
     body_hash: bytes
@@ -125,8 +118,7 @@ class Known:
     outcome: Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One delivery to be stored."""
 
     arrival: Arrival
@@ -134,8 +126,7 @@ class Row:
     conflicting: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Revision:
+class Revision(msgspec.Struct, frozen=True, gc=False):
     """One revision to be published."""
 
     arrival: Arrival
@@ -145,25 +136,23 @@ class Revision:
     event_id: UUID
 
 
-@dataclass(slots=True)
-class Plan:
-    """All that a batch changes. `outcomes` has one for each arrival, in order."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    copies: Counter[DeliveryId] = field(default_factory=Counter)
-    revisions: list[Revision] = field(default_factory=list)
-    new: dict[ResponseId, Revised] = field(default_factory=dict)
-    changed: dict[ResponseId, Revised] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Revised:
+class Revised(msgspec.Struct, frozen=True, gc=False):
     """A response with what is now its latest revision."""
 
     source: str
     vendor_response_id: str
     latest: Latest
+
+
+class Plan(msgspec.Struct):
+    """All that a batch changes. `outcomes` has one for each arrival, in order."""
+
+    outcomes: list[Outcome] = []
+    rows: list[Row] = []
+    copies: Counter[DeliveryId] = msgspec.field(default_factory=Counter)
+    revisions: list[Revision] = []
+    new: dict[ResponseId, Revised] = {}
+    changed: dict[ResponseId, Revised] = {}
 
 
 def new_delivery_id(received_at: datetime, randomness: int) -> DeliveryId:
@@ -195,27 +184,20 @@ def plan(
     With `replay` the arrivals are stored deliveries, understood again: none is a repetition of another.
     """
     found = Plan()
-    firsts = {(row.source, row.key): row for row in known if not row.conflicting}
-    conflicts = {(row.source, row.key, row.body_hash): row for row in known if row.conflicting}
+    firsts = {(row.source, row.key): (row.body_hash, row.outcome) for row in known if not row.conflicting}
+    conflicts = {(row.source, row.key, row.body_hash): row.outcome for row in known if row.conflicting}
     current = dict(latest)
     for arrival in arrivals:
         key = (arrival.source.name, arrival.key)
         first = None if replay else firsts.get(key)
         if first is None:
             outcome = _first(found, arrival, current, replay=replay)
-            firsts[key] = _as_known(arrival, outcome, conflicting=False)
+            firsts[key] = (arrival.body_hash, outcome)
             found.rows.append(Row(arrival, outcome, conflicting=False))
-        elif first.body_hash == arrival.body_hash:
-            found.copies[first.id] += 1
-            outcome = Outcome(
-                first.id,
-                Status.DUPLICATE,
-                "the same delivery again",
-                first.outcome.response_id,
-                first.outcome.event_ids,
-            )
+        elif first[0] == arrival.body_hash:
+            outcome = _repeated(found, first[1], first[1], "the same delivery again")
         else:
-            outcome = _conflicting(found, arrival, first, conflicts)
+            outcome = _conflicting(found, arrival, first[1], conflicts)
         found.outcomes.append(outcome)
     for id_, revised in found.changed.items():
         if id_ not in latest:
@@ -261,18 +243,22 @@ def _understood(
     return outcome
 
 
+def _repeated(found: Plan, kept: Outcome, first: Outcome, reason: str) -> Outcome:
+    found.copies[kept.delivery_id] += 1
+    return Outcome(kept.delivery_id, Status.DUPLICATE, reason, first.response_id, first.event_ids)
+
+
 def _conflicting(
-    found: Plan, arrival: Arrival, first: Known, conflicts: dict[tuple[str, DeliveryKey, bytes], Known]
+    found: Plan, arrival: Arrival, first: Outcome, conflicts: dict[tuple[str, DeliveryKey, bytes], Outcome]
 ) -> Outcome:
     """The first with an id wins. Another body under it is kept, and marked, so that somebody can look into it."""
     key = (arrival.source.name, arrival.key, arrival.body_hash)
-    reason = f"another body under the id of delivery {first.id}, which came first"
-    known = conflicts.get(key)
-    if known is not None:
-        found.copies[known.id] += 1
-        return Outcome(known.id, Status.DUPLICATE, reason, first.outcome.response_id, first.outcome.event_ids)
-    outcome = Outcome(arrival.id, Status.DUPLICATE, reason, first.outcome.response_id, first.outcome.event_ids)
-    conflicts[key] = _as_known(arrival, outcome, conflicting=True)
+    reason = f"another body under the id of delivery {first.delivery_id}, which came first"
+    kept = conflicts.get(key)
+    if kept is not None:
+        return _repeated(found, kept, first, reason)
+    outcome = Outcome(arrival.id, Status.DUPLICATE, reason, first.response_id, first.event_ids)
+    conflicts[key] = outcome
     found.rows.append(Row(arrival, outcome, conflicting=True))
     return outcome
 
@@ -283,7 +269,3 @@ def after_replay(stored: Outcome, now: Outcome) -> Outcome:
     if now.status is Status.ACCEPTED or stored.status is not Status.ACCEPTED:
         return Outcome(stored.delivery_id, now.status, now.reason, now.response_id, event_ids)
     return stored
-
-
-def _as_known(arrival: Arrival, outcome: Outcome, *, conflicting: bool) -> Known:
-    return Known(arrival.id, arrival.source.name, arrival.key, arrival.body_hash, conflicting, outcome)

@@ -5,27 +5,30 @@
                                    anything else                 NextRevision  published, and now the latest
 
 Older is decided by the vendor's own time of the revision. Where that does not tell, what arrives later is later.
+
+What is made anew for every delivery is a msgspec struct here and in `deliveries`, and no dataclass: it is made in C,
+and the garbage collector does not look at it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NewType
-from uuid import UUID, uuid5
+from typing import Final, NewType
+from uuid import UUID
 
-if TYPE_CHECKING:
-    from datetime import datetime
+import msgspec
 
 ResponseId = NewType("ResponseId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 
 _NAMESPACE: Final = UUID("a0e3c4b1-52c8-5f6e-9d0b-6f74b6c6ab51")
+_WITHOUT_VERSION: Final = ~(0xF000 << 64 | 0xC000 << 48)
+_VERSION_5: Final = 0x5000 << 64 | 0x8000 << 48
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True, gc=False):
     """One customer's answers to one survey, as one delivery tells them.
 
     `answered_at` is when the customer answered, `revised_at` when this revision was made; both by the vendor's clock.
@@ -42,8 +45,7 @@ class Response:
     claimed_class: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Latest:
+class Latest(msgspec.Struct, frozen=True, gc=False):
     """The latest revision of a response that is known, and the delivery that brought it."""
 
     revision: int
@@ -53,41 +55,45 @@ class Latest:
     received_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class NextRevision:
+class NextRevision(msgspec.Struct, frozen=True, gc=False):
     """The content is new and is the latest."""
 
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class SameContent:
+class SameContent(msgspec.Struct, frozen=True, gc=False):
     """Nothing new. `confirmed_at` is the vendor's time up to which the latest revision is now known to hold."""
 
     confirmed_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outdated:
+class Outdated(msgspec.Struct, frozen=True, gc=False):
     """A later revision is known already."""
 
 
 Decision = NextRevision | SameContent | Outdated
 
 
+def _uuid5(namespace: bytes, name: str) -> UUID:
+    """RFC 9562's version 5, as `uuid.uuid5`, in half its time."""
+    digest = hashlib.sha1(namespace + name.encode(), usedforsecurity=False).digest()
+    number = int.from_bytes(digest[:16], "big")
+    return UUID(int=number & _WITHOUT_VERSION | _VERSION_5)
+
+
 @lru_cache(maxsize=4096)
-def _namespace_of(source: str) -> UUID:
-    return uuid5(_NAMESPACE, source)
+def _namespace_of(source: str) -> bytes:
+    return _uuid5(_NAMESPACE.bytes, source).bytes
 
 
 def response_id(source: str, vendor_response_id: str) -> ResponseId:
     """Our id of the response: the same source and vendor's id always give the same."""
-    return ResponseId(uuid5(_namespace_of(source), vendor_response_id))
+    return ResponseId(_uuid5(_namespace_of(source), vendor_response_id))
 
 
 def event_id(response: ResponseId, revision: int) -> UUID:
     """The id of the event that publishes one revision."""
-    return uuid5(response, str(revision))
+    return _uuid5(response.bytes, str(revision))
 
 
 def content_hash(response: Response) -> bytes:

@@ -173,10 +173,7 @@ async def _known(tx: Tx, arrivals: Sequence[Arrival]) -> list[Known]:
         },
     )
     return [
-        Known(
-            DeliveryId(row.id), row.source, DeliveryKey(row.delivery_key), row.body_hash, row.conflicting, _outcome(row)
-        )
-        for row in rows
+        Known(row.source, DeliveryKey(row.delivery_key), row.body_hash, row.conflicting, _outcome(row)) for row in rows
     ]
 
 

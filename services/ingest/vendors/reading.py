@@ -23,6 +23,9 @@ _encode: Final = msgspec.json.Encoder().encode
 
 _SUSPECT_ESCAPE: Final = re.compile(rb"\\u(?:0000|003|[dD])").search
 """NUL, surrogates, and whatever could hide a colon from the count of colons."""
+_ONLY_DIGITS: Final = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))  # noqa: PLR2004 - 0 to 9
+_LONG_NUMBER: Final = b"0" * 19
+"""No integer beyond 64 bits has fewer digits."""
 _INT64: Final = 2**63
 
 
@@ -30,7 +33,7 @@ def read_json(body: bytes) -> object:
     """The value in `body`; `Unclear` where there is none, or several."""
     try:
         value: object = _decode(body)
-        plain = not (b"\\u" in body and _SUSPECT_ESCAPE(body)) and _modest(value) and _keys_once(body, value)
+        plain = not (b"\\u" in body and _SUSPECT_ESCAPE(body)) and _modest(body, value) and _keys_once(body, value)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError):
         plain = False
     if plain:
@@ -47,12 +50,11 @@ def _keys_once(body: bytes, value: object) -> bool:
     return body.count(b":") == _encode(value).count(b":")
 
 
-def _modest(value: object) -> bool:
+def _modest(body: bytes, value: object) -> bool:
     """Whether no number is beyond 64 bits and nothing is nested too deeply."""
-    if isinstance(value, dict):
-        return _modest_items(value.values(), MAX_DEPTH - 1)
-    if isinstance(value, list):
-        return _modest_items(value, MAX_DEPTH - 1)
+    shallow = body.count(b"{") + body.count(b"[") < MAX_DEPTH
+    if shallow and _LONG_NUMBER not in body.translate(_ONLY_DIGITS):
+        return True
     return _modest_items((value,), MAX_DEPTH)
 
 

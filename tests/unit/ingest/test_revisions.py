@@ -71,7 +71,7 @@ class Memory:
         found = plan(arrivals, self.rows, self.latest)
         for row in found.rows:
             arrival = row.arrival
-            key = (arrival.id, arrival.source.name, arrival.key, arrival.body_hash)
+            key = (arrival.source.name, arrival.key, arrival.body_hash)
             self.rows.append(Known(*key, row.conflicting, row.outcome))
         for id_, revised in (found.new | found.changed).items():
             self.latest[id_] = revised.latest
