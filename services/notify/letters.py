@@ -123,6 +123,11 @@ class Letters:
                 values["tier"] = _TIERS[message.language][str(facts["tier"])]
                 values["taken_over"] = facts["taken_over"]
                 values |= self._due(message, where)
+            case "case_reopened":
+                values["reason"] = facts["reason"]
+            case "case_escalated":
+                values["reason"] = facts["reason"]
+                values["owner"] = None if facts["owner"] is None else one_line(str(facts["owner"]))
             case "clock_warned":
                 values["clock"] = facts["clock"]
                 values |= self._due(message, where)

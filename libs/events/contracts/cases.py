@@ -101,6 +101,8 @@ class CaseEscalated(_Case, frozen=True, kw_only=True):
     reason: EscalationReason
     responsible: Employee | None
     """The manager or executive who answers for it now; None where the company named nobody."""
+    owner: Employee | None = None
+    """Who stays the contact; None in events that are older than this field."""
 
 
 class CaseClockWarned(_Case, frozen=True, kw_only=True):

@@ -6,7 +6,14 @@ from typing import ClassVar, Literal
 
 from libs.events.event import Contract, Instant
 
-MessageKind = Literal["case_assigned", "clock_warned", "clock_breached", "confirmation_request"]
+MessageKind = Literal[
+    "case_assigned",
+    "case_reopened",
+    "case_escalated",
+    "clock_warned",
+    "clock_breached",
+    "confirmation_request",
+]
 SuppressionReason = Literal["no_address", "no_profile", "no_consent", "erased", "outdated"]
 
 

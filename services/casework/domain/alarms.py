@@ -71,6 +71,7 @@ def climb(case: Case, reason: EscalationReason, staff: Staff, cause: Cause, note
             to_level=to_level,
             reason=reason,
             responsible=None if responsible is None else responsible.as_employee(),
+            owner=staff.employee(case.owner_id),
         ),
         details={
             "from_level": case.level,

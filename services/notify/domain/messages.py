@@ -19,7 +19,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, NewType
 from uuid import UUID, uuid5
 
-from libs.events.contracts.cases import CaseAssigned, CaseClockBreached, CaseClockWarned, CaseResolved, Employee
+from libs.events.contracts.cases import (
+    CaseAssigned,
+    CaseClockBreached,
+    CaseClockWarned,
+    CaseEscalated,
+    CaseReopened,
+    CaseResolved,
+    Employee,
+)
 
 if TYPE_CHECKING:
     from libs.events.contracts.customers import Language
@@ -101,6 +109,7 @@ def message_id(cause_id: UUID, recipient: str) -> MessageId:
 
 def notices_of(event: Event[Any]) -> tuple[Notice, ...]:
     """The messages that a case's event asks for; most ask for none."""
+    notices: tuple[Notice, ...] = ()
     match event.payload:
         case CaseAssigned() as case:
             facts: Facts = {
@@ -109,25 +118,44 @@ def notices_of(event: Event[Any]) -> tuple[Notice, ...]:
                 "due_at": case.first_contact_due_at.isoformat(),
                 "taken_over": case.previous_owner_id is not None,
             }
-            return (_to_employee(event, case, "case_assigned", case.owner, facts),)
+            notices = (_to_employee(event, case, "case_assigned", case.owner, facts),)
+        case CaseReopened() as case:
+            notices = (_to_employee(event, case, "case_reopened", case.owner, {"reason": case.reason}),)
+        case CaseEscalated() as case:
+            notices = _of_escalation(event, case)
         case CaseClockWarned() as case:
             facts = {"clock": case.clock, "due_at": case.due_at.isoformat()}
-            return (_to_employee(event, case, "clock_warned", case.owner, facts),)
+            notices = (_to_employee(event, case, "clock_warned", case.owner, facts),)
         case CaseClockBreached() as case:
-            facts = {"clock": case.clock, "due_at": case.due_at.isoformat(), "owner": case.owner.name}
-            told = [_to_employee(event, case, "clock_breached", case.owner, facts | {"as_owner": True})]
-            if case.responsible is not None and case.responsible.employee_id != case.owner.employee_id:
-                told.append(_to_employee(event, case, "clock_breached", case.responsible, facts | {"as_owner": False}))
-            return tuple(told)
+            notices = _of_breach(event, case)
         case CaseResolved() as case:
-            return (confirmation_request(event, case),)
-        case _:
-            return ()
+            notices = (confirmation_request(event, case),)
+    return notices
+
+
+def _of_breach(event: Event[Contract], case: CaseClockBreached) -> tuple[Notice, ...]:
+    """To the owner, and to whom answers for the case above them."""
+    facts: Facts = {"clock": case.clock, "due_at": case.due_at.isoformat(), "owner": case.owner.name}
+    to_owner = _to_employee(event, case, "clock_breached", case.owner, facts | {"as_owner": True})
+    if case.responsible is None or case.responsible.employee_id == case.owner.employee_id:
+        return (to_owner,)
+    return to_owner, _to_employee(event, case, "clock_breached", case.responsible, facts | {"as_owner": False})
+
+
+def _of_escalation(event: Event[Contract], case: CaseEscalated) -> tuple[Notice, ...]:
+    """To whom answers for the case now, unless another mail tells them: nobody is told twice about one thing."""
+    told = case.responsible
+    if told is None or case.reason == "clock_breached":  # the mail about the breach goes to the same responsible
+        return ()
+    if case.owner is not None and case.owner.employee_id == told.employee_id:  # has the case, and its mails, anyway
+        return ()
+    facts: Facts = {"reason": case.reason, "owner": None if case.owner is None else case.owner.name}
+    return (_to_employee(event, case, "case_escalated", told, facts),)
 
 
 def _to_employee(
     event: Event[Contract],
-    case: CaseAssigned | CaseClockWarned | CaseClockBreached,
+    case: CaseAssigned | CaseReopened | CaseEscalated | CaseClockWarned | CaseClockBreached,
     kind: MessageKind,
     employee: Employee,
     facts: Facts,

@@ -25,6 +25,7 @@ from libs.events.contracts.cases import (
     CaseClockBreached,
     CaseClockWarned,
     CaseClosed,
+    CaseEscalated,
     CaseReopened,
     CaseResolved,
     Employee,
@@ -154,6 +155,16 @@ class World:
         members: dict[str, Any] = {"round": 1, "reason": "by_hand", "owner": ANNA}
         return self._case(CaseReopened, case_id, members | changes)
 
+    def escalated(self, case_id: str = "case-1", **changes: object) -> Event[Any]:
+        members: dict[str, Any] = {
+            "from_level": "frontline",
+            "to_level": "management",
+            "reason": "not_solved",
+            "responsible": BOSS,
+            "owner": ANNA,
+        }
+        return self._case(CaseEscalated, case_id, members | changes)
+
     def closed(self, case_id: str = "case-1", **changes: object) -> Event[Any]:
         return self._case(CaseClosed, case_id, {"outcome": "unconfirmed", **changes})
 
@@ -190,6 +201,13 @@ class World:
     async def rounds(self) -> Sequence[Row[Any]]:
         async with self.database.reading() as tx:
             return await tx.fetch(_ROUNDS)
+
+    async def questions(self) -> list[Row[Any]]:
+        """Of the ledger, what customers are asked."""
+        return [row for row in await self.rows() if row.kind == "confirmation_request"]
+
+    async def statuses_of_questions(self) -> list[tuple[str, str, str | None]]:
+        return [(row.recipient, row.status, row.reason) for row in await self.questions()]
 
     async def statuses(self) -> list[tuple[str, str, str | None]]:
         return [(row.recipient, row.status, row.reason) for row in await self.rows()]

@@ -52,6 +52,59 @@ async def test_a_manager_who_owns_the_case_is_told_once(world: World) -> None:
     assert [row[0] for row in await world.statuses()] == ["employee:e-anna"]
 
 
+@pytest.mark.parametrize("reason", ["customer_not_satisfied", "by_hand"])
+async def test_the_owner_is_told_of_a_reopening_once_however_often_the_event_comes(world: World, reason: str) -> None:
+    reopened = world.reopened(reason=reason)
+    await world.cases(reopened)
+    async with world.database.transaction() as tx:
+        await world.handle_cases(tx, [reopened])
+    row = await world.row()
+    assert (row.recipient, row.kind, row.status) == ("employee:e-anna", "case_reopened", "queued")
+    assert await world.published_types() == ["message.queued"]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["no_authority", "several_departments", "key_customer", "repeated_problem", "customer_asked", "not_solved"],
+)
+async def test_who_answers_for_an_escalated_case_is_told(world: World, reason: str) -> None:
+    await world.cases(world.escalated(reason=reason))
+    row = await world.row()
+    assert (row.recipient, row.kind, row.status) == ("employee:e-boss", "case_escalated", "queued")
+
+
+async def test_an_escalation_that_nobody_answers_for_is_told_to_nobody(world: World) -> None:
+    await world.cases(world.escalated(responsible=None))
+    assert await world.statuses() == []
+
+
+async def test_an_escalation_from_before_events_named_the_owner_is_told(world: World) -> None:
+    await world.cases(world.escalated(owner=None))
+    assert [row[0] for row in await world.statuses()] == ["employee:e-boss"]
+
+
+async def test_a_breach_that_escalates_is_told_once_to_each(world: World) -> None:
+    await world.cases(world.breached(), world.escalated(reason="clock_breached"))
+    assert sorted((row.recipient, row.kind) for row in await world.rows()) == [
+        ("employee:e-anna", "clock_breached"),
+        ("employee:e-boss", "clock_breached"),
+    ]
+
+
+async def test_a_no_of_the_customer_is_told_to_the_owner_and_to_the_manager(world: World) -> None:
+    await world.cases(world.reopened(reason="customer_not_satisfied"), world.escalated())
+    assert sorted((row.recipient, row.kind) for row in await world.rows()) == [
+        ("employee:e-anna", "case_reopened"),
+        ("employee:e-boss", "case_escalated"),
+    ]
+
+
+async def test_an_owner_who_also_answers_for_the_case_hears_of_a_no_once(world: World) -> None:
+    owner = world.reopened().payload.owner
+    await world.cases(world.reopened("case-2"), world.escalated("case-2", responsible=owner))
+    assert [(row.recipient, row.kind) for row in await world.rows()] == [("employee:e-anna", "case_reopened")]
+
+
 async def test_an_employee_without_an_address_is_recorded_as_held_back(world: World) -> None:
     owner = world.assigned().payload.owner
     await world.cases(world.warned(owner=type(owner)(employee_id="e-9", name="X", email="", language="ru")))
@@ -162,20 +215,20 @@ async def test_an_unsent_request_of_an_older_round_is_outdated(world: World, end
     else:
         for event in events:
             await world.cases(event)
-    assert await world.statuses() == [("customer:c-1", "suppressed", "outdated")]
-    assert (await world.published_types())[-1] == "message.suppressed"
+    assert await world.statuses_of_questions() == [("customer:c-1", "suppressed", "outdated")]
+    assert "message.suppressed" in await world.published_types()
 
 
 async def test_a_newer_resolution_is_asked_about_and_the_older_is_not(world: World) -> None:
     await world.customers(world.profile())
     await world.cases(world.resolved(), world.reopened(), world.resolved(round=2))
-    assert sorted((row.round, row.status) for row in await world.rows()) == [(1, "suppressed"), (2, "queued")]
+    assert sorted((row.round, row.status) for row in await world.questions()) == [(1, "suppressed"), (2, "queued")]
 
 
 async def test_a_waiting_request_of_an_older_round_is_outdated_too(world: World) -> None:
     await world.cases(world.resolved())
     await world.cases(world.reopened())
-    assert await world.statuses() == [("customer:c-1", "suppressed", "outdated")]
+    assert await world.statuses_of_questions() == [("customer:c-1", "suppressed", "outdated")]
 
 
 async def test_an_erased_customer_is_in_no_table_any_more(world: World, database: Database) -> None:
@@ -205,7 +258,7 @@ async def test_a_customer_who_comes_back_after_an_erasure_is_known_again(world: 
 
 async def test_a_batch_costs_as_many_statements_as_one_event(world: World, database: Database) -> None:
     def batch(size: int) -> list[Any]:
-        kinds = (world.assigned, world.breached, world.resolved, world.closed)
+        kinds = (world.assigned, world.breached, world.resolved, world.reopened, world.escalated, world.closed)
         return [make(f"case-{size}-{place}") for place in range(size) for make in kinds]
 
     with counted(database) as one:

@@ -61,6 +61,19 @@ async def test_each_reads_a_breach_in_their_own_language(world: World, post: Pos
     }
 
 
+async def test_each_reads_of_a_no_in_their_own_language(world: World, post: Post, trap: MailTrap) -> None:
+    await world.cases(world.reopened(reason="customer_not_satisfied"), world.escalated())
+    await post.rest()
+    mails = {envelope.rcpt_tos[0]: mail for envelope, mail in zip(trap.envelopes, trap.mails, strict=True)}
+    assert {address: mail["Subject"] for address, mail in mails.items()} == {
+        "anna@company.example": "Вопрос не решён: обращение снова открыто",
+        "mary@company.example": "Not solved: the case went up to you",
+    }
+    for mail in mails.values():
+        assert "https://portal.example/cases/case-1" in mail.get_body(("plain",)).get_content()
+    assert "Owner: Анна Петрова" in mails["mary@company.example"].get_body(("plain",)).get_content()
+
+
 async def test_a_customer_is_asked_in_the_language_of_the_profile_at_the_moment_of_sending(
     world: World, post: Post, trap: MailTrap
 ) -> None:
@@ -328,16 +341,17 @@ async def test_a_case_reopened_in_the_last_moment_stops_the_question(world: Worl
     await world.customers(world.profile())
     await world.cases(world.resolved())
     mark = post.journal.before_last_dot
+    reopened = world.reopened()
 
     async def reopen_first(entry: Entry) -> bool:
-        await world.cases(world.reopened())
+        await world.cases(reopened)
         allowed: bool = await mark(entry)
         return allowed
 
     post.journal.before_last_dot = reopen_first
     await post.rest()
-    assert await world.statuses() == [("customer:c-1", "suppressed", "outdated")]
-    assert trap.mails == []
+    assert await world.statuses_of_questions() == [("customer:c-1", "suppressed", "outdated")]
+    assert [envelope.rcpt_tos for envelope in trap.envelopes] == [["anna@company.example"]], "the owner alone is told"
 
 
 async def test_a_deferred_question_about_a_case_that_was_closed_meanwhile_is_outdated(

@@ -155,6 +155,7 @@ def test_escalation_climbs_to_the_top_and_the_owner_stays(a_case: ACase, a_cause
     (step,) = once.steps
     assert isinstance(step.payload, CaseEscalated)
     assert step.payload.responsible is not None
+    assert step.payload.owner == staff.employee(AgentId("anna"))
     assert (step.payload.from_level, step.payload.to_level, step.payload.responsible.employee_id) == (
         "frontline",
         "management",

@@ -39,6 +39,8 @@ def a_message() -> Callable[..., Addressed]:
     due_at = (MONDAY + timedelta(hours=48)).isoformat()
     usual: dict[str, Facts] = {
         "case_assigned": {"tier": "key", "score": 3, "due_at": due_at, "taken_over": False},
+        "case_reopened": {"reason": "customer_not_satisfied"},
+        "case_escalated": {"reason": "no_authority", "owner": "Анна Петрова"},
         "clock_warned": {"clock": "first_contact", "due_at": due_at},
         "clock_breached": {"clock": "first_contact", "due_at": due_at, "owner": "Анна Петрова", "as_owner": True},
         "confirmation_request": {

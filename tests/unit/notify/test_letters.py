@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 from jinja2.exceptions import SecurityError
 
-from libs.events.contracts.cases import Clock
+from libs.events.contracts.cases import Clock, EscalationReason
 from libs.events.contracts.messages import MessageKind
 from libs.events.contracts.scores import Tier
 from services.notify.clients import stuffed
@@ -27,12 +27,16 @@ from services.notify.links import ConfirmationLinks
 from services.notify.mime import Letter, Mailbox, mail_bytes
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
+ESCALATIONS = [reason for reason in get_args(EscalationReason) if reason != "clock_breached"]
 MESSAGE_ID = "<6f1d3f5e9c1b4c579f570a4c1c3f2b11@romashka.example>"
 
 AMessage = Callable[..., Addressed]
 
 VARIANTS: list[tuple[MessageKind, dict[str, Any]]] = [
     *(("case_assigned", {"tier": tier, "taken_over": taken}) for tier, taken in product(get_args(Tier), (True, False))),
+    *(("case_reopened", {"reason": reason}) for reason in ("customer_not_satisfied", "by_hand")),
+    *(("case_escalated", {"reason": reason}) for reason in ESCALATIONS),
+    ("case_escalated", {"owner": None}),
     *(("clock_warned", {"clock": clock}) for clock in get_args(Clock)),
     *(("clock_breached", {"clock": clock, "as_owner": own}) for clock, own in product(get_args(Clock), (True, False))),
     ("confirmation_request", {}),
@@ -112,6 +116,28 @@ def test_a_customer_reads_who_what_when_and_what_happens_without_an_answer(
     assert links.link(message.id) in letter.text
     for word in ("оценк", "балл", "из 10", "рекоменд"):
         assert word not in letter.text.lower(), "nobody begs for a score"
+
+
+@pytest.mark.parametrize("language", ["ru", "en"])
+def test_each_reason_of_an_escalation_is_said_in_its_own_words(
+    letters: Letters, a_message: AMessage, language: str
+) -> None:
+    said = [
+        letters.write(a_message("case_escalated", language=language, facts={"reason": reason}), MONDAY)
+        for reason in ESCALATIONS
+    ]
+    assert len({letter.text for letter in said}) == len({letter.html for letter in said}) == len(ESCALATIONS)
+    assert all("Анна Петрова" in body for letter in said for body in (letter.text, letter.html))
+
+
+def test_an_owner_reads_whether_the_customer_or_a_person_reopened_the_case(
+    letters: Letters, a_message: AMessage
+) -> None:
+    def subject(reason: str) -> str:
+        return letters.write(a_message("case_reopened", facts={"reason": reason}), MONDAY).subject
+
+    assert subject("customer_not_satisfied") == "Вопрос не решён: обращение снова открыто"
+    assert subject("by_hand") == "Обращение снова открыто"
 
 
 def test_a_date_of_another_year_is_said_with_its_year(letters: Letters, a_message: AMessage) -> None:
