@@ -326,6 +326,27 @@ async def test_a_consumer_whose_connection_is_cut_in_mid_batch_takes_the_batch_a
     assert await bench.dead_letters() == []
 
 
+async def test_a_connection_cut_while_a_batch_is_redone_one_by_one_costs_no_record(bench: Workbench, url: str) -> None:
+    cuts = [1]
+
+    async def handle(tx: Tx, events: Sequence[Event[Any]]) -> None:
+        await bench.effects.handle(tx, events)
+        numbers = [event.payload.round for event in events]
+        if 1 in numbers:
+            raise ValueError("poison")
+        if numbers == [3] and cuts:
+            cuts.pop()
+            await cut_all(url)
+
+    bench.deliver(*(an_answer("anna", number) for number in range(6)))
+    async with running(bench.consumer(handle)):
+        await bench.all_done()
+
+    assert cuts == []
+    assert await bench.effects.by_customer() == {"anna": [0, 2, 3, 4, 5]}
+    assert len(await bench.dead_letters()) == 1
+
+
 async def test_while_the_server_is_down_all_loops_wait_and_go_on_by_themselves(
     server: Server, servers_database: Database
 ) -> None:
