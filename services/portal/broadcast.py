@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from services.portal.domain.stream import Position, StreamEvent
 
 POLL_EVERY: Final = timedelta(milliseconds=250)
+MOST_READERS: Final = 500
+"""Connections of one process at once; each may have a full queue waiting."""
 QUEUE: Final = 1_000
 PAGE: Final = 500
 BEAT_SECONDS: Final = 5.0
@@ -63,6 +65,11 @@ class Broadcast:
     def readers(self) -> int:
         """How many connections are open."""
         return len(self._readers)
+
+    @property
+    def full(self) -> bool:
+        """Whether a further reader would be one too many."""
+        return len(self._readers) >= MOST_READERS
 
     async def step(self) -> bool:
         """Read what is new and give it to all readers; whether more is waiting. A claim loop calls this."""

@@ -78,6 +78,8 @@ def routes(database: Database, pages: Pages, broadcast: Broadcast) -> APIRouter:
         after: Annotated[str | None, Query(description="As `Last-Event-ID`, for a first connection.")] = None,
     ) -> Response:
         """Events as they happen, each with what the reader's role may see. `data` is a JSON object."""
+        if broadcast.full:
+            raise of_status(503, detail="Too many are following already.", headers={"Retry-After": "10"})
         position = parse_position(last_event_id or after)
         words = pages.words(request, follower.person)
         return StreamingResponse(

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from tests.portal_company import PASSWORD, SECONDS, Company, Databases, a_company_on, a_server
 
@@ -84,6 +84,9 @@ class Desk:
         """A picture of the page, where somebody wants to look."""
         if SCREENSHOTS:
             await self.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", full_page=True)
+
+
+expect.set_options(timeout=SECONDS * 1000)
 
 
 @pytest.fixture(scope="session")

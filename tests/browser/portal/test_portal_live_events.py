@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.portal.conftest import Desk
-from tests.portal_company import Company, until
+from tests.portal_company import SECONDS, Company, until
 
 pytestmark = pytest.mark.browser
 SitDown = Callable[..., Awaitable[Desk]]
@@ -79,16 +79,22 @@ async def test_a_pause_holds_back_and_loses_nothing(company: Company, sit_down: 
 async def test_what_happens_while_the_connection_is_lost_is_shown_afterwards_once(
     company: Company, sit_down: SitDown
 ) -> None:
-    page = await live(await (await sit_down()).log_in("olga"))
+    desk = await (await sit_down()).log_in("olga")
+    desk.refusals_expected = True
+    page = await live(desk)
     await company.take(company.scored("customer-1", score=9))
     await expect(page.locator(".event")).to_have_count(1)
 
+    await page.route("**/v1/events*", lambda route: route.abort())
+    await until(lambda: company.broadcast.readers == 1)
     for reader in company.broadcast._readers:
         reader.cut = True
+    await company.take(company.scored("customer-1", score=1))
     await expect(page.locator("#live-text")).to_have_text("связь потеряна, восстанавливаем")
-    await company.take(*(company.scored(f"customer-{score}", score=score) for score in (1, 2, 3)))
+    await company.take(company.scored("customer-1", score=2), company.scored("customer-1", score=3))
+    await page.unroute("**/v1/events*")
 
-    await expect(page.locator("#live-text")).to_have_text("в эфире")
+    await expect(page.locator("#live-text")).to_have_text("в эфире", timeout=SECONDS * 1000)
     await expect(page.locator(".event")).to_have_count(4)
     assert [title.split()[2] for title in await titles(page)] == ["3:", "2:", "1:", "9:"]
 

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from libs.webapi.keys import create_key
-from services.portal import store
+from services.portal import broadcast, store
 from services.portal.broadcast import Broadcast
 from services.portal.domain.stream import Position, StreamEvent
 from services.portal.jobs import Pruning
@@ -22,6 +22,12 @@ from tests.portal_company import PASSWORD, SECONDS, Company, a_poller, a_server,
 INSERT = text("""
     INSERT INTO events (event_id, type, subject, happened_at, received_at, facts)
     VALUES (gen_random_uuid(), 'test.happened.v1', :subject, now(), now(), '{}')
+""")
+
+
+MANY = text("""
+    INSERT INTO events (event_id, type, subject, happened_at, received_at, facts)
+    SELECT gen_random_uuid(), 'test.happened.v1', 'many', now(), now(), '{}' FROM generate_series(1, 20000)
 """)
 
 
@@ -386,6 +392,31 @@ async def test_a_program_follows_by_a_key_with_its_scope_and_sees_no_comments(co
 async def test_a_made_up_position_is_never_an_error_of_ours(company: Company, served: str, after: str) -> None:
     async with a_wire(company, served, "olga", query=f"?after={after}") as wire:
         assert wire.response.status_code in {200, 400}
+
+
+async def test_one_reader_too_many_is_asked_to_come_later(
+    company: Company, served: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(broadcast, "MOST_READERS", 1)
+    async with a_wire(company, served, "olga"):
+        await until(lambda: company.broadcast.readers == 1)
+        async with a_wire(company, served, "irina") as second:
+            assert second.response.status_code == 503
+            assert int(second.response.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("statement", [store._EVENTS_AFTER, store._LATEST_EVENTS])
+async def test_reading_the_stream_costs_the_same_however_long_it_is(company: Company, statement: TextClause) -> None:
+    async with company.database.transaction() as tx:
+        await tx.execute(MANY)
+        await tx.execute(text("ANALYZE events"))
+    explain = text(f"EXPLAIN {statement.text}")
+    parameters = {"txid": "1", "number": 1, "limit": 100} if "txid" in statement._bindparams else {"limit": 100}
+    async with company.database.reading() as tx:
+        plan = "\n".join(row[0] for row in await tx.fetch(explain, parameters))
+    assert "Index Scan" in plan
+    assert "Sort" not in plan
+    assert "Seq Scan" not in plan
 
 
 async def test_a_reader_that_leaves_is_forgotten(company: Company, served: str) -> None:
