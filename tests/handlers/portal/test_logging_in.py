@@ -194,6 +194,19 @@ async def test_logging_out_ends_the_session_on_the_server_too(company: Company, 
     assert (await irina.get("/cases")).url.path == "/login"
 
 
+async def test_logging_in_again_ends_the_session_that_the_browser_had(company: Company, irina: Visitor) -> None:
+    token = irina.http.cookies["otklik"]
+    await irina.get("/")
+    await irina.post("/login", {"login": "olga", "password": PASSWORD})
+    assert "Ольга Лебедева" in irina.page.text
+    assert (await sessions(company))[0] == 1
+
+    other = company.visitor()
+    other.http.cookies.set("otklik", token)
+    assert (await other.get("/")).url.path == "/login"
+    await other.close()
+
+
 @pytest.mark.usefixtures("irina")
 async def test_sessions_and_attempts_that_are_over_are_pruned(company: Company) -> None:
     pruning = Pruning(company.database, rules=company.settings.session_rules, events_kept=timedelta(days=1))
