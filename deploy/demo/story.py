@@ -99,7 +99,7 @@ class _Story:
         self._world = world
         self._console = console
         self._chapter = 0
-        self._began = datetime.now(UTC)
+        self._began = datetime.max.replace(tzinfo=UTC)
 
     async def set_up(self) -> None:
         """The company, once; when it was first set up is when the story began."""
@@ -165,7 +165,7 @@ class _Story:
         for name, source in _SOURCES.items():
             vendor_secret = self._standard_secret() if name == "app" else self._world.source_secret(name)
             stored = await self._world.put("ingest", f"/v1/sources/{name}", {**source, "secret": vendor_secret})
-            # The earliest of them: all later runs tell the same story, at the same times.
+            # When the first of them was first set up: all later runs tell the same story, at the same times.
             self._began = min(self._began, datetime.fromisoformat(stored["created_at"]))
 
     async def _set_up_casework(self) -> None:
