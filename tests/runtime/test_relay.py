@@ -54,6 +54,10 @@ async def emit(database: Database, *values: str, key: str = "anna") -> None:
             tx.emit_record(TOPIC, key, value.encode(), ())
 
 
+async def all_is_deleted(bench: Workbench) -> bool:
+    return not await bench.waiting()
+
+
 def published(broker: MemoryBroker, key: str = "anna") -> list[str]:
     return [(record.value or b"").decode() for record in broker.records(TOPIC) if record.key == key.encode()]
 
@@ -212,7 +216,7 @@ async def test_a_relay_whose_connection_is_cut_starts_again(
     before = outages()
     async with running(a_relay(bench, database)):
         await emit(database, "1")
-        await eventually(lambda: published(broker))
+        await eventually(lambda: all_is_deleted(bench))
         connection = await asyncpg.connect(url)
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
