@@ -60,7 +60,9 @@ PEOPLE: Final = (
     ("ada", "Ada Root", "administrator", "en"),
 )
 _EMPTY: Final = {
-    "portal": text("TRUNCATE people, sessions, login_attempts, events, daily_counts, inbox, outbox"),
+    "portal": text(
+        "TRUNCATE people, sessions, login_attempts, events, forgotten_customers, daily_counts, inbox, outbox"
+    ),
     "casework": text("TRUNCATE customers, answers, cases, timeline, agent_loads, idempotency_keys, inbox, outbox"),
     "scoring": text("TRUNCATE responses, instrument_versions, inbox, outbox"),
 }

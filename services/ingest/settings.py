@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Variables with the prefix `INGEST_`, and the address of Kafka, which all services share."""
 
-    model_config = SettingsConfigDict(env_prefix="INGEST_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="INGEST_", frozen=True, hide_input_in_errors=True)
 
     database_url: str
     host: str = "127.0.0.1"

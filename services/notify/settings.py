@@ -26,7 +26,7 @@ Secret = Annotated[SecretStr, Field(min_length=SECRET_LENGTH)]
 class Settings(BaseSettings):
     """Variables with the prefix `NOTIFY_`, and the addresses of Kafka and the mail server, which all share."""
 
-    model_config = SettingsConfigDict(env_prefix="NOTIFY_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="NOTIFY_", frozen=True, hide_input_in_errors=True)
 
     database_url: Annotated[str, Field(repr=False)]
     host: str = "127.0.0.1"

@@ -9,12 +9,12 @@ from typing import Final
 from libs.events.database import Database
 from libs.events.migrate import upgrade
 from libs.events.runtime import Runtime
-from libs.events.topics import CASEWORK_CASES, NOTIFY_MESSAGES, SURVEY_SCORES
+from libs.events.topics import CASEWORK_CASES, CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.portal.accounts import Passwords
 from services.portal.api import create
 from services.portal.broadcast import POLL_EVERY, Broadcast
 from services.portal.clients import Casework, Scoring, Service
-from services.portal.handlers import EventsHandler
+from services.portal.handlers import EventsHandler, forget_customers
 from services.portal.jobs import PRUNE_EVERY, Pruning
 from services.portal.settings import Settings
 
@@ -69,6 +69,7 @@ def _add_worker(runtime: Runtime, settings: Settings, database: Database) -> Non
     handle = EventsHandler(settings.zone)
     for topic in (SURVEY_SCORES, CASEWORK_CASES, NOTIFY_MESSAGES):
         runtime.add_consumer("portal.events", topic, handle)
+    runtime.add_consumer("portal.customers", CUSTOMERS, forget_customers)
     pruning = Pruning(database, rules=settings.session_rules, events_kept=timedelta(days=settings.events_kept_days))
     runtime.add_loop("pruning", pruning.step, idle=PRUNE_EVERY)
     runtime.add_relay()

@@ -207,6 +207,30 @@ _ADD_EVENTS: Final = text("""
            AS arrived (event_id, type, subject, happened_at, facts, place)
      ORDER BY place
 """)
+# Whoever adds events and whoever forgets a customer go one after the other: a look at who is forgotten would otherwise
+# miss an erasure that commits a moment later, and the erasure the events that it did not see.
+_KEEP_ERASURES_OUT: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('portal.erasure', 0))")
+_ERASE_ALONE: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('portal.erasure', 0))")
+_FORGOTTEN: Final = text("""
+    SELECT customer_id, forgotten_at
+      FROM forgotten_customers
+      JOIN unnest(CAST(:ids AS text[])) AS asked (customer_id)
+        ON customer_hash = sha256(convert_to(customer_id, 'UTF8'))
+""")
+_FORGET: Final = text("""
+    INSERT INTO forgotten_customers (customer_hash, forgotten_at)
+    SELECT sha256(convert_to(customer_id, 'UTF8')), max(erased_at)
+      FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS erased (customer_id, erased_at)
+     GROUP BY customer_id
+        ON CONFLICT (customer_hash) DO UPDATE
+       SET forgotten_at = greatest(forgotten_customers.forgotten_at, excluded.forgotten_at)
+""")
+_ERASE_FACTS: Final = text("""
+    UPDATE events
+       SET facts = facts - CAST(:personal AS text[])
+      FROM unnest(CAST(:ids AS text[]), CAST(:times AS timestamptz[])) AS erased (customer_id, erased_at)
+     WHERE facts ->> 'customer_id' = erased.customer_id AND happened_at <= erased.erased_at
+""")
 _HORIZON: Final = text("""
     SELECT CAST(CAST(pg_snapshot_xmin(snapshot) AS text) AS bigint) AS xmin
       FROM pg_current_snapshot() AS snapshot
@@ -282,6 +306,21 @@ async def add_events(tx: Tx, arrivals: Sequence[Arrival]) -> None:
             "now": tx.now,
         },
     )
+
+
+async def forgotten(tx: Tx, customers: Sequence[str]) -> dict[str, datetime]:
+    """Who of `customers` asked to be forgotten, and when; nobody else can until the end of `tx`."""
+    await tx.execute(_KEEP_ERASURES_OUT)
+    rows = await tx.fetch(_FORGOTTEN, {"ids": customers})
+    return {row.customer_id: row.forgotten_at for row in rows}
+
+
+async def forget(tx: Tx, erased: Sequence[tuple[str, datetime]], personal: Sequence[str]) -> None:
+    """Take `personal` out of everything that these customers did until they asked to be forgotten."""
+    parameters = {"ids": [customer for customer, _ in erased], "times": [time for _, time in erased]}
+    await tx.execute(_ERASE_ALONE)
+    await tx.execute(_FORGET, parameters)
+    await tx.execute(_ERASE_FACTS, {**parameters, "personal": personal})
 
 
 async def horizon(tx: Tx) -> Position:

@@ -113,6 +113,10 @@ _FREE_TEXT: Final = frozenset({"message.failed.v1"})
 """Types whose `reason` is a sentence of somebody else's server and may quote an address."""
 
 
+PERSONAL: Final = ("customer_id", "account_id", "comment")
+"""What an erasure takes out of the facts of an event."""
+
+
 def stored_facts(payload: Mapping[str, Any]) -> dict[str, Any]:
     """What the portal keeps of a payload: all but contact details, at any depth."""
     return {
@@ -120,6 +124,11 @@ def stored_facts(payload: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in payload.items()
         if name not in _NEVER_STORED
     }
+
+
+def without_person(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts without whom they are about and what that person wrote."""
+    return {name: value for name, value in facts.items() if name not in PERSONAL}
 
 
 def seen_by(role: Role, event: StreamEvent) -> StreamEvent:

@@ -12,10 +12,13 @@ import httpx
 import pytest
 from sqlalchemy import TextClause, text
 
+from libs.events.contracts.customers import CustomerErased
+from libs.events.event import Event
 from libs.webapi.keys import create_key
 from services.portal import broadcast, store
 from services.portal.broadcast import Broadcast
 from services.portal.domain.stream import Position, StreamEvent
+from services.portal.handlers import forget_customers
 from services.portal.jobs import Pruning
 from tests.portal_company import PASSWORD, SECONDS, Company, a_poller, a_server, until
 
@@ -266,7 +269,49 @@ async def test_events_are_stored_without_contact_details_and_in_their_order(comp
     assert not any("@example.org" in row.facts for row in rows)
 
 
-async def test_a_batch_costs_two_statements_whatever_its_size(company: Company) -> None:
+async def test_an_erasure_takes_the_person_out_of_what_happened_before_it_also_of_what_comes_late(
+    company: Company,
+) -> None:
+    def answer_of(customer: str, *, hours_ago: float) -> Event[Any]:
+        scored = company.scored(customer, score=2, comment="Меня зовут Мария").payload
+        return company.event(scored, scored.response_id, time=company.clock() - timedelta(hours=hours_ago))
+
+    await company.take(answer_of("maria", hours_ago=2), answer_of("other", hours_ago=2))
+    erased = company.event(CustomerErased(customer_id="maria"), "maria", time=company.clock() - timedelta(hours=1))
+    for _ in range(2):
+        async with company.database.transaction() as tx:
+            await forget_customers(tx, [erased])
+    await company.take(answer_of("maria", hours_ago=1.5), answer_of("maria", hours_ago=0.5))
+    async with company.database.reading() as tx:
+        latest = [event.facts for event in reversed(await store.latest_events(tx, limit=10))]
+    assert [facts.get("customer_id") for facts in latest] == [None, "other", None, "maria"]
+    assert ["comment" in facts for facts in latest] == [False, True, False, True]
+    assert [facts["score"] for facts in latest] == [2, 2, 2, 2]
+
+
+async def test_adding_waits_for_an_erasure_that_has_not_committed(company: Company) -> None:
+    erased = company.event(CustomerErased(customer_id="maria"), "maria")
+    async with company.database.transaction() as tx:
+        await forget_customers(tx, [erased])
+        scored = company.scored("maria", score=2, comment="Мария").payload
+        earlier = company.event(scored, scored.response_id, time=erased.time - timedelta(seconds=1))
+        adding = asyncio.create_task(company.take(earlier))
+        await until_blocked(company)
+    await adding
+    async with company.database.reading() as tx:
+        [event] = await store.latest_events(tx, limit=10)
+    assert "comment" not in event.facts
+
+
+async def until_blocked(company: Company) -> None:
+    async with asyncio.timeout(SECONDS):
+        while True:
+            async with company.database.reading() as tx:
+                if await tx.fetch(text("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")):
+                    return
+
+
+async def test_a_batch_is_one_transaction_whatever_its_size(company: Company) -> None:
     await company.take(*(company.scored("c", score=number % 11) for number in range(300)))
     async with company.database.reading() as tx:
         row = await tx.fetch_one(text("SELECT count(*) AS n, count(DISTINCT txid) AS transactions FROM events"))

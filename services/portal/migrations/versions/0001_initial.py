@@ -58,6 +58,15 @@ PORTAL_V1 = (
     )
     """,
     "CREATE INDEX events_by_age ON events (received_at)",
+    # For erasures alone: they are rare, but must not read a month of the stream.
+    "CREATE INDEX events_by_customer ON events ((facts ->> 'customer_id'))",
+    # Who asked to be forgotten, by a hash, because older events of theirs may still be on their way from other topics.
+    """
+    CREATE TABLE forgotten_customers (
+        customer_hash bytea PRIMARY KEY,
+        forgotten_at timestamptz NOT NULL
+    )
+    """,
     # How the loop is doing, by the company's day; counted as events arrive, so that nobody ever counts the stream.
     """
     CREATE TABLE daily_counts (
