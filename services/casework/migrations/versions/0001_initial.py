@@ -230,7 +230,3 @@ _CASEWORK_V1 = (
 def upgrade() -> None:
     for statement in (*MESSAGING_V1, *WEBAPI_V1, *_CASEWORK_V1):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("casework's data is never thrown away")

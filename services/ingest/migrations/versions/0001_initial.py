@@ -85,17 +85,3 @@ INGEST_V1 = (
 def upgrade() -> None:
     for statement in (*MESSAGING_V1, *WEBAPI_V1, *INGEST_V1):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    for table in (
-        "responses",
-        "deliveries",
-        "source_secrets",
-        "sources",
-        "idempotency_keys",
-        "api_keys",
-        "outbox",
-        "inbox",
-    ):
-        op.execute(f"DROP TABLE {table}")

@@ -91,7 +91,3 @@ _NOTIFY_V1 = (
 def upgrade() -> None:
     for statement in (*MESSAGING_V1, *WEBAPI_V1, *_NOTIFY_V1):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("the first revision has nothing before it")

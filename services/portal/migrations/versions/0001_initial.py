@@ -82,18 +82,3 @@ PORTAL_V1 = (
 def upgrade() -> None:
     for statement in (*MESSAGING_V1, *WEBAPI_V1, *PORTAL_V1):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    for statement in (
-        "DROP TABLE daily_counts",
-        "DROP TABLE events",
-        "DROP TABLE login_attempts",
-        "DROP TABLE sessions",
-        "DROP TABLE people",
-        "DROP TABLE idempotency_keys",
-        "DROP TABLE api_keys",
-        "DROP TABLE outbox",
-        "DROP TABLE inbox",
-    ):
-        op.execute(statement)

@@ -144,7 +144,3 @@ _SCORING = (
 def upgrade() -> None:
     for statement in (*MESSAGING_V1, *WEBAPI_V1, *_SCORING):
         op.execute(statement)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("data is never thrown away by a migration")
