@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from sqlalchemy import text
 
 from libs.events import loop as loop_module
@@ -43,7 +43,13 @@ CAUSED = "caused"
 CUSTOMERS = st.sampled_from(["anna", "boris", "vera", "gleb"])
 EMPTY = text("TRUNCATE inbox, outbox, effects")
 SUICIDE = text("SELECT pg_terminate_backend(pg_backend_pid())")
-POINTS = (
+KINDS = ("good", "good", "good", "again", "fails at first", "poison", "of no use", "no event")
+THEN = (
+    "finishes",
+    "finishes",
+    "finishes",
+    "keeps it in hand",
+    # Where it crashes:
     "before the transaction",
     "in the handler",
     "after the database commit",
@@ -155,37 +161,40 @@ class Walk(RuleBasedStateMachine):
         self.poison: dict[UUID, Exception] = {}
         self.blips: dict[UUID, int] = {}
         self.cut_soon = False
+        self.caused_something = False
         self.number = 0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.world.run(work)
 
+    @initialize()
+    def begin(self) -> None:
+        self.join()
+        self.deliver([("good", customer, 0) for customer in ("anna", "boris", "anna", "vera")])
+
     # What arrives
 
-    @rule(customers=st.lists(CUSTOMERS, min_size=1, max_size=6))
-    def deliver(self, customers: list[str]) -> None:
-        for customer in customers:
-            self._deliver(customer)
-            self.good.setdefault(customer, []).append(self.number)
+    @rule(arrivals=st.lists(st.tuples(st.sampled_from(KINDS), CUSTOMERS, st.integers(0, 100)), min_size=1, max_size=6))
+    def deliver(self, arrivals: list[tuple[str, str, int]]) -> None:
+        for kind, customer, number in arrivals:
+            match kind:
+                case "good":
+                    self._deliver_good(customer)
+                case "fails at first":
+                    self.blips[self._deliver_good(customer)] = 1 + number % 3
+                case "poison":
+                    self.poison[self._deliver(customer)] = ValueError("a bug")
+                case "of no use":
+                    self.poison[self._deliver(customer)] = PermanentError("of no use")
+                case "no event":
+                    self._put(a_broken_record(topic=self.bench.topic.name, key=customer))
+                case _:
+                    self.bench.deliver_record(self.delivered[number % len(self.delivered)])
 
-    @rule(customer=CUSTOMERS, failures=st.integers(1, 3))
-    def deliver_what_fails_at_first(self, customer: str, failures: int) -> None:
-        self.blips[self._deliver(customer)] = failures
+    def _deliver_good(self, customer: str) -> UUID:
+        id_ = self._deliver(customer)
         self.good.setdefault(customer, []).append(self.number)
-
-    @rule(customer=CUSTOMERS, error=st.sampled_from([ValueError("a bug"), PermanentError("no use")]))
-    def deliver_poison(self, customer: str, error: Exception) -> None:
-        self.poison[self._deliver(customer)] = error
-
-    @rule(customer=CUSTOMERS)
-    def deliver_what_is_no_event(self, customer: str) -> None:
-        self._put(a_broken_record(topic=self.bench.topic.name, key=customer))
-
-    @precondition(lambda self: self.delivered)
-    @rule(data=st.data())
-    def deliver_again(self, data: st.DataObject) -> None:
-        for index in data.draw(st.lists(st.integers(0, len(self.delivered) - 1), min_size=1, max_size=8)):
-            self.bench.deliver_record(self.delivered[index])
+        return id_
 
     def _deliver(self, customer: str) -> UUID:
         self.number += 1
@@ -204,30 +213,18 @@ class Walk(RuleBasedStateMachine):
     def join(self) -> None:
         self.run(self._join())
 
-    @precondition(lambda self: self.members)
-    @rule(which=st.integers(0, 1), limit=st.integers(1, 12))
-    def work(self, which: int, limit: int) -> None:
-        self.run(self._work(self.members[which % len(self.members)], limit))
-
-    @precondition(lambda self: self.members)
-    @rule(which=st.integers(0, 1), limit=st.integers(1, 12), point=st.sampled_from(POINTS))
-    def crash(self, which: int, limit: int, point: str) -> None:
+    @precondition(lambda self: self.members and self.bench.lag)
+    @rule(which=st.integers(0, 1), limit=st.integers(1, 12), then=st.sampled_from(THEN))
+    def work(self, which: int, limit: int, then: str) -> None:
         member = self.members[which % len(self.members)]
-        member.crash_at = point
+        if then == "keeps it in hand" and self.held is None and not self.database_is_away:
+            self._take_in_hand(member, limit)
+            return
+        member.crash_at = then
         self.run(self._work(member, limit))
         member.crash_at = None
 
-    @precondition(lambda self: self.members)
-    @rule(which=st.integers(0, 1))
-    def leave(self, which: int) -> None:
-        member = self.members[which % len(self.members)]
-        if member is not self.held:
-            self.run(self._leave(member))
-
-    @precondition(lambda self: self.members and self.held is None and not self.database_is_away)
-    @rule(which=st.integers(0, 1), limit=st.integers(1, 12))
-    def take_a_batch_in_hand(self, which: int, limit: int) -> None:
-        member = self.members[which % len(self.members)]
+    def _take_in_hand(self, member: Member, limit: int) -> None:
         self.let_go.clear()
         self.held = member
         self.run(self._work(member, limit))
@@ -238,6 +235,12 @@ class Walk(RuleBasedStateMachine):
     @rule()
     def finish_the_batch_in_hand(self) -> None:
         self.run(self._finish())
+
+    @precondition(lambda self: len(self.members) == 2)
+    @rule(which=st.integers(0, 1))
+    def leave(self, which: int) -> None:
+        if self.members[which] is not self.held:
+            self.run(self._leave(self.members[which]))
 
     async def _join(self) -> None:
         member = Member(self.bench)
@@ -260,6 +263,7 @@ class Walk(RuleBasedStateMachine):
             await self.bench.effects.handle(tx, events)
             for event in events:
                 tx.emit_record(CAUSED, event.payload.customer_id, str(event.payload.round).encode(), ())
+            self.caused_something = True
             member.reached("in the handler")
             if self.cut_soon:
                 self.cut_soon = False
@@ -321,8 +325,8 @@ class Walk(RuleBasedStateMachine):
 
     # The relay
 
-    @precondition(lambda self: not self.database_is_away)
-    @rule(fault=st.sampled_from(["none", "none", "in the middle", "before the deletion"]), written=st.integers(0, 3))
+    @precondition(lambda self: self.caused_something and not self.database_is_away)
+    @rule(fault=st.sampled_from(["none", "in the middle", "before the deletion"]), written=st.integers(0, 3))
     def publish(self, fault: str, written: int) -> None:
         self.bench.broker.fail_after = written if fault == "in the middle" else None
         self.publisher.dies = fault == "before the deletion"
@@ -331,6 +335,7 @@ class Walk(RuleBasedStateMachine):
         self.publisher.dies = False
 
     async def _publish(self) -> None:
+        self.caused_something = False
         try:
             async with self.world.database.connection() as connection:
                 await self.relay.relay_once(connection)
@@ -339,33 +344,34 @@ class Walk(RuleBasedStateMachine):
 
     # What is away
 
-    @precondition(lambda self: self.held is None)
-    @rule()
-    def cut_all_connections(self) -> None:
-        self.run(self.world.as_administrator(self.world.cut))
+    @rule(what=st.sampled_from(["all connections", "the next batch's connection", "database", "broker"]))
+    def go_away_or_come_back(self, what: str) -> None:
+        match what:
+            case "broker":
+                self.bench.broker.available = not self.bench.broker.available
+            case "the next batch's connection":
+                self.cut_soon = True
+            case "all connections" if self.held is None:
+                self.run(self.world.as_administrator(self.world.cut))
+            case "database" if self.held is None:
+                self._database_goes_away_or_comes_back()
 
-    @rule()
-    def cut_the_connection_of_the_next_batch(self) -> None:
-        self.cut_soon = True
-
-    @precondition(lambda self: self.held is None)
-    @rule()
-    def database_goes_away_or_comes_back(self) -> None:
+    def _database_goes_away_or_comes_back(self) -> None:
         self.database_is_away = not self.database_is_away
         allowed = "false" if self.database_is_away else "true"
         statement = f"ALTER DATABASE {self.world.name} WITH ALLOW_CONNECTIONS {allowed}"
         self.run(self.world.as_administrator(statement, self.world.cut))
 
-    @rule()
-    def broker_goes_away_or_comes_back(self) -> None:
-        self.bench.broker.available = not self.bench.broker.available
-
     # The reckoning
 
+    @precondition(lambda self: self.bench.lag or self.caused_something)
     @rule()
     def settle(self) -> None:
+        self._settle_all()
+
+    def _settle_all(self) -> None:
         if self.database_is_away:
-            self.database_goes_away_or_comes_back()
+            self._database_goes_away_or_comes_back()
         self.bench.broker.available = True
         self.cut_soon = False
         self.run(self._settle())
@@ -398,7 +404,7 @@ class Walk(RuleBasedStateMachine):
         return id_ is None or UUID(id_.decode()) in self.poison
 
     def teardown(self) -> None:
-        self.settle()
+        self._settle_all()
         self.run(self._end())
 
     async def _end(self) -> None:
@@ -437,8 +443,8 @@ def test_whatever_happens_each_event_takes_effect_once_and_poison_is_set_aside(
             run_state_machine_as_test(
                 Walk,
                 settings=settings(
-                    max_examples=30,
-                    stateful_step_count=30,
+                    max_examples=60,
+                    stateful_step_count=40,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),
                 ),
