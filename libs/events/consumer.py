@@ -24,6 +24,7 @@ import structlog
 
 from libs.events import inbox
 from libs.events.codec import Record, decode, type_of
+from libs.events.crashpoint import crashpoint
 from libs.events.errors import PermanentError, TooManyDeadLetters, Unavailable, Undecodable, is_unavailable
 from libs.events.loop import Outage, wait_for
 from libs.events.retry import RECORD, Backoff
@@ -140,6 +141,7 @@ class Consumer:
             self._health.beat(self.name)
             async with self._subscription.batch(BATCH, _POLL) as records:
                 if records:
+                    crashpoint(f"{self._consumer}.after_consume")
                     began = time.monotonic()
                     await self.take(records, stop)
                     BATCH_SECONDS.labels(self._consumer).observe(time.monotonic() - began)
@@ -155,6 +157,7 @@ class Consumer:
         try:
             async with self._database.transaction() as tx:
                 applied = await self._apply(tx, records)
+                crashpoint(f"{self._consumer}.before_commit")
         except Exception as error:
             # Broad: whatever went wrong, it is either an outage or some record's fault; both are dealt with here.
             if is_unavailable(error):
@@ -248,6 +251,7 @@ class Consumer:
             try:
                 async with self._database.transaction() as tx:
                     applied = await self._apply(tx, [record])
+                    crashpoint(f"{self._consumer}.before_commit")
             except Exception as error:
                 # Broad: a handler's error of any type is classified here, and never passed over.
                 if is_unavailable(error):
@@ -334,12 +338,14 @@ class Consumer:
         for record in records:
             place = (record.topic, record.partition)
             offsets[place] = max(offsets.get(place, 0), record.offset + 1)
+        crashpoint(f"{self._consumer}.between_commits")
         try:
             await self._subscription.commit(offsets)
         except Unavailable:
             # Taken again, they are found done, and the offsets get another chance also where nothing follows them.
             self._subscription.rewind(records)
             raise
+        crashpoint(f"{self._consumer}.after_offsets")
 
 
 class _Stopped(Exception):

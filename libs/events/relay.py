@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from sqlalchemy import text
 
 from libs.events import outbox
+from libs.events.crashpoint import crashpoint
 from libs.events.loop import Outage, wait_for
 from libs.events.telemetry import OUTBOX_AGE, RELAYED
 
@@ -119,8 +120,11 @@ class Relay:
             await self._publisher.start()
             if not waiting:
                 return 0
+            crashpoint("relay.before_produce")
             await self._publisher.publish([row.record for row in waiting])
+            crashpoint("relay.after_ack")
             await outbox.delete(connection, waiting)
+        crashpoint("relay.after_delete")
         RELAYED.labels(self._service).inc(len(waiting))
         return len(waiting)
 

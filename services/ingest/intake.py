@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from msgspec.structs import replace
 
+from libs.events.crashpoint import crashpoint
 from libs.events.errors import is_unavailable
 from services.ingest.domain.deliveries import NotUnderstood, delivery_key
 from services.ingest.store.deliveries import Raced, record, record_again
@@ -82,6 +83,8 @@ class Intake:
         self._waiting_bytes += size
         if self._committing is None:
             self._committing = loop.create_task(self._commit_all())
+        else:
+            crashpoint("ingest.batch_half_assembled")
         return await waiting.outcome
 
     async def _commit_all(self) -> None:
@@ -116,6 +119,7 @@ class Intake:
             _fail(batch, NotDurable())
             raise
         else:
+            crashpoint("ingest.after_commit")
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 if not waiting.outcome.done():
                     waiting.outcome.set_result(outcome)

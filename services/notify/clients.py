@@ -21,6 +21,7 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
+from libs.events.crashpoint import crashpoint
 from libs.events.errors import Unavailable
 from services.notify.domain.outcomes import Accepted, Deferred, Outcome, Refused, Unanswered, Withdrawn
 from services.notify.mime import ascii_domain
@@ -220,6 +221,7 @@ class _Transfer:
         response = await line.read_response(timeout=smtp.timeout)
         if response.code // 100 != 2:  # noqa: PLR2004 - RFC 5321: 2yz is success
             raise SMTPDataError(response.code, response.message)
+        crashpoint("notify.after_accepted")
         return Accepted(f"{response.code} {response.message}")
 
     def _line(self) -> SMTPProtocol:

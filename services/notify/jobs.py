@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 
+from libs.events.crashpoint import crashpoint
 from libs.events.errors import is_unavailable
 from libs.webapi.idempotency import prune_keys
 from services.notify import announcements
@@ -142,6 +143,7 @@ class Sender:
         return [message for message in claimed if message.entry.id not in held]
 
     async def _deliver(self, message: Claimed) -> None:
+        crashpoint("notify.after_claim")
         entry = message.entry
         addressed = _addressed(message)
         address = addressed.recipient.address

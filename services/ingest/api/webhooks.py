@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from starlette.requests import ClientDisconnect
 
+from libs.events.crashpoint import crashpoint
 from libs.webapi.limits import SECURITY_HEADERS, LastResort
 from libs.webapi.problem import MEDIA_TYPE, SCHEMA, Problem, of_status, unavailable
 from libs.webapi.strict_json import StrictRoute
@@ -102,6 +103,7 @@ class WebhookDoor:
         if media_type not in ready.vendor.content_types:
             REFUSED.labels("content_type").inc()
             raise of_status(415, detail=f"{ready.vendor.title} sends {', '.join(sorted(ready.vendor.content_types))}.")
+        crashpoint("ingest.after_verify")
         return await self._intake.submit(webhook_arrival(ready, headers, body, now, self._ids.new(now)))
 
     def _verify(
