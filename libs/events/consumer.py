@@ -6,8 +6,9 @@ cannot be decoded. If that raises, it is rolled back, and
     database or broker away     rewind, wait, take the same records again; nothing is decided about them
     anything else               record by record, each with its own transaction and attempts:
         PermanentError              set aside at once
-        any other error             five attempts with backoff, then set aside
-        too many set aside in a row stop the process; the record in hand and all after it stay unread
+        any other error             five attempts with backoff, then set aside; one attempt for what is replayed
+        too many set aside in a row stop the process; the record in hand and all after it stay unread;
+                                    what is replayed counts neither way: it was set aside before
 
 Offsets are committed after the transaction. A kill between the two delivers the records again, and the inbox finds
 them done.
@@ -95,7 +96,7 @@ class _Applied:
 
 
 class Consumer:
-    """Takes the records of one topic for one handler."""
+    """Takes the records of one topic, and what is replayed of them, for one handler."""
 
     def __init__(
         self,
@@ -113,6 +114,7 @@ class Consumer:
         self.name: Final = f"{name}:{topic.name}"
         """Of the loop: a group may read several topics, and each has a loop that can get stuck."""
         self._topic = topic
+        self._replays = topic.replays(name)
         self._handle = handle
         self._database = database
         self._subscription = subscription
@@ -220,6 +222,8 @@ class Consumer:
         errors = {id(each.record): each.error for each in set_aside}
         in_a_row = self._in_a_row
         for place, record in enumerate(records):
+            if record.topic == self._replays:
+                continue
             if place in fresh:
                 in_a_row = 0
             elif (error := errors.get(id(record))) is not None:
@@ -256,7 +260,9 @@ class Consumer:
                 # Broad: a handler's error of any type is classified here, and never passed over.
                 if is_unavailable(error):
                     raise Unavailable(str(error)) from error
-                wait = None if isinstance(error, PermanentError) else self._backoff.next(attempt)
+                # What is replayed has somebody who looks at what becomes of it; its neighbours do not wait for it.
+                once = isinstance(error, PermanentError) or record.topic == self._replays
+                wait = None if once else self._backoff.next(attempt)
                 if wait is None:
                     await self._reject(_Rejected(record, error, attempt))
                     return
@@ -267,7 +273,8 @@ class Consumer:
                 return
 
     async def _reject(self, rejected: _Rejected) -> None:
-        if self._in_a_row >= self._limit:
+        replayed = rejected.record.topic == self._replays
+        if self._in_a_row >= self._limit and not replayed:
             raise TooManyDeadLetters(self._consumer, self._limit) from rejected.error
         try:
             async with self._database.transaction() as tx:
@@ -277,7 +284,7 @@ class Consumer:
             if is_unavailable(error):
                 raise Unavailable(str(error)) from error
             raise
-        self._committed(_Applied(set_aside=set_aside, in_a_row=self._in_a_row + 1))
+        self._committed(_Applied(set_aside=set_aside, in_a_row=self._in_a_row + (not replayed)))
 
     async def _set_aside(self, tx: Tx, rejected: Sequence[_Rejected]) -> tuple[_Rejected, ...]:
         """Dead-letter, once however often the records come: known by their place, as they may have no id."""

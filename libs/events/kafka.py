@@ -19,7 +19,7 @@ from aiokafka.errors import (
 
 from libs.events.codec import Record
 from libs.events.errors import Unavailable
-from libs.events.topics import DEAD_LETTER_RETENTION, TOPICS
+from libs.events.topics import DEAD_LETTER_RETENTION, DECISIONS, INBOX_RETENTION, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -59,7 +59,7 @@ class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
 
 class KafkaSubscription:
-    """One member of a consumer group on one topic."""
+    """One member of a consumer group on one topic, and on that of its replays."""
 
     def __init__(
         self,
@@ -67,12 +67,13 @@ class KafkaSubscription:
         bootstrap_servers: str,
         group: str,
         topic: str,
+        replays: str | None = None,
         session_timeout_ms: int = 10_000,
         rebalance_timeout_ms: int = 60_000,
     ) -> None:
         self._bootstrap_servers = bootstrap_servers
         self._group = group
-        self._topic = topic
+        self._topics = [topic] if replays is None else [topic, replays]
         self._session_timeout_ms = session_timeout_ms
         self._rebalance_timeout_ms = rebalance_timeout_ms
         self._batch_in_hand = asyncio.Lock()
@@ -104,7 +105,7 @@ class KafkaSubscription:
             await self.stop()
             raise _away(error) from error
         # After the start: subscribed before it, the start would wait for partitions, without a bound.
-        self._consumer.subscribe([self._topic], listener=_WaitForBatch(self._batch_in_hand))
+        self._consumer.subscribe(self._topics, listener=_WaitForBatch(self._batch_in_hand))
 
     async def stop(self) -> None:
         """Leave the group, within a bound: the broker may be away."""
@@ -173,7 +174,7 @@ class KafkaSubscription:
                 consumer.seek(partition, offset)
 
     async def reachable(self) -> None:
-        """Raise Unavailable unless a broker answers and has the topic."""
+        """Raise Unavailable unless a broker answers and has the topics."""
         consumer = self._started()
         if consumer._fetcher.error_future.done():  # noqa: SLF001 - aiokafka tells nobody, and polls in vain for ever
             await self.stop()
@@ -185,9 +186,10 @@ class KafkaSubscription:
             raise _away(error) from error
         if not answered:
             raise Unavailable("broker away")
-        if consumer.partitions_for_topic(self._topic) is None:
-            # It would be a member that gets no partitions, and all would seem well.
-            raise Unavailable(f"no topic {self._topic}")
+        for topic in self._topics:
+            if consumer.partitions_for_topic(topic) is None:
+                # It would be a member that gets no partitions, and all would seem well.
+                raise Unavailable(f"no topic {topic}")
 
     def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
@@ -295,16 +297,17 @@ def _look_at(acknowledgement: asyncio.Future[object]) -> None:
 
 
 async def create_topics(bootstrap_servers: str, *, replication: int = 1) -> list[str]:
-    """Create the registry's topics and their dead-letter topics where they are missing; the names of the new ones."""
-    wanted: dict[str, NewTopic] = {}
+    """Create the registry's topics, with those of dead letters, where they are missing; the names of the new ones."""
+    kept = {"cleanup.policy": "compact,delete", **_retention(INBOX_RETENTION)}
+    wanted = {DECISIONS: NewTopic(DECISIONS, 1, replication, topic_configs=kept)}
     # The largest record that Kafka takes has room there with what is said about it.
     aside = {**_retention(DEAD_LETTER_RETENTION), "max.message.bytes": str(2 * 1024 * 1024)}
     for topic in TOPICS:
         settings = {"cleanup.policy": "compact"} if topic.compacted else _retention(topic.retention)
         wanted[topic.name] = NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)
         for consumer in topic.consumers:
-            name = topic.dead_letters(consumer)
-            wanted[name] = NewTopic(name, 1, replication, topic_configs=aside)
+            for name in (topic.dead_letters(consumer), topic.replays(consumer)):
+                wanted[name] = NewTopic(name, 1, replication, topic_configs=aside)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     try:
         await admin.start()

@@ -71,10 +71,12 @@ class Runtime:
         self._app = app
 
     def add_consumer(self, name: str, topic: Topic, handle: Handler) -> None:
-        """Consume `topic` as the consumer group `name`."""
+        """Consume `topic`, and what is replayed of it, as the consumer group `name`."""
         if name not in topic.consumers:
             raise ValueError(f"{name} is not among the consumers of {topic.name} in libs.events.topics")
-        subscription = KafkaSubscription(bootstrap_servers=self._bootstrap_servers, group=name, topic=topic.name)
+        subscription = KafkaSubscription(
+            bootstrap_servers=self._bootstrap_servers, group=name, topic=topic.name, replays=topic.replays(name)
+        )
         self._parts.append(
             Consumer(name, topic, handle, database=self._database, subscription=subscription, health=self.health)
         )

@@ -33,8 +33,15 @@ class Topic:
         """The topic where `consumer` sets aside the records of this topic that it cannot handle."""
         return f"{self.name}.{consumer}.dlq"
 
+    def replays(self, consumer: str) -> str:
+        """The topic on which records that were set aside reach `consumer`, and nobody else, once more."""
+        return f"{self.name}.{consumer}.replay"
+
 
 DEAD_LETTER_RETENTION: Final = timedelta(days=90)
+"""Of dead letters and of their replays."""
+DECISIONS: Final = "dead-letters.decisions"
+"""What became of dead letters: the latest record of each one's place, kept as long as the inbox remembers."""
 INBOX_RETENTION: Final = timedelta(days=120)
 """Longer than any topic's retention: a replay of a whole topic meets a complete inbox."""
 

@@ -55,7 +55,9 @@ class Broker:
 
     def create(self, topic: Topic) -> None:
         client = AdminClient({"bootstrap.servers": self.address})
-        names = {topic.name: topic.partitions, **{topic.dead_letters(each): 1 for each in topic.consumers}}
+        names = {topic.name: topic.partitions}
+        for each in topic.consumers:
+            names |= {topic.dead_letters(each): 1, topic.replays(each): 1}
         wanted = [NewTopic(name, num_partitions=partitions) for name, partitions in names.items()]
         for made in client.create_topics(wanted).values():
             made.result(timeout=30)
@@ -272,6 +274,8 @@ async def test_the_registrys_topics_are_made_once(own_broker: Broker) -> None:
     made = await create_topics(own_broker.address)
     assert "survey.responses" in made
     assert "survey.responses.scoring.responses.dlq" in made
+    assert "survey.responses.scoring.responses.replay" in made
+    assert "dead-letters.decisions" in made
     assert await create_topics(own_broker.address) == []
 
 

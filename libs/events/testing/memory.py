@@ -18,6 +18,7 @@ from zlib import crc32
 from libs.events.codec import Record
 from libs.events.errors import Unavailable
 from libs.events.loop import wait_for
+from libs.events.topics import DECISIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -57,6 +58,8 @@ class MemoryBroker:
             self.create_topic(topic.name, topic.partitions)
             for consumer in topic.consumers:
                 self.create_topic(topic.dead_letters(consumer), 1)
+                self.create_topic(topic.replays(consumer), 1)
+        self.create_topic(DECISIONS, 1)
 
     def create_topic(self, name: str, partitions: int) -> None:
         """Make an empty topic."""
@@ -68,10 +71,15 @@ class MemoryBroker:
         return MemoryPublisher(self)
 
     def subscription(
-        self, group: str, topic: str, *, rebalance_timeout: timedelta = timedelta(seconds=60)
+        self,
+        group: str,
+        topic: str,
+        *,
+        replays: str | None = None,
+        rebalance_timeout: timedelta = timedelta(seconds=60),
     ) -> MemorySubscription:
         """A member of `group`, when it is started."""
-        return MemorySubscription(self, group, topic, rebalance_timeout)
+        return MemorySubscription(self, group, topic, rebalance_timeout, replays=replays)
 
     def records(self, topic: str) -> list[Record]:
         """All records of `topic`, partition by partition, in order."""
@@ -164,10 +172,18 @@ class MemoryPublisher:
 class MemorySubscription:
     """A Subscription of the memory broker."""
 
-    def __init__(self, broker: MemoryBroker, group: str, topic: str, rebalance_timeout: timedelta) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        group: str,
+        topic: str,
+        rebalance_timeout: timedelta,
+        *,
+        replays: str | None = None,
+    ) -> None:
         self._broker = broker
         self._group = broker.group(group)
-        self.topic = topic
+        self.topics = (topic,) if replays is None else (topic, replays)
         self._rebalance_timeout = rebalance_timeout
         self._started = False
         self.has_batch_in_hand = False
@@ -271,8 +287,10 @@ class MemorySubscription:
             group.members.remove(member)
             member.positions = {}
         for member in group.members:
-            readers = [each for each in group.members if each.topic == member.topic]
-            mine = self._broker.places(member.topic)[readers.index(member) :: len(readers)]
-            member.positions = {place: group.committed.get(place, 0) for place in mine}
+            member.positions = {}
+            for topic in member.topics:
+                readers = [each for each in group.members if topic in each.topics]
+                mine = self._broker.places(topic)[readers.index(member) :: len(readers)]
+                member.positions |= {place: group.committed.get(place, 0) for place in mine}
         group.rebalance_until = None
         self._broker.notify()

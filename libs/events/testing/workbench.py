@@ -41,7 +41,7 @@ class Workbench:
 
     def subscription(self) -> Subscription:
         """Another member of the group."""
-        return self.broker.subscription(CONSUMER, self.topic.name)
+        return self.broker.subscription(CONSUMER, self.topic.name, replays=self.topic.replays(CONSUMER))
 
     def consumer(
         self,
