@@ -103,7 +103,7 @@ class KafkaSubscription:
                 await self._consumer.start()
         except (KafkaError, OSError) as error:
             await self.stop()
-            raise _away(error) from error
+            raise away(error) from error
         # After the start: subscribed before it, the start would wait for partitions, without a bound.
         self._consumer.subscribe(self._topics, listener=_WaitForBatch(self._batch_in_hand))
 
@@ -131,7 +131,7 @@ class KafkaSubscription:
         """
         fetched = await self._poll(limit, wait)
         async with self._batch_in_hand:
-            yield [_record(record) for records in fetched.values() for record in records]
+            yield [record_of(record) for records in fetched.values() for record in records]
 
     async def _poll(self, limit: int, wait: timedelta) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
         consumer = self._started()
@@ -146,7 +146,7 @@ class KafkaSubscription:
         except (KafkaError, OSError) as error:
             # The parts of aiokafka that run in the background die of what they do not know: begin anew.
             await self.stop()
-            raise _away(error) from error
+            raise away(error) from error
 
     async def commit(self, offsets: Offsets) -> None:
         """Tell the group how far this member is. Explicit offsets: a bare commit commits the position of the poll."""
@@ -159,7 +159,7 @@ class KafkaSubscription:
             # and finds them in the inbox.
             log.info("commit.refused", group=self._group, error=type(error).__name__)
         except (KafkaError, OSError) as error:
-            raise _away(error) from error
+            raise away(error) from error
 
     def rewind(self, records: Sequence[Record]) -> None:
         """Read `records` again at the next poll, where their partitions are still ours."""
@@ -183,7 +183,7 @@ class KafkaSubscription:
             async with asyncio.timeout(_STOP_SECONDS):
                 answered = await consumer._client.force_metadata_update()  # noqa: SLF001 - this member's own picture
         except (KafkaError, OSError) as error:
-            raise _away(error) from error
+            raise away(error) from error
         if not answered:
             raise Unavailable("broker away")
         for topic in self._topics:
@@ -222,7 +222,7 @@ class KafkaPublisher:
                 await self._producer.start()
         except (KafkaError, OSError) as error:
             await self.stop()
-            raise _away(error) from error
+            raise away(error) from error
 
     async def publish(self, records: Sequence[Outgoing]) -> None:
         """Send in order; return when every record is acknowledged; raises Unavailable when one is not."""
@@ -280,13 +280,15 @@ async def _end(*tasks: asyncio.Task[object] | None) -> None:
             _look_at(task)
 
 
-def _record(record: ConsumerRecord) -> Record:
+def record_of(record: ConsumerRecord) -> Record:
+    """The record as the rest of the package knows it."""
     # Kafka knows headers without a value; nothing here tells them from empty ones.
     headers = tuple((name, value or b"") for name, value in record.headers)
     return Record(record.topic, record.partition, record.offset, record.key, record.value, headers)
 
 
-def _away(error: Exception) -> Unavailable:
+def away(error: Exception) -> Unavailable:
+    """What an error of aiokafka's means to whoever waits."""
     return Unavailable(f"broker away: {error!r}")
 
 
@@ -324,7 +326,7 @@ async def create_topics(bootstrap_servers: str, *, replication: int = 1) -> list
                     raise error(name)
         return [new.name for new in missing]
     except (KafkaError, OSError) as error:
-        raise _away(error) from error
+        raise away(error) from error
     finally:
         await admin.close()
 
@@ -348,16 +350,16 @@ async def following(
     async def records() -> AsyncIterator[Record]:
         try:
             async for record in consumer:
-                yield _record(record)
+                yield record_of(record)
         except KafkaError as error:
-            raise _away(error) from error
+            raise away(error) from error
 
     try:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await consumer.start()
         except (KafkaError, OSError) as error:
-            raise _away(error) from error
+            raise away(error) from error
         yield records()
     finally:
         await consumer.stop()
