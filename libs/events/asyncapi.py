@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from libs.events.json_schemas import payload_schema
-from libs.events.topics import DEAD_LETTER_RETENTION
+from libs.events.topics import DEAD_LETTER_RETENTION, DECISIONS, INBOX_RETENTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,11 +54,41 @@ _DEAD_LETTER: Final[dict[str, Any]] = {
     },
     "required": ["dlq_reason", "dlq_consumer", "dlq_topic", "dlq_partition", "dlq_offset", "dlq_attempts", "dlq_time"],
 }
+_REPLAY: Final[dict[str, Any]] = {
+    "description": "The event as it was, and that this is a replay.",
+    "allOf": [
+        {"$ref": "#/components/schemas/CloudEvent"},
+        {
+            "type": "object",
+            "properties": {
+                "replay_of": {"type": "string", "description": "topic/partition/offset where the record stood first."},
+                "replayed_at": {"type": "string", "format": "date-time"},
+                "replayed_by": _TEXT,
+            },
+        },
+    ],
+}
+_DECISION: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "outcome": {"enum": ["replayed", "dropped"]},
+        "at": {"type": "string", "format": "date-time"},
+        "by": _TEXT,
+        "reason": _TEXT,
+        "set_aside_at": {"type": "string", "format": "date-time", "description": "The dead letter's own dlq_time."},
+    },
+    "required": ["outcome", "at", "by", "set_aside_at"],
+}
 
 
 def asyncapi(topics: Sequence[Topic], examples: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The document; `examples` holds one record per event type."""
-    schemas: dict[str, Any] = {"CloudEvent": _CLOUD_EVENT, "DeadLetter": _DEAD_LETTER}
+    schemas: dict[str, Any] = {
+        "CloudEvent": _CLOUD_EVENT,
+        "DeadLetter": _DEAD_LETTER,
+        "Decision": _DECISION,
+        "Replay": _REPLAY,
+    }
     messages: dict[str, Any] = {}
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
@@ -73,7 +103,13 @@ def asyncapi(topics: Sequence[Topic], examples: Mapping[str, Mapping[str, Any]])
             operations[f"{consumer}.receives.{topic.name}"] = _operation("receive", topic.name, topic, group=consumer)
             name = topic.dead_letters(consumer)
             channels[name] = _dead_letter_channel(topic, consumer)
-            operations[f"{consumer}.sets-aside.{topic.name}"] = _operation("send", name, None)
+            operations[f"{consumer}.sets-aside.{topic.name}"] = _operation("send", name, "dead-letter")
+            again = topic.replays(consumer)
+            channels[again] = _replay_channel(topic, consumer)
+            operations[f"operators.replay.{again}"] = _operation("send", again, "replay")
+            operations[f"{consumer}.receives.{again}"] = _operation("receive", again, "replay", group=consumer)
+    channels[DECISIONS] = _decisions_channel()
+    operations[f"operators.decide.{DECISIONS}"] = _operation("send", DECISIONS, "decision")
     messages["dead-letter"] = {
         "name": "dead-letter",
         "title": "A record that its consumer could not handle",
@@ -81,6 +117,21 @@ def asyncapi(topics: Sequence[Topic], examples: Mapping[str, Mapping[str, Any]])
         "contentType": "application/octet-stream",
         "headers": {"$ref": "#/components/schemas/DeadLetter"},
         "payload": {},
+    }
+    messages["replay"] = {
+        "name": "replay",
+        "title": "A record that was set aside, once more",
+        "summary": "The record's original key, bytes and headers, for the one consumer that could not handle it.",
+        "contentType": "application/octet-stream",
+        "headers": {"$ref": "#/components/schemas/Replay"},
+        "payload": {},
+    }
+    messages["decision"] = {
+        "name": "decision",
+        "title": "What was decided about a dead letter",
+        "summary": "Replayed or dropped, when, by whom and why.",
+        "contentType": "application/json",
+        "payload": {"$ref": "#/components/schemas/Decision"},
     }
     return {
         "asyncapi": "3.0.0",
@@ -141,6 +192,32 @@ def _dead_letter_channel(topic: Topic, consumer: str) -> dict[str, Any]:
     }
 
 
+def _replay_channel(topic: Topic, consumer: str) -> dict[str, Any]:
+    return {
+        "address": topic.replays(consumer),
+        "description": (
+            f"What operators give to {consumer}, and to nobody else, once more of {topic.name}. "
+            f"It comes after newer records of its key. Kept: {DEAD_LETTER_RETENTION.days} days."
+        ),
+        "messages": {"replay": {"$ref": "#/components/messages/replay"}},
+        "bindings": {"kafka": _topic_binding(topic.replays(consumer), 1, DEAD_LETTER_RETENTION)},
+    }
+
+
+def _decisions_channel() -> dict[str, Any]:
+    binding = _topic_binding(DECISIONS, 1, INBOX_RETENTION)
+    binding["topicConfiguration"]["cleanup.policy"] = ["compact", "delete"]
+    return {
+        "address": DECISIONS,
+        "description": (
+            "What became of dead letters, by their topic/partition/offset. "
+            f"Kept: the latest of each, {INBOX_RETENTION.days} days."
+        ),
+        "messages": {"decision": {"$ref": "#/components/messages/decision"}},
+        "bindings": {"kafka": binding},
+    }
+
+
 def _topic_binding(name: str, partitions: int, retention: timedelta | None) -> dict[str, Any]:
     configuration: dict[str, Any] = {"cleanup.policy": ["compact" if retention is None else "delete"]}
     if retention is not None:
@@ -153,8 +230,8 @@ def _topic_binding(name: str, partitions: int, retention: timedelta | None) -> d
     }
 
 
-def _operation(action: str, channel: str, topic: Topic | None, *, group: str | None = None) -> dict[str, Any]:
-    types = ["dead-letter"] if topic is None else [contract.TYPE for contract in topic.types]
+def _operation(action: str, channel: str, carries: Topic | str, *, group: str | None = None) -> dict[str, Any]:
+    types = [carries] if isinstance(carries, str) else [contract.TYPE for contract in carries.types]
     # References into a JSON pointer: neither topics nor types have a character that would have to be escaped.
     operation: dict[str, Any] = {
         "action": action,

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from libs.events.asyncapi import asyncapi
-from libs.events.topics import CONTRACTS, DEAD_LETTER_RETENTION, TOPICS
+from libs.events.topics import CONTRACTS, DEAD_LETTER_RETENTION, DECISIONS, TOPICS
 
 Document = dict[str, Any]
 
@@ -61,6 +61,8 @@ def test_the_channels_are_the_topics_and_their_dead_letters(document: Document) 
     expected = {topic.name: [contract.TYPE for contract in topic.types] for topic in TOPICS}
     for topic in TOPICS:
         expected |= {topic.dead_letters(consumer): ["dead-letter"] for consumer in topic.consumers}
+        expected |= {topic.replays(consumer): ["replay"] for consumer in topic.consumers}
+    expected[DECISIONS] = ["decision"]
     assert {name: list(channel["messages"]) for name, channel in document["channels"].items()} == expected
     assert all(channel["address"] == name for name, channel in document["channels"].items())
 
@@ -75,9 +77,12 @@ def test_the_kafka_bindings_are_what_the_topics_are_created_with(document: Docum
             milliseconds = topic.retention.total_seconds() * 1000
             assert binding["topicConfiguration"] == {"cleanup.policy": ["delete"], "retention.ms": milliseconds}
         for consumer in topic.consumers:
-            dead = document["channels"][topic.dead_letters(consumer)]["bindings"]["kafka"]
-            assert dead["partitions"] == 1
-            assert dead["topicConfiguration"]["retention.ms"] == DEAD_LETTER_RETENTION.total_seconds() * 1000
+            for name in (topic.dead_letters(consumer), topic.replays(consumer)):
+                dead = document["channels"][name]["bindings"]["kafka"]
+                assert dead["partitions"] == 1
+                assert dead["topicConfiguration"]["retention.ms"] == DEAD_LETTER_RETENTION.total_seconds() * 1000
+    decisions = document["channels"][DECISIONS]["bindings"]["kafka"]
+    assert decisions["topicConfiguration"]["cleanup.policy"] == ["compact", "delete"]
 
 
 def test_the_operations_are_who_sends_and_who_receives(document: Document) -> None:
@@ -92,7 +97,12 @@ def test_the_operations_are_who_sends_and_who_receives(document: Document) -> No
         for operation in document["operations"].values()
         if operation["action"] == "receive"
     }
-    assert received == {(consumer, topic.name) for topic in TOPICS for consumer in topic.consumers}
+    assert received == {
+        (consumer, name)
+        for topic in TOPICS
+        for consumer in topic.consumers
+        for name in (topic.name, topic.replays(consumer))
+    }
     for operation in document["operations"].values():
         channel = operation["channel"]["$ref"]
         assert all(message["$ref"].startswith(f"{channel}/messages/") for message in operation["messages"])
@@ -100,7 +110,7 @@ def test_the_operations_are_who_sends_and_who_receives(document: Document) -> No
 
 def test_every_message_has_an_example_that_obeys_its_headers_and_payload(document: Document) -> None:
     messages = document["components"]["messages"]
-    assert messages.keys() == CONTRACTS.keys() | {"dead-letter"}
+    assert messages.keys() == CONTRACTS.keys() | {"dead-letter", "replay", "decision"}
     for type_ in CONTRACTS:
         message = messages[type_]
         assert message["name"] == type_

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from libs.events.contracts.customers import CustomerErased
-from libs.events.topics import CONTRACTS, DEAD_LETTER_RETENTION, INBOX_RETENTION, TOPICS, Topic
+from libs.events.topics import CONTRACTS, DEAD_LETTER_RETENTION, DECISIONS, INBOX_RETENTION, TOPICS, Topic
 
 SERVICES = ("ingest", "scoring", "casework", "notify", "portal")
 ROOT = Path(__file__).parents[2]
@@ -38,10 +38,12 @@ def test_every_type_says_its_version() -> None:
 def test_topics_and_dead_letters_have_names_of_their_own_that_kafka_takes() -> None:
     names = [topic.name for topic in TOPICS]
     names += [topic.dead_letters(consumer) for topic in TOPICS for consumer in topic.consumers]
+    names += [topic.replays(consumer) for topic in TOPICS for consumer in topic.consumers]
+    names.append(DECISIONS)
     assert len(set(names)) == len(names)
     # Kafka's metrics cannot tell a dot from an underscore.
     assert len({name.replace(".", "_") for name in names}) == len(names)
-    assert all(re.fullmatch(r"[a-z.]{1,200}", name) for name in names)
+    assert all(re.fullmatch(r"[a-z.-]{1,200}", name) for name in names)
 
 
 def test_every_topic_has_a_producer_and_readers_among_the_services() -> None:

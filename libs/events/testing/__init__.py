@@ -2,7 +2,7 @@
 
 from libs.events.testing.effects import Effects
 from libs.events.testing.factories import NOON, a_broken_record, a_record, a_topic, an_answer, an_outgoing
-from libs.events.testing.memory import MemoryBroker, MemoryPublisher, MemorySubscription
+from libs.events.testing.memory import MemoryBroker, MemoryLog, MemoryPublisher, MemorySubscription
 from libs.events.testing.waiting import eventually, running
 from libs.events.testing.workbench import CONSUMER, Workbench
 
@@ -11,6 +11,7 @@ __all__ = [
     "NOON",
     "Effects",
     "MemoryBroker",
+    "MemoryLog",
     "MemoryPublisher",
     "MemorySubscription",
     "Workbench",

@@ -21,8 +21,10 @@ from libs.events.loop import wait_for
 from libs.events.topics import DECISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
 
+    from libs.events.codec import Headers
+    from libs.events.dead_letters import Entry
     from libs.events.outbox import Outgoing
     from libs.events.topics import Topic
 
@@ -99,6 +101,20 @@ class MemoryBroker:
         committed = self.group(group).committed
         return sum(len(self._partitions[place]) - committed.get(place, 0) for place in self.places(topic))
 
+    @asynccontextmanager
+    async def log(self) -> AsyncIterator[MemoryLog]:
+        """Its topics, by place; raises Unavailable."""
+        self.require()
+        yield MemoryLog(self)
+
+    def append(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers) -> None:
+        """Add one record to the first partition, byte for byte."""
+        if (topic, 0) not in self._partitions:
+            raise Unavailable(f"no topic {topic}")
+        partition = self._partitions[topic, 0]
+        partition.append(Record(topic, 0, len(partition), key, value, headers))
+        self.notify()
+
     def write(self, record: Outgoing) -> None:
         """Add one record to the partition of its key."""
         places = self.places(record.topic)
@@ -167,6 +183,30 @@ class MemoryPublisher:
     async def stop(self) -> None:
         """Disconnect."""
         self._started = False
+
+
+class MemoryLog:
+    """A Log of the memory broker."""
+
+    def __init__(self, broker: MemoryBroker) -> None:
+        self._broker = broker
+
+    async def bounds(self, topics: Collection[str]) -> dict[str, tuple[int, int]]:
+        """What is kept of the first partition of each topic; a topic that is not there is left out."""
+        self._broker.require()
+        return {topic: (0, len(self._broker.records(topic))) for topic in topics if self._broker.places(topic)}
+
+    async def read(self, topic: str, first: int, end: int) -> AsyncIterator[Record]:
+        """The records of the first partition from `first` on, below `end`, in order; raises Unavailable."""
+        self._broker.require()
+        for record in self._broker.read((topic, 0), first, end - first):
+            yield record
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Write in order; raises Unavailable."""
+        self._broker.require()
+        for each in entries:
+            self._broker.append(each.topic, each.key, each.value, each.headers)
 
 
 class MemorySubscription:
