@@ -12,10 +12,10 @@ SHELL := bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test check generate lock clean
+.PHONY: help setup browser run test bench bench-quick check generate lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) $(JARS) ## Virtual environment, packages, Kafka's jars
 
@@ -42,6 +42,12 @@ run: setup ## Play a short real story on real parts, and keep serving until Ctrl
 
 test: setup browser ## Every test
 	@CHROMIUM="$$(sh deploy/find-browser.sh --print)" $(BIN)/python -m pytest -q $(ARGS)
+
+bench: setup ## Each stage beside its floor, measured in the same run (ARGS="--only ingest" for some of them)
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-quick: setup ## The same, rougher, in under two minutes
+	@$(BIN)/python -m bench --quick $(ARGS)
 
 check: $(INSTALLED) ## Format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .

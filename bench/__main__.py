@@ -1,0 +1,77 @@
+"""Runs the benchmarks: `python -m bench [--quick] [--only STAGE …] [--rounds N]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench import report
+from bench.bench import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.figures import Figure
+
+STAGES: Final = (
+    "ingest",
+    "relay",
+    "scoring",
+    "casework",
+    "clocks",
+    "lists",
+    "portal",
+    "mails",
+    "pipeline",
+    "growth",
+    "idle",
+)
+"""Modules of `bench.stages`, in the order in which they run."""
+_ROUNDS: Final = 5
+_QUICK_ROUNDS: Final = 2
+_QUICK_SCALE: Final = 0.05
+
+
+def main() -> None:
+    """Do as the command line says."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less of everything, in under two minutes; rougher")
+    parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES, metavar="STAGE", help=", ".join(STAGES))
+    parser.add_argument("--rounds", type=int, help=f"rounds of each comparison ({_ROUNDS}; {_QUICK_ROUNDS} when quick)")
+    parser.add_argument("--json", type=Path, default=Path(".data/bench.json"), help="where to write everything")
+    parser.add_argument("--plot", type=Path, default=Path(".data/bench.svg"), help="where to draw it")
+    arguments = parser.parse_args()
+    rounds: int = arguments.rounds or (_QUICK_ROUNDS if arguments.quick else _ROUNDS)
+    scale = _QUICK_SCALE if arguments.quick else 1.0
+    console = Console()
+    figures = _measure(arguments.only, rounds, scale, console)
+    console.print(report.table(figures))
+    report.write_json(figures, arguments.json, rounds=rounds, scale=scale)
+    report.plot(figures, arguments.plot)
+    console.print(f"Everything: {arguments.json}   Drawn: {arguments.plot}")
+
+
+def _measure(stages: Sequence[str], rounds: int, scale: float, console: Console) -> list[Figure]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[doing]}"))
+    figures: list[Figure] = []
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("", total=len(stages), doing="")
+        bench = Bench(rounds=rounds, scale=scale, say=lambda doing: progress.update(bar, doing=doing))
+        try:
+            for stage in stages:
+                progress.update(bar, description=stage, doing="")
+                figures += asyncio.run(import_module(f"bench.stages.{stage}").run(bench))
+                progress.advance(bar)
+        finally:
+            bench.close()
+    return figures
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The stages, one module each: `async def run(bench: Bench) -> list[Figure]`."""

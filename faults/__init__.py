@@ -1,0 +1,1 @@
+"""Faults that strike the real stack, and the invariants that must hold afterwards."""
