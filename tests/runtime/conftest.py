@@ -14,9 +14,9 @@ from confluent_kafka.cimpl import NewTopic
 
 from libs.events.database import Database
 from libs.events.kafka import Offsets
-from libs.events.schema import MESSAGING_V1
+from libs.events.schema import MESSAGING_V1, MESSAGING_V2
 from libs.events.testing import Effects, Workbench, a_topic
-from libs.events.topics import Topic
+from libs.events.topics import DECISIONS, Topic
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def make_url(make_database: Callable[[], str]) -> Callable[[], Awaitable[str]]:
     async def make() -> str:
         made = make_database()
         connection = await asyncpg.connect(made)
-        for statement in (*MESSAGING_V1, Effects.TABLE):
+        for statement in (*MESSAGING_V1, *MESSAGING_V2, Effects.TABLE):
             await connection.execute(statement)
         await connection.close()
         return made
@@ -64,17 +64,30 @@ def bench(database: Database) -> Workbench:
 
 
 @pytest.fixture
-def kafka_topic(kafka: str) -> Callable[[int], Topic]:
+def kafka_topic(kafka_topics_of: Callable[[Topic], None]) -> Callable[[int], Topic]:
     """Make a topic of answers, and its dead-letter topic, on the real broker; under a new name each time."""
-    client = AdminClient({"bootstrap.servers": kafka})
 
     def make(partitions: int = 1) -> Topic:
         topic = a_topic(f"answers-{uuid4()}", partitions=partitions)
-        wanted = [NewTopic(topic.name, num_partitions=partitions)]
-        wanted += [NewTopic(topic.dead_letters(consumer), num_partitions=1) for consumer in topic.consumers]
+        kafka_topics_of(topic)
+        return topic
+
+    return make
+
+
+@pytest.fixture
+def kafka_topics_of(kafka: str) -> Callable[[Topic], None]:
+    """Make a topic with all that belongs to its dead letters on the real broker."""
+    client = AdminClient({"bootstrap.servers": kafka})
+
+    def make(topic: Topic) -> None:
+        wanted = [NewTopic(topic.name, num_partitions=topic.partitions)]
+        for consumer in topic.consumers:
+            wanted += [NewTopic(name(consumer), num_partitions=1) for name in (topic.dead_letters, topic.replays)]
+        if DECISIONS not in client.list_topics(timeout=30).topics:
+            wanted.append(NewTopic(DECISIONS, num_partitions=1))
         for made in client.create_topics(wanted).values():
             made.result(timeout=30)
-        return topic
 
     return make
 
