@@ -30,6 +30,8 @@ PATIENCE: Final = timedelta(seconds=20)
 _FETCH_BYTES: Final = 4 * 1024 * 1024
 _FETCH_RECORDS: Final = 500
 _FETCH_MS: Final = 250
+_WAIT_FOR_MORE_MS: Final = 10
+"""What is read is there already; and what is asked meanwhile waits on the same connection behind a fetch that waits."""
 _STOP_SECONDS: Final = 3.0
 
 
@@ -50,6 +52,8 @@ class KafkaLog:
                 partitions = [TopicPartition(topic, PARTITION) for topic in topics if topic in there]
                 if not partitions:
                     return {}
+                # Of a topic that it does not read, the client learns only after a second who leads it.
+                self._consumer.assign(partitions)
                 first = await self._consumer.beginning_offsets(partitions)
                 end = await self._consumer.end_offsets(partitions)
         except (KafkaError, OSError) as error:
@@ -126,7 +130,7 @@ async def kafka_log(bootstrap_servers: str, *, patience: timedelta = PATIENCE) -
         # Where retention was quicker than the reader: what is still there.
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,
-        fetch_max_wait_ms=_FETCH_MS,
+        fetch_max_wait_ms=_WAIT_FOR_MORE_MS,
     )
     log = KafkaLog(bootstrap_servers, consumer, patience=patience)
     async with AsyncExitStack() as stack:

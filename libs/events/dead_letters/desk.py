@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -32,7 +32,7 @@ from libs.events.dead_letters.letter import (
 from libs.events.topics import DECISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
     from datetime import datetime
 
     from libs.events.codec import Headers, Record
@@ -121,6 +121,23 @@ class _Backwards:
         return end - begin
 
 
+async def _merged(ways: Sequence[_Backwards], look_at_most: int | None) -> AsyncGenerator[DeadLetter, None]:
+    """The letters of all ways, newest first; ends early where so many records were read."""
+    looked = 0
+    while True:
+        blind = next((way for way in ways if not way.window and not way.done), None)
+        if blind is None:
+            ahead = [way for way in ways if way.window]
+            if not ahead:
+                return
+            newest = max(ahead, key=lambda way: (way.window[-1].set_aside_at, way.queue.name))
+            yield newest.window.pop()
+        elif look_at_most is not None and looked >= look_at_most:
+            return
+        else:
+            looked += await blind.look()
+
+
 class DeadLetterDesk:
     """Over one connection to the broker."""
 
@@ -135,31 +152,20 @@ class DeadLetterDesk:
         """Up to `limit` letters, newest first, below `ends`; fewer where `look_at_most` records had none more."""
         ways = await self._ways(wanted, ends or {})
         letters: list[DeadLetter] = []
-        looked = 0
-        while len(letters) < limit:
-            blind = next((way for way in ways if not way.window and not way.done), None)
-            if blind is not None:
-                if look_at_most is not None and looked >= look_at_most:
+        async with aclosing(_merged(ways, look_at_most)) as merged:
+            async for letter in merged:
+                letters.append(letter)
+                if len(letters) == limit:
                     break
-                looked += await blind.look()
-                continue
-            ahead = [way for way in ways if way.window]
-            if not ahead:
-                return Page(letters, None)
-            newest = max(ahead, key=lambda way: (way.window[-1].set_aside_at, way.queue.name))
-            letters.append(newest.window.pop())
-        rest = {way.queue.dead_letters: way.end for way in ways}
-        return Page(letters, None if all(way.done for way in ways) else rest)
+        if all(way.done for way in ways):
+            return Page(letters, None)
+        return Page(letters, {way.queue.dead_letters: way.end for way in ways})
 
     async def newest(self, wanted: Wanted) -> AsyncIterator[DeadLetter]:
         """All letters, newest first, without their values."""
-        page = await self.page(wanted, limit=WINDOW)
-        while True:
-            for letter in page.letters:
+        async with aclosing(_merged(await self._ways(wanted, {}), None)) as merged:
+            async for letter in merged:
                 yield letter
-            if page.rest is None:
-                return
-            page = await self.page(wanted, limit=WINDOW, ends=page.rest)
 
     async def count(self, wanted: Wanted) -> dict[Queue, int]:
         """How many letters by queue, of those that have some. By their places alone where that is enough."""
