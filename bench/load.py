@@ -1,12 +1,13 @@
 """The load generator: HTTP requests made beforehand, over kept connections, by as little code as can be.
 
-    python -m bench.load --port 8001 --connections 64 --seconds 5 [--rate 2000] requests.bin
+    python -m bench.load --port 8001 --connections 64 --seconds 5 [--rate 2000] [--once] requests.bin
 
 `requests.bin` holds whole requests, each after its length in four bytes (big-endian); they are sent in order, over and
-over if there are too few. Without a rate every connection sends its next request when its answer has come (closed
-loop); with a rate requests are due at fixed instants, and a latency counts from the instant at which the request was
-due, so that a slow server cannot slow its own measurement down (no coordinated omission). One line of JSON comes out.
-It imports nothing of ours, and is measured itself: `bench/floors/http_answer.py` answers without doing anything.
+over if there are too few; with `--once` each is sent once, however long that takes. Without a rate every connection
+sends its next request when its answer has come (closed loop); with a rate requests are due at fixed instants, and a
+latency counts from the instant at which the request was due, so that a slow server cannot slow its own measurement
+down (no coordinated omission). One line of JSON comes out. It imports nothing of ours, and is measured itself:
+`bench/floors/http_answer.py` answers without doing anything.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import resource
 import struct
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 _LENGTH: Final = b"content-length:"
 _END: Final = b"\r\n\r\n"
 _LATE_S: Final = 30.0
+_AS_LONG_AS_IT_TAKES_S: Final = 3600.0
 
 
 class Connection(asyncio.Protocol):
@@ -85,6 +88,10 @@ class Load:
         self.statuses: Counter[str] = Counter()
         self.under_way = 0
         self.idle = asyncio.Event()
+        self.spent = asyncio.Event()
+        """Set when there is no further request."""
+        self.began = 0.0
+        """The instant, on the clock of `time.perf_counter`, from which requests are due."""
 
     def answered(self, connection: Connection, status: bytes, since: float) -> None:
         """Note an answer and let the connection go on."""
@@ -109,8 +116,13 @@ class Load:
                 self.idle.set()
 
     def _send(self, connection: Connection, since: float) -> None:
+        request = next(self._requests, None)
+        if request is None:
+            self._running = False
+            self.spent.set()
+            return
         self.under_way += 1
-        connection.send(next(self._requests), since)
+        connection.send(request, since)
 
     def _send_due(self) -> None:
         while self._due and self._free:
@@ -124,11 +136,13 @@ class Load:
             _, connection = await loop.create_connection(lambda: Connection(self), host, port)
             await connection.connected
             made.append(connection)
-        began = time.perf_counter()
+        began = self.began = time.perf_counter()
         if self._rate is None:
             for connection in made:
                 self._send(connection, began)
-            await asyncio.sleep(seconds)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self.spent.wait()
         else:
             self._free.extend(made)
             await self._keep_the_rate(began, seconds)
@@ -177,16 +191,21 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rate", type=float)
+    parser.add_argument("--once", action="store_true")
     arguments = parser.parse_args()
 
     async def run() -> dict[str, object]:
-        load = Load(cycle(read_requests(arguments.requests)), rate=arguments.rate)
-        took = await load.run(arguments.host, arguments.port, arguments.connections, arguments.seconds)
+        requests = read_requests(arguments.requests)
+        load = Load(iter(requests) if arguments.once else cycle(requests), rate=arguments.rate)
+        seconds = _AS_LONG_AS_IT_TAKES_S if arguments.once and arguments.rate is None else arguments.seconds
+        clock_began_at = time.time() - time.perf_counter()
+        took = await load.run(arguments.host, arguments.port, arguments.connections, seconds)
         ordered = sorted(load.latencies) or [0.0]
         used = resource.getrusage(resource.RUSAGE_SELF)
         return {
             "requests": len(load.latencies),
             "seconds": took,
+            "began_at": clock_began_at + load.began,
             "per_second": len(load.latencies) / took,
             "p50_ms": ordered[len(ordered) // 2] * 1000,
             "p99_ms": ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))] * 1000,
