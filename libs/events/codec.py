@@ -66,6 +66,17 @@ def type_of(record: Record) -> str | None:
     return None
 
 
+def id_of(record: Record) -> EventId | None:
+    """The event's id that the record names, or None; nothing else of it is looked at."""
+    for name, value in record.headers:
+        if name == "ce_id":
+            try:
+                return EventId(UUID(value.decode()))
+            except ValueError:
+                return None
+    return None
+
+
 def decode(record: Record) -> Event[Any] | None:
     """The event in `record`, or None where its type is not one of ours.
 

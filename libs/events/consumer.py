@@ -4,6 +4,8 @@ A batch is handled optimistically in one transaction: inbox, the handler's rows,
 cannot be decoded. If that raises, it is rolled back, and
 
     database or broker away     rewind, wait, take the same records again; nothing is decided about them
+    the process itself          whoever comes next goes record by record, too (see `attempts`):
+        ended five times            set aside
     anything else               record by record, each with its own transaction and attempts:
         PermanentError              set aside at once
         any other error             five attempts with backoff, then set aside; one attempt for what is replayed
@@ -16,29 +18,32 @@ them done.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from libs.events import inbox
-from libs.events.codec import Record, decode, type_of
+from libs.events.attempts import DEATHS, Attempts, deaths
+from libs.events.codec import Record, decode, id_of, type_of
 from libs.events.crashpoint import crashpoint
-from libs.events.errors import PermanentError, TooManyDeadLetters, Unavailable, Undecodable, is_unavailable
+from libs.events.errors import Lethal, PermanentError, TooManyDeadLetters, Unavailable, Undecodable, is_unavailable
 from libs.events.loop import Outage, wait_for
+from libs.events.rejection import Rejected, dead_letter
 from libs.events.retry import RECORD, Backoff
 from libs.events.telemetry import BATCH_SECONDS, ISOLATIONS, RECORDS, RETRIES
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import Awaitable, Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from uuid import UUID
 
     from libs.events.database import Database, Tx
     from libs.events.event import Contract, Event, EventId
     from libs.events.health import Health
+    from libs.events.subscription import Subscription
     from libs.events.topics import Topic
 
     Handler = Callable[[Tx, Sequence[Event[Contract]]], Awaitable[None]]
@@ -52,37 +57,6 @@ _LOOK_EVERY: Final = timedelta(seconds=5)
 """How often an idle consumer makes sure that the broker is still there; a poll alone does not tell."""
 
 
-class Subscription(Protocol):
-    """One member of a consumer group: real Kafka, or the memory broker of the tests."""
-
-    async def start(self) -> None:
-        """Join, where that is not done; raises Unavailable."""
-
-    async def stop(self) -> None:
-        """Leave."""
-
-    def batch(self, limit: int, wait: timedelta) -> AbstractAsyncContextManager[Sequence[Record]]:
-        """Up to `limit` records in order per partition; a rebalance waits until the block is left."""
-
-    async def commit(self, offsets: dict[tuple[str, int], int]) -> None:
-        """Note the next offset to be read of each (topic, partition)."""
-
-    def rewind(self, records: Sequence[Record]) -> None:
-        """Deliver `records` again at the next poll, where their partitions are still ours."""
-
-    async def reachable(self) -> None:
-        """Raise Unavailable unless a broker answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Rejected:
-    """A record that is set aside, with why."""
-
-    record: Record
-    error: Exception
-    attempts: int
-
-
 @dataclass(frozen=True, slots=True)
 class _Applied:
     """What became of records in a transaction; told to operators when it is committed."""
@@ -90,7 +64,7 @@ class _Applied:
     handled: int = 0
     duplicate: int = 0
     skipped: tuple[Record, ...] = ()
-    set_aside: tuple[_Rejected, ...] = ()
+    set_aside: tuple[Rejected, ...] = ()
     in_a_row: int = 0
     """How many were set aside since one was last handled."""
 
@@ -107,9 +81,11 @@ class Consumer:
         database: Database,
         subscription: Subscription,
         health: Health,
+        alone: asyncio.Lock | None = None,
         backoff: Backoff = RECORD,
         dead_letters_in_a_row: int = DEAD_LETTERS_IN_A_ROW,
     ) -> None:
+        """`alone` is the process's: of several consumers, one has a record in hand that a process may have died of."""
         self._consumer = name
         self.name: Final = f"{name}:{topic.name}"
         """Of the loop: a group may read several topics, and each has a loop that can get stuck."""
@@ -120,6 +96,8 @@ class Consumer:
         self._subscription = subscription
         self._health = health
         self._outage = Outage(self.name, health)
+        self._attempts = Attempts(name, database)
+        self._alone = alone or asyncio.Lock()
         self._backoff = backoff
         self._limit = dead_letters_in_a_row
         self._in_a_row = 0
@@ -127,15 +105,24 @@ class Consumer:
     async def run(self, stop: asyncio.Event) -> None:
         """Consume until `stop`. Raises TooManyDeadLetters."""
         try:
-            while not stop.is_set():
-                self._health.beat(self.name)
-                try:
-                    await self._subscription.start()
-                    await self._consume(stop)
-                except Exception as error:  # noqa: BLE001 - an absent database has many types; all others go up
-                    await self._outage.wait(error, stop)
+            await self._run(stop)
+        except Exception:
+            # Broad, and raised again: all of these are told, unlike a cancellation, which comes to whoever is too late.
+            await self._attempts.end()
+            raise
+        else:
+            await self._attempts.end()
         finally:
             await self._subscription.stop()
+
+    async def _run(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            self._health.beat(self.name)
+            try:
+                await self._subscription.start()
+                await self._consume(stop)
+            except Exception as error:  # noqa: BLE001 - an absent database has many types; all others go up
+                await self._outage.wait(error, stop)
 
     async def _consume(self, stop: asyncio.Event) -> None:
         looked_at = -_LOOK_EVERY.total_seconds()
@@ -157,6 +144,18 @@ class Consumer:
     async def take(self, records: Sequence[Record], stop: asyncio.Event) -> None:
         """Handle one batch to its end, or rewind what is not done; raises Unavailable, TooManyDeadLetters."""
         try:
+            earlier = await self._attempts.earlier(records, self._subscription.assignment)
+        except Exception as error:
+            # Broad, to tell an outage from a defect; a defect here is no record's fault and ends the process.
+            if not is_unavailable(error):
+                raise
+            self._subscription.rewind(records)
+            raise Unavailable(str(error)) from error
+        if earlier is not None:
+            log.warning("batch.after_a_death", consumer=self._consumer, records=len(records))
+            await self._one_by_one(records, stop, earlier)
+            return
+        try:
             async with self._database.transaction() as tx:
                 applied = await self._apply(tx, records)
                 crashpoint(f"{self._consumer}.before_commit")
@@ -169,19 +168,19 @@ class Consumer:
             log.info("batch.isolated", consumer=self._consumer, records=len(records), error=type(error).__name__)
             await self._one_by_one(records, stop)
         else:
-            self._committed(applied)
+            self._committed(applied, records)
             await self._commit(records)
 
     async def _apply(self, tx: Tx, records: Sequence[Record]) -> _Applied:
         """Everything that `records` cause, in `tx`."""
         events: dict[int, Event[Any]] = {}
-        rejected: list[_Rejected] = []
+        rejected: list[Rejected] = []
         skipped: list[Record] = []
         for place, record in enumerate(records):
             try:
                 event = decode(record)
             except Undecodable as error:
-                rejected.append(_Rejected(record, error, attempts=1))
+                rejected.append(Rejected(record, error, attempts=1))
                 continue
             if event is None:
                 skipped.append(record)
@@ -197,6 +196,7 @@ class Consumer:
         if fresh:
             await self._handle(tx, list(fresh.values()))
         set_aside = await self._set_aside(tx, rejected)
+        await self._attempts.done(tx, records)
         return _Applied(
             handled=len(fresh),
             duplicate=len(events) - len(fresh) + len(rejected) - len(set_aside),
@@ -213,7 +213,7 @@ class Consumer:
         )
 
     def _count_in_a_row(
-        self, records: Sequence[Record], fresh: dict[int, Event[Any]], set_aside: Sequence[_Rejected]
+        self, records: Sequence[Record], fresh: dict[int, Event[Any]], set_aside: Sequence[Rejected]
     ) -> int:
         """How many were set aside since one was last handled; what was passed over says nothing either way.
 
@@ -232,10 +232,15 @@ class Consumer:
                     raise error
         return in_a_row
 
-    async def _one_by_one(self, records: Sequence[Record], stop: asyncio.Event) -> None:
+    async def _one_by_one(
+        self, records: Sequence[Record], stop: asyncio.Event, earlier: Mapping[UUID, int] | None = None
+    ) -> None:
         for place, record in enumerate(records):
             try:
-                await self._one(record, stop)
+                if earlier is None:
+                    await self._one(record, stop)
+                else:
+                    await self._one_in_peril(record, stop, deaths(record, earlier))
             except (Unavailable, TooManyDeadLetters, _Stopped) as error:
                 self._subscription.rewind(records[place:])
                 if place:
@@ -244,6 +249,21 @@ class Consumer:
                     return
                 raise
         await self._commit(records)
+
+    async def _one_in_peril(self, record: Record, stop: asyncio.Event, count: int) -> None:
+        """Handle a record that a process may have died of, `count` processes so far; noted before."""
+        async with self._alone:
+            try:
+                await self._attempts.note(record)
+            except Exception as error:
+                # Broad, to tell an outage from a defect.
+                if is_unavailable(error):
+                    raise Unavailable(str(error)) from error
+                raise
+            if count < DEATHS:
+                await self._one(record, stop)
+            else:
+                await self._reject(Rejected(record, Lethal(count), count))
 
     async def _one(self, record: Record, stop: asyncio.Event) -> None:
         attempt = 0
@@ -264,59 +284,53 @@ class Consumer:
                 once = isinstance(error, PermanentError) or record.topic == self._replays
                 wait = None if once else self._backoff.next(attempt)
                 if wait is None:
-                    await self._reject(_Rejected(record, error, attempt))
+                    await self._reject(Rejected(record, error, attempt))
                     return
                 RETRIES.labels(self._consumer).inc()
                 await wait_for(stop, wait)
             else:
-                self._committed(applied)
+                self._committed(applied, [record])
                 return
 
-    async def _reject(self, rejected: _Rejected) -> None:
+    async def _reject(self, rejected: Rejected) -> None:
         replayed = rejected.record.topic == self._replays
         if self._in_a_row >= self._limit and not replayed:
             raise TooManyDeadLetters(self._consumer, self._limit) from rejected.error
         try:
             async with self._database.transaction() as tx:
-                set_aside = await self._set_aside(tx, [rejected])
+                # Nothing was asked about the event of a record that was not handled. A member that was thought dead
+                # may be about to commit it.
+                known = isinstance(rejected.error, Lethal) and await self._is_handled(tx, rejected.record)
+                set_aside = () if known else await self._set_aside(tx, [rejected])
+                await self._attempts.done(tx, [rejected.record])
         except Exception as error:
             # Broad, to tell an outage from a defect; either way the record is not passed over.
             if is_unavailable(error):
                 raise Unavailable(str(error)) from error
             raise
-        self._committed(_Applied(set_aside=set_aside, in_a_row=self._in_a_row + (not replayed)))
+        in_a_row = self._in_a_row + (not replayed and not known)
+        self._committed(_Applied(duplicate=int(known), set_aside=set_aside, in_a_row=in_a_row), [rejected.record])
 
-    async def _set_aside(self, tx: Tx, rejected: Sequence[_Rejected]) -> tuple[_Rejected, ...]:
+    async def _is_handled(self, tx: Tx, record: Record) -> bool:
+        event_id = id_of(record)
+        return event_id is not None and await inbox.is_handled(tx, self._consumer, event_id)
+
+    async def _set_aside(self, tx: Tx, rejected: Sequence[Rejected]) -> tuple[Rejected, ...]:
         """Dead-letter, once however often the records come: known by their place, as they may have no id."""
         if not rejected:
             return ()
         ids = {inbox.place_id(each.record): each for each in rejected}
         new = await inbox.set_aside(tx, self._consumer, list(ids))
         set_aside = tuple(each for id_, each in ids.items() if id_ in new)
+        topic = self._topic.dead_letters(self._consumer)
         for each in set_aside:
-            record = each.record
-            reason = f"{type(each.error).__name__}: {each.error}"[:2000]
-            key = (record.key or b"").decode("utf-8", "replace").replace("\x00", "\ufffd")
-            tx.emit_record(
-                self._topic.dead_letters(self._consumer),
-                key,
-                record.value,
-                (
-                    *record.headers,
-                    ("dlq_reason", reason.encode("utf-8", "replace")),
-                    ("dlq_consumer", self._consumer.encode()),
-                    ("dlq_topic", record.topic.encode()),
-                    ("dlq_partition", str(record.partition).encode()),
-                    ("dlq_offset", str(record.offset).encode()),
-                    ("dlq_key", record.key or b""),
-                    ("dlq_attempts", str(each.attempts).encode()),
-                    ("dlq_time", tx.now.isoformat().encode()),
-                ),
-            )
+            letter = dead_letter(each, topic=topic, consumer=self._consumer, now=tx.now)
+            tx.emit_record(letter.topic, letter.key, letter.value, letter.headers)
         return set_aside
 
-    def _committed(self, applied: _Applied) -> None:
+    def _committed(self, applied: _Applied, records: Sequence[Record]) -> None:
         """Take note of what a committed transaction did; of a rolled-back one there is nothing to tell."""
+        self._attempts.committed(records)
         self._in_a_row = applied.in_a_row
         for outcome, count in (
             ("handled", applied.handled),

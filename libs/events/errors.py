@@ -2,7 +2,8 @@
 
 EventsError
 ├── PermanentError        this record can never be handled: set it aside at once
-│   └── Undecodable       the bytes are no event, or break their contract
+│   ├── Undecodable       the bytes are no event, or break their contract
+│   └── Lethal            each process that took the record in hand ended
 ├── Unavailable           database or broker away: wait, lose nothing, come back
 └── TooManyDeadLetters    a bug or a bad deploy: stop before the topic is drained
 """
@@ -23,6 +24,14 @@ class PermanentError(EventsError):
 
 class Undecodable(PermanentError):
     """The record is no CloudEvent, or its payload breaks its contract."""
+
+
+class Lethal(PermanentError):
+    """The process ended each time it had this record in hand."""
+
+    def __init__(self, deaths: int) -> None:
+        super().__init__(f"the process ended {deaths} times with this record in hand, without a word")
+        self.deaths = deaths
 
 
 class Unavailable(EventsError):

@@ -34,6 +34,10 @@ _SET_ASIDE: Final = text("""
         ON CONFLICT DO NOTHING
     RETURNING event_id
 """)
+_TRY: Final = text("""
+    INSERT INTO inbox (event_id, consumer, handled_at) VALUES (:event_id, :consumer, :now) ON CONFLICT DO NOTHING
+""")
+_UNDO: Final = text("DELETE FROM inbox WHERE event_id = :event_id AND consumer = :consumer")
 _PRUNE: Final = text("""
     DELETE FROM inbox
      WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE handled_at < :before LIMIT :limit))
@@ -77,6 +81,17 @@ async def set_aside(tx: Tx, consumer: str, places: Sequence[UUID]) -> set[UUID]:
         _SET_ASIDE, {"set_aside": _set_aside_by(consumer), "places": sorted(set(places)), "now": tx.now}
     )
     return {row.event_id for row in rows}
+
+
+async def is_handled(tx: Tx, consumer: str, event_id: EventId) -> bool:
+    """Whether `consumer` has taken effect of the event; waits for the end of a transaction that has it in hand.
+
+    So this writes the mark and takes it away again: who only looks sees nothing of open transactions.
+    """
+    if not await tx.execute(_TRY, {"event_id": event_id, "consumer": consumer, "now": tx.now}):
+        return True
+    await tx.execute(_UNDO, {"event_id": event_id, "consumer": consumer})
+    return False
 
 
 def _set_aside_by(consumer: str) -> str:

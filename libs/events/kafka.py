@@ -22,7 +22,7 @@ from libs.events.errors import Unavailable
 from libs.events.topics import DEAD_LETTER_RETENTION, DECISIONS, INBOX_RETENTION, TOPICS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import timedelta
 
     from aiokafka import ConsumerRecord
@@ -45,10 +45,11 @@ _METADATA_MS: Final = 30_000
 
 
 class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publishes no types
-    """Holds a rebalance back until the batch in hand is done and committed."""
+    """Holds a rebalance back until the batch in hand is done and committed; tells of its end."""
 
-    def __init__(self, lock: asyncio.Lock) -> None:
+    def __init__(self, lock: asyncio.Lock, assigned: Callable[[], None]) -> None:
         self._lock = lock
+        self._assigned = assigned
 
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         async with self._lock:
@@ -56,6 +57,7 @@ class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafk
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         log.info("rebalance.assigned", partitions=len(assigned))
+        self._assigned()
 
 
 class KafkaSubscription:
@@ -77,6 +79,8 @@ class KafkaSubscription:
         self._session_timeout_ms = session_timeout_ms
         self._rebalance_timeout_ms = rebalance_timeout_ms
         self._batch_in_hand = asyncio.Lock()
+        self.assignment = 0
+        """How many times partitions have been handed to this member."""
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
@@ -105,7 +109,7 @@ class KafkaSubscription:
             await self.stop()
             raise away(error) from error
         # After the start: subscribed before it, the start would wait for partitions, without a bound.
-        self._consumer.subscribe(self._topics, listener=_WaitForBatch(self._batch_in_hand))
+        self._consumer.subscribe(self._topics, listener=_WaitForBatch(self._batch_in_hand, self._assigned))
 
     async def stop(self) -> None:
         """Leave the group, within a bound: the broker may be away."""
@@ -190,6 +194,9 @@ class KafkaSubscription:
             if consumer.partitions_for_topic(topic) is None:
                 # It would be a member that gets no partitions, and all would seem well.
                 raise Unavailable(f"no topic {topic}")
+
+    def _assigned(self) -> None:
+        self.assignment += 1
 
     def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, Response
 
-from libs.events import inbox
+from libs.events import attempts, inbox
 from libs.events.consumer import Consumer
 from libs.events.health import Health
 from libs.events.kafka import KafkaPublisher, KafkaSubscription
@@ -64,6 +64,7 @@ class Runtime:
         self._port = port
         self._app: FastAPI | None = None
         self._parts: list[Consumer | Loop | Relay] = []
+        self._alone = asyncio.Lock()
         self._closers: list[Callable[[], Awaitable[None]]] = []
 
     def add_app(self, app: FastAPI) -> None:
@@ -78,7 +79,15 @@ class Runtime:
             bootstrap_servers=self._bootstrap_servers, group=name, topic=topic.name, replays=topic.replays(name)
         )
         self._parts.append(
-            Consumer(name, topic, handle, database=self._database, subscription=subscription, health=self.health)
+            Consumer(
+                name,
+                topic,
+                handle,
+                database=self._database,
+                subscription=subscription,
+                health=self.health,
+                alone=self._alone,
+            )
         )
 
     def add_loop(self, name: str, step: Callable[[], Awaitable[bool]], *, idle: timedelta) -> None:
@@ -92,6 +101,7 @@ class Runtime:
 
         async def prune() -> bool:
             async with self._database.transaction() as tx:
+                await attempts.prune(tx)
                 return await inbox.prune(tx)
 
         self.add_loop("inbox_pruning", prune, idle=_PRUNE_EVERY)

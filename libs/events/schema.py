@@ -27,3 +27,26 @@ MESSAGING_V1: Final = (
     ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000)
     """,
 )
+
+MESSAGING_V2: Final = (
+    # With how many processes a record was in hand that is not done; see libs.events.attempts. Empty at rest.
+    """
+    CREATE TABLE attempts (
+        consumer text NOT NULL,
+        place uuid NOT NULL,
+        attempts integer NOT NULL,
+        noted_at timestamptz NOT NULL,
+        PRIMARY KEY (consumer, place)
+    )
+    """,
+    # The partitions that a consumer has begun to read: where one of these has no committed offset, it was lost.
+    """
+    CREATE TABLE begun (
+        consumer text NOT NULL,
+        topic text NOT NULL,
+        partition integer NOT NULL,
+        begun_at timestamptz NOT NULL,
+        PRIMARY KEY (consumer, topic, partition)
+    )
+    """,
+)

@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 
 from libs.events.codec import Record
-from libs.events.consumer import Subscription
 from libs.events.errors import Unavailable
 from libs.events.kafka import KafkaPublisher, KafkaSubscription, Offsets
 from libs.events.outbox import Outgoing
 from libs.events.relay import Publisher
+from libs.events.subscription import Subscription
 from libs.events.testing import MemoryBroker, a_topic, an_answer, an_outgoing, eventually
 from libs.events.topics import Topic
 

@@ -22,7 +22,7 @@ from libs.events.errors import Unavailable, is_unavailable
 from libs.events.event import Event
 from libs.events.loop import Loop
 from libs.events.relay import Relay
-from libs.events.schema import MESSAGING_V1
+from libs.events.schema import MESSAGING_V1, MESSAGING_V2
 from libs.events.testing import Effects, Workbench, an_answer, eventually, running
 
 SELECT = text("SELECT 1")
@@ -61,7 +61,7 @@ async def server() -> AsyncIterator[Server]:
     server = Server(folder)
     await server.start()
     connection = await asyncpg.connect(server.url)
-    for statement in (*MESSAGING_V1, Effects.TABLE):
+    for statement in (*MESSAGING_V1, *MESSAGING_V2, Effects.TABLE):
         await connection.execute(statement)
     await connection.close()
     yield server

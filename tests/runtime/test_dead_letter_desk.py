@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from libs.events.consumer import Consumer, Subscription
+from libs.events.consumer import Consumer
 from libs.events.database import Database
 from libs.events.dead_letters import (
     DeadLetter,
@@ -30,6 +30,7 @@ from libs.events.kafka import KafkaPublisher, KafkaSubscription
 from libs.events.kafka_log import kafka_log
 from libs.events.outbox import Outgoing
 from libs.events.relay import Publisher, Relay
+from libs.events.subscription import Subscription
 from libs.events.testing import (
     NOON,
     Effects,

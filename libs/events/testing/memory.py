@@ -227,6 +227,7 @@ class MemorySubscription:
         self._rebalance_timeout = rebalance_timeout
         self._started = False
         self.has_batch_in_hand = False
+        self.assignment = 0
         self.positions: dict[Place, int] = {}
         """The next offsets to be read of the partitions that are ours."""
 
@@ -328,6 +329,7 @@ class MemorySubscription:
             member.positions = {}
         for member in group.members:
             member.positions = {}
+            member.assignment += 1
             for topic in member.topics:
                 readers = [each for each in group.members if topic in each.topics]
                 mine = self._broker.places(topic)[readers.index(member) :: len(readers)]

@@ -17,11 +17,12 @@ from libs.events.testing.memory import MemoryBroker
 from libs.events.testing.waiting import eventually
 
 if TYPE_CHECKING:
-    from libs.events.consumer import Handler, Subscription
+    from libs.events.consumer import Handler
     from libs.events.contracts.messages import ConfirmationAnswered
     from libs.events.database import Database
     from libs.events.event import Event
     from libs.events.outbox import Outgoing
+    from libs.events.subscription import Subscription
 
 CONSUMER: Final = "test.answers"
 QUICK: Final = Backoff(timedelta(milliseconds=1), timedelta(milliseconds=5), attempts=5)
