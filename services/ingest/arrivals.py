@@ -41,7 +41,8 @@ def webhook_arrival(
     ready: ReadySource, headers: Mapping[str, str], body: bytes, received_at: datetime, id_: DeliveryId
 ) -> Arrival:
     """An authentic delivery of a vendor's, understood."""
-    payload_id, verdict = ready.reader.read(body, received_at)
+    content_type = headers.get("content-type", "").replace("\0", "")
+    payload_id, verdict = ready.reader.read(body, received_at, content_type)
     header = ready.vendor.delivery_id_header
     body_hash = hash_of(body)
     return Arrival(
@@ -52,7 +53,7 @@ def webhook_arrival(
         body=body,
         body_hash=body_hash,
         headers=kept_headers(headers, ready.vendor.authentication.secret_headers),
-        content_type=headers.get("content-type", "").replace("\0", ""),
+        content_type=content_type,
         received_at=received_at,
         verdict=verdict,
         traceparent=traceparent_or_new(headers.get("traceparent")),
@@ -82,7 +83,7 @@ def stored_arrival(ready: ReadySource, kept: Contents, traceparent: str) -> Arri
     """A kept delivery, understood again by today's field map."""
     delivery = kept.delivery
     reader = ready.own_shape if delivery.via == "rest" else ready.reader
-    _, verdict = reader.read(kept.body, delivery.received_at)
+    _, verdict = reader.read(kept.body, delivery.received_at, delivery.content_type)
     return Arrival(
         id=DeliveryId(delivery.id),
         source=ready.source,

@@ -18,6 +18,9 @@ LONGEST_COMMENT: Final = 20_000
 LONGEST_ID: Final = 200
 
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,3}")
+_WHOLE_NUMBER: Final = re.compile(r"-?[0-9]{1,9}(?:\.0+)?")
+_UNIX_TEXT: Final = re.compile(r"[0-9]{9,11}")
+_SPACE_BEFORE_OFFSET: Final = re.compile(r" (?:UTC|GMT|([+-][0-9]{2}:?[0-9]{2}))$")
 _EARLIEST_UNIX: Final = 0
 _LATEST_UNIX: Final = 32_503_680_000  # the year 3000: milliseconds taken for seconds are beyond it
 _SHORTEST_TIME: Final = 16
@@ -35,10 +38,20 @@ class Unclear(Exception):
         self.field = field
 
 
-def score_of(value: object, where: str, *, lowest: int, highest: int) -> int | None:
-    """The score, or None where it is missing: a missing score has no class, and is not an error."""
+def score_of(value: object, where: str, *, lowest: int, highest: int, as_text: bool = False) -> int | None:
+    """The score, or None where it is missing: a missing score has no class, and is not an error.
+
+    With `as_text` a whole number may also come as text, as from a form.
+    """
     if value is None:
         return None
+    if as_text and isinstance(value, str):
+        text = value.strip()
+        if not text:
+            return None
+        if _WHOLE_NUMBER.fullmatch(text) is None:
+            raise Unclear(f"{where} is text that is not a whole number")
+        value = int(text.partition(".")[0])
     if isinstance(value, bool):
         raise Unclear(f"{where} is true or false, not a number")
     if isinstance(value, float) and value.is_integer():
@@ -84,13 +97,18 @@ def language_of(value: object, _where: str) -> str | None:
 
 
 def time_of(value: object, where: str, zone: tzinfo) -> datetime | None:
-    """A moment in UTC from RFC 3339 or unix seconds; a time without a zone is read in the source's `zone`."""
+    """A moment in UTC from RFC 3339 or unix seconds; a time without a zone is read in the source's `zone`.
+
+    Also as Ruby and others write it, "2016-08-04 13:57:31 -0700" or "… UTC", and unix seconds as text.
+    """
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise Unclear(f"{where} is {kind_of(value)}, not a time")
     if isinstance(value, str):
-        return _written_time(value, zone, where)
+        if _UNIX_TEXT.fullmatch(value) is None:
+            return _written_time(value, zone, where)
+        value = int(value)
     if not _EARLIEST_UNIX < value < _LATEST_UNIX:
         raise Unclear(f"{where} is not a time in unix seconds")
     return datetime.fromtimestamp(value, UTC)
@@ -123,9 +141,13 @@ def _written_time(value: str, zone: tzinfo, where: str) -> datetime:
     if not _SHORTEST_TIME <= len(value) <= _LONGEST_TIME:
         raise Unclear(f"{where} is not a time")
     try:
-        time = datetime.fromisoformat(value)
+        time = datetime.fromisoformat(_SPACE_BEFORE_OFFSET.sub(_offset, value))
         if time.tzinfo is None:
             time = time.replace(tzinfo=zone)
         return time.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Unclear(f"{where} is not a time") from error
+
+
+def _offset(ending: re.Match[str]) -> str:
+    return ending[1] or "+00:00"

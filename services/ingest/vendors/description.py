@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from services.ingest.domain.fields import FieldMap
 from services.ingest.domain.values import Unclear, kind_of
+from services.ingest.vendors.reading import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ Payload = dict[str, Any]
 
 Path = tuple[str, ...]
 JSON: Final = frozenset({"application/json"})
+FORM: Final = frozenset({"application/x-www-form-urlencoded"})
 
 
 def an_object(payload: object) -> Payload:
@@ -26,6 +28,15 @@ def an_object(payload: object) -> Payload:
     if not isinstance(payload, dict):
         raise Unclear(f"the payload is {kind_of(payload)}, not an object")
     return payload
+
+
+def alone(payload: object) -> Payload:
+    """The payload, which may stand in a list of one."""
+    if isinstance(payload, list):
+        if len(payload) != 1:
+            raise Unclear(f"the payload is a list of {len(payload)}, not of one")
+        payload = payload[0]
+    return an_object(payload)
 
 
 def at(payload: Payload, path: Path) -> object:
@@ -38,6 +49,11 @@ def at(payload: Payload, path: Path) -> object:
             raise Unclear(f"{'.'.join(path[:depth])} is {kind_of(value)}, not an object")
         value = value.get(key)
     return value
+
+
+def json_body(body: bytes, _content_type: str) -> object:
+    """The JSON value in `body`, whatever the content type says."""
+    return read_json(body)
 
 
 def no_questions(_payload: Payload, name: str) -> object:
@@ -53,6 +69,11 @@ class Vendor:
     answer to a question, None where it was not answered, and raises `Unclear` where there is no such question at all.
     `fields` says where the vendor's own shape has a field; a source's field map goes before it. An event type that is
     in neither `event_types` nor `ignored` is not understood: it may carry answers.
+
+    `decode` turns the body into a value, knowing its content type; `payload` brings that value into one shape, where a
+    vendor has several. With `numbers_as_text` the vendor sends whole numbers as text. With `partial` no delivery tells
+    the whole response: what a later one does not tell stays as it was, the time of the answer first of all. Without
+    `answered_at` the vendor does not say when the customer answered, and the time of the first receipt has to do.
     """
 
     name: str
@@ -62,6 +83,7 @@ class Vendor:
     answered_at: tuple[Path, ...]
     revised_at: tuple[Path, ...] = ()
     content_types: frozenset[str] = JSON
+    decode: Callable[[bytes, str], object] = json_body
     delivery_id: Path | None = None
     delivery_id_header: str | None = None
     event_type: Path | None = None
@@ -71,5 +93,7 @@ class Vendor:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     fields: FieldMap = field(default_factory=FieldMap)
     hidden: Path = ()
+    numbers_as_text: bool = False
+    partial: bool = False
     question: Callable[[Payload, str], object] = no_questions
     payload: Callable[[object], Payload] = an_object

@@ -10,8 +10,7 @@ from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import STANDARD_WEBHOOKS
-from services.ingest.domain.values import Unclear
-from services.ingest.vendors.description import Payload, Vendor, an_object, at
+from services.ingest.vendors.description import Payload, Vendor, alone, at
 
 
 def answer(payload: Payload, name: str) -> object:
@@ -20,15 +19,6 @@ def answer(payload: Payload, name: str) -> object:
     if isinstance(value, list):
         return ", ".join(choice for choice in value if isinstance(choice, str)) or None
     return value
-
-
-def unwrapped(payload: object) -> Payload:
-    """The payload, which may stand in a list of one."""
-    if isinstance(payload, list):
-        if len(payload) != 1:
-            raise Unclear(f"the payload is a list of {len(payload)}, not of one")
-        payload = payload[0]
-    return an_object(payload)
 
 
 FORMBRICKS: Final = Vendor(
@@ -44,7 +34,7 @@ FORMBRICKS: Final = Vendor(
     revised_at=(("data", "updatedAt"), ("data", "createdAt")),
     hidden=("data", "contactAttributes"),
     question=answer,
-    payload=unwrapped,
+    payload=alone,
     fields=FieldMap(
         customer=Reference("hidden", "userId"),
         touchpoint=Reference("hidden", "touchpoint"),

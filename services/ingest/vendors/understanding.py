@@ -22,7 +22,6 @@ from services.ingest.domain.values import (
     time_of,
 )
 from services.ingest.vendors.description import at
-from services.ingest.vendors.reading import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,11 +61,13 @@ class Reader:
         self._language = self._field("language", "the language", fields.language)
         self._claimed_class = self._field("claimed_class", "the claimed class", fields.claimed_class)
 
-    def read(self, body: bytes, received_at: datetime) -> tuple[object, Verdict]:
+    def read(
+        self, body: bytes, received_at: datetime, content_type: str = "application/json"
+    ) -> tuple[object, Verdict]:
         """The vendor's id of the delivery, if the payload has one, and the verdict. Raises nothing, whatever comes."""
         delivery_id: object = None
         try:
-            payload = self._vendor.payload(read_json(body))
+            payload = self._vendor.payload(self._vendor.decode(body, content_type))
             if self._vendor.delivery_id is not None:
                 delivery_id = at(payload, self._vendor.delivery_id)
             return delivery_id, self._understand(payload, received_at)
@@ -109,7 +110,7 @@ class Reader:
         vendor_response_id = id_of(at(payload, vendor.response_id), ".".join(vendor.response_id))
         if vendor_response_id is None:
             raise Unclear(f"there is no response id at {'.'.join(vendor.response_id)}", "response_id")
-        answered_at = self._time(payload, vendor.answered_at)
+        answered_at = self._time(payload, vendor.answered_at) if vendor.answered_at else received_at
         if answered_at is None:
             raise Unclear(f"there is no time of the answer at {_places(vendor.answered_at)}", "answered_at")
         plausible(answered_at, received_at)
@@ -128,7 +129,13 @@ class Reader:
 
     def _on_scale(self, value: object, where: str) -> int | None:
         instrument = self._source.instrument
-        return score_of(value, where, lowest=instrument.scale_min, highest=instrument.scale_max)
+        return score_of(
+            value,
+            where,
+            lowest=instrument.scale_min,
+            highest=instrument.scale_max,
+            as_text=self._vendor.numbers_as_text,
+        )
 
     def _time(self, payload: Payload, places: tuple[Path, ...]) -> datetime | None:
         for place in places:

@@ -18,6 +18,10 @@ from services.ingest.vendors.understanding import Reader
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SAMPLES = Path(__file__).parent / "samples"
+CONTENT_TYPES = {
+    "jotform": "multipart/form-data; boundary=------------------------9c8e7f",
+    "wootric": "application/x-www-form-urlencoded",
+}
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +29,8 @@ def sample() -> Callable[[str], bytes]:
     """A vendor's documented payload."""
 
     def read(vendor: str) -> bytes:
-        return (SAMPLES / f"{vendor}.json").read_bytes()
+        [file] = SAMPLES.glob(f"{vendor}.*")
+        return file.read_bytes()
 
     return read
 
@@ -70,7 +75,8 @@ def understood(a_source: Callable[..., Source]) -> Callable[..., Any]:
 
     def read(payload: object, vendor: str = "typeform", **source: object) -> Verdict:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        _, verdict = Reader(VENDORS[vendor], a_source(vendor, **source)).read(body, MONDAY)
+        content_type = CONTENT_TYPES.get(vendor, "application/json")
+        _, verdict = Reader(VENDORS[vendor], a_source(vendor, **source)).read(body, MONDAY, content_type)
         return verdict
 
     return read
