@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from services.ingest.domain.signature import Secret, UnusableSecret, key_of
+from services.ingest.domain.signature import Secret, UnusableSecret, secret_of
 from services.ingest.store.sources import enabled_sources
 from services.ingest.vendors import VENDORS
 from services.ingest.vendors.generic import OWN_SHAPE
@@ -44,7 +44,7 @@ class ReadySource:
         secrets: list[Secret] = []
         for stored in source.secrets:
             try:
-                secrets.append(Secret(key_of(vendor.authentication, stored.text), stored.valid_until))
+                secrets.append(secret_of(vendor.authentication, stored.text, stored.valid_until))
             except UnusableSecret as error:
                 log.warning("source.secret_unusable", source=source.name, why=str(error))
         return cls(source, vendor, tuple(secrets), Reader(vendor, source), Reader(OWN_SHAPE, source))

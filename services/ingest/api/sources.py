@@ -25,7 +25,7 @@ from services.ingest.api.models import (
     SourceOut,
 )
 from services.ingest.domain.fields import FieldMap
-from services.ingest.domain.signature import UnusableSecret, key_of
+from services.ingest.domain.signature import UnusableSecret, secret_of
 from services.ingest.domain.sources import MOST_SECRETS, Source
 from services.ingest.store import sources
 from services.ingest.store.sources import SourceNote
@@ -166,7 +166,7 @@ async def _put_secret(tx: Tx, source: str, vendor: Vendor, secret: str | None) -
 
 def _check_secret(vendor: Vendor, secret: str) -> None:
     try:
-        key_of(vendor.authentication, secret)
+        secret_of(vendor.authentication, secret)
     except UnusableSecret as error:
         raise _invalid("/secret", str(error)) from error
 

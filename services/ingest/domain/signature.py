@@ -11,15 +11,17 @@ import binascii
 import hmac
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, assert_never
 from urllib.parse import parse_qs
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
 Algorithm = Literal["sha1", "sha256", "sha512"]
 Encoding = Literal["hex", "base64"]
@@ -27,11 +29,19 @@ KeyForm = Literal["text", "whsec"]
 """`text`: the secret's own characters. `whsec`: base64, usually after `whsec_`, as Standard Webhooks has it."""
 
 _TEMPLATE: Final = re.compile(r"(\{[a-z]+(?:\.[^}]+)?\})")
+_RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _UNIX_SECONDS: Final = re.compile(r"[0-9]{1,12}")
 _MOST_SIGNATURES: Final = 16
+_MOST_PUBLIC: Final = 4
+"""Of the signatures that cost a hundred microseconds each to check."""
 _SHORTEST_TEXT: Final = 8
 _SHORTEST_KEY: Final = 16
 _DECOY: Final = b"\0" * 32
+_PUBLIC: Final = "whpk_"
+_DECOY_PUBLIC: Final = bytes.fromhex("d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a")
+"""A point of the curve (RFC 8032, 7.1), so that checking against it takes as long as against a real key."""
 
 
 class Verification(StrEnum):
@@ -51,6 +61,9 @@ class UnusableSecret(ValueError):
 class Signature:
     """How a vendor signs. Exactly one of `header` (lower case) and `form_field` says where the signature is.
 
+    Where `public_prefix` is set, an entry with that prefix is an ed25519 signature of the same content, checked by the
+    public keys among the secrets.
+
     `signed` is the signed content: `{body}` are the raw bytes, `{id}` and `{timestamp}` the values of the headers that
     `id_header` and `timestamp_header` name, `{form.NAME}` a decoded field of a form-urlencoded body. A description with
     a `timestamp_header` refuses what is older or newer than `tolerance`. With `several` the place holds a
@@ -68,6 +81,7 @@ class Signature:
     timestamp_header: str | None = None
     tolerance: timedelta = timedelta(minutes=5)
     several: bool = False
+    public_prefix: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse a description that could not be checked."""
@@ -107,10 +121,11 @@ Authentication = Signature | SharedToken
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A key ready for use. `valid_until` None: until it is replaced."""
+    """A key ready for use. `valid_until` None: until it is replaced. `public`: it only checks signatures (ed25519)."""
 
     key: bytes = field(repr=False)
     valid_until: datetime | None = None
+    public: bool = False
 
     def __post_init__(self) -> None:
         """Refuse the key that everybody knows."""
@@ -135,6 +150,28 @@ def key_of(description: Authentication, text: str) -> bytes:
             assert_never(description.key)
 
 
+def secret_of(description: Authentication, text: str, valid_until: datetime | None = None) -> Secret:
+    """The secret that the configured `text` stands for: a shared key, or a public key after `whpk_`.
+
+    Raises `UnusableSecret` where it would protect nothing, or is a private key, which only its owner may hold.
+    """
+    if isinstance(description, Signature) and description.public_prefix is not None:
+        if text.startswith("whsk_"):
+            raise UnusableSecret("this is the sender's private key: take the public one, whpk_…, and replace the pair")
+        if text.startswith(_PUBLIC):
+            return Secret(_public_key(text.removeprefix(_PUBLIC)), valid_until, public=True)
+    return Secret(key_of(description, text), valid_until)
+
+
+def _public_key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text.encode("ascii"), validate=True)
+        Ed25519PublicKey.from_public_bytes(key)
+    except (binascii.Error, UnicodeEncodeError, ValueError) as error:
+        raise UnusableSecret("the public key is not 32 bytes in base64 after whpk_") from error
+    return key
+
+
 def verify(
     description: Authentication, headers: Mapping[str, str], body: bytes, secrets: Sequence[Secret], now: datetime
 ) -> Verification:
@@ -145,12 +182,12 @@ def verify(
     The work done does not depend on whether anything of it is right: the content is hashed even where the signature is
     missing, or there is no secret, so that the time of the answer does not tell which sources exist.
     """
-    keys = [secret.key for secret in secrets if secret.valid_until is None or now < secret.valid_until]
+    valid = [secret for secret in secrets if secret.valid_until is None or now < secret.valid_until]
     match description:
         case SharedToken():
-            return _verify_token(description, headers, keys)
+            return _verify_token(description, headers, [secret.key for secret in valid])
         case Signature():
-            return _verify_signature(description, headers, body, keys, now)
+            return _verify_signature(description, headers, body, valid, now)
         case _:
             assert_never(description)
 
@@ -168,26 +205,32 @@ def _verify_token(description: SharedToken, headers: Mapping[str, str], keys: Se
 
 
 def _verify_signature(
-    description: Signature, headers: Mapping[str, str], body: bytes, keys: Sequence[bytes], now: datetime
+    description: Signature, headers: Mapping[str, str], body: bytes, valid: Sequence[Secret], now: datetime
 ) -> Verification:
     fields = _form_fields(body) if description.form_field is not None or "{form." in description.signed else {}
     if description.header is not None:
         place = headers.get(description.header, "").encode("latin-1", "replace")
     else:
         place = fields.get(description.form_field or "", b"")
-    given = _signatures(description, place)
+    given = _signatures(description, place, description.prefix)
     id_ = _named(headers, description.id_header)
     timestamp = _named(headers, description.timestamp_header)
     content = _content(description, body, fields, id_=id_ or "", timestamp=timestamp or "")
+    keys = [secret.key for secret in valid if not secret.public]
     right = False
     for key in keys or (_DECOY,):
         digest = hmac.digest(key, content, description.algorithm)
         expected = digest.hex().encode() if description.encoding == "hex" else base64.b64encode(digest)
         for candidate in given or (b"",):
             right |= hmac.compare_digest(expected, candidate)
+    right = right and bool(keys)
+    if description.public_prefix is not None:
+        by_owner = _signatures(description, place, description.public_prefix)
+        right |= _signed_by_owner(by_owner, content, [secret.key for secret in valid if secret.public])
+        given += by_owner
     if not given or id_ is None or timestamp is None:
         return Verification.MISSING
-    if not right or not keys:
+    if not right:
         return Verification.WRONG
     if description.timestamp_header is not None and not _fresh(timestamp, description.tolerance, now):
         return Verification.STALE
@@ -199,8 +242,20 @@ def _named(headers: Mapping[str, str], name: str | None) -> str | None:
     return "" if name is None else headers.get(name) or None
 
 
-def _signatures(description: Signature, place: bytes) -> list[bytes]:
-    prefix = description.prefix.encode()
+def _signed_by_owner(signatures: Sequence[bytes], content: bytes, keys: Sequence[bytes]) -> bool:
+    right = False
+    for signature in signatures[:_MOST_PUBLIC]:
+        for key in keys or (_DECOY_PUBLIC,):
+            try:
+                Ed25519PublicKey.from_public_bytes(key).verify(base64.b64decode(signature, validate=True), content)
+            except (InvalidSignature, binascii.Error):
+                continue
+            right = True
+    return right and bool(keys)
+
+
+def _signatures(description: Signature, place: bytes, with_prefix: str) -> list[bytes]:
+    prefix = with_prefix.encode()
     entries = place.split(b" ")[:_MOST_SIGNATURES] if description.several else [place.strip()]
     found = [entry[len(prefix) :] for entry in entries if entry.startswith(prefix)]
     if description.encoding == "hex":
@@ -255,9 +310,17 @@ _MOST_FORM_FIELDS: Final = 1000
 
 
 def _fresh(timestamp: str, tolerance: timedelta, now: datetime) -> bool:
-    if _UNIX_SECONDS.fullmatch(timestamp) is None:
+    """Whether the moment, in unix seconds or as RFC 3339 writes it, is near `now`."""
+    if _UNIX_SECONDS.fullmatch(timestamp) is not None:
+        seconds: float = int(timestamp)
+    elif _RFC_3339.fullmatch(timestamp) is not None:
+        try:
+            seconds = datetime.fromisoformat(timestamp).timestamp()
+        except ValueError:
+            return False
+    else:
         return False
-    return abs(now.timestamp() - int(timestamp)) <= tolerance.total_seconds()
+    return abs(now.timestamp() - seconds) <= tolerance.total_seconds()
 
 
 def _long_enough(key: bytes, shortest: int) -> bytes:
@@ -276,5 +339,6 @@ STANDARD_WEBHOOKS: Final = Signature(
     id_header="webhook-id",
     timestamp_header="webhook-timestamp",
     several=True,
+    public_prefix="v1a,",
 )
-"""https://www.standardwebhooks.com; `v1a` (ed25519) entries of its list are skipped."""
+"""https://www.standardwebhooks.com, with its symmetric (`v1`) and asymmetric (`v1a`) signatures."""

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,10 +22,12 @@ from services.ingest.domain.signature import (
     UnusableSecret,
     Verification,
     key_of,
+    secret_of,
     verify,
 )
 from services.ingest.vendors.delighted import DELIGHTED
 from services.ingest.vendors.typeform import TYPEFORM
+from services.ingest.vendors.zendesk import ZENDESK
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 BODY = b'{"score": 3}'
@@ -270,3 +273,86 @@ def test_no_bytes_and_headers_are_valid_by_chance_or_break_anything(
     ):
         found = verify(description, headers, body, (Secret(b"0123456789abcdef0123456789abcdef"),), NOW)
         assert found in {Verification.WRONG, Verification.MISSING}
+
+
+OWNER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+OWNER_PUBLIC = "whpk_" + base64.b64encode(OWNER.public_key().public_bytes_raw()).decode()
+
+
+def owner_headers(
+    body: bytes = BODY, owner: Ed25519PrivateKey = OWNER, at: datetime = NOW, **changes: str
+) -> dict[str, str]:
+    timestamp = str(int(at.timestamp()))
+    signature = base64.b64encode(owner.sign(b"msg_1." + timestamp.encode() + b"." + body)).decode()
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": timestamp, "webhook-signature": f"v1a,{signature}"}
+    return headers | {name.replace("_", "-"): value for name, value in changes.items()}
+
+
+def by_owner(headers: dict[str, str], *texts: str, body: bytes = BODY, now: datetime = NOW) -> Verification:
+    secrets = [secret_of(STANDARD_WEBHOOKS, text) for text in texts or (OWNER_PUBLIC,)]
+    return verify(STANDARD_WEBHOOKS, headers, body, secrets, now)
+
+
+def test_a_signature_by_the_owner_s_private_key_is_checked_with_the_public_one() -> None:
+    assert by_owner(owner_headers()) is Verification.VALID
+    assert by_owner(owner_headers(), VECTOR_SECRET, OWNER_PUBLIC) is Verification.VALID
+
+
+def test_any_of_a_list_of_signatures_of_both_kinds_will_do() -> None:
+    headers = owner_headers()
+    others = "v1,bm9uZQ== v2,what v1a,bm9uZQ== "
+    assert by_owner(headers | {"webhook-signature": others + headers["webhook-signature"]}) is Verification.VALID
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        owner_headers(b"another body"),
+        owner_headers(owner=Ed25519PrivateKey.from_private_bytes(bytes(32))),
+        owner_headers(webhook_id="msg_2"),
+        owner_headers(webhook_timestamp=str(int(NOW.timestamp()) + 1)),
+        owner_headers(webhook_signature="v1a," + base64.b64encode(bytes(64)).decode()),
+        owner_headers(webhook_signature="v1a,no base64 at all"),
+        owner_headers() | {"webhook-signature": owner_headers()["webhook-signature"].replace("v1a,", "v1,")},
+    ],
+)
+def test_what_the_owner_did_not_sign_is_wrong(headers: dict[str, str]) -> None:
+    assert by_owner(headers) is Verification.WRONG
+
+
+def test_a_public_key_never_checks_as_a_shared_one() -> None:
+    timestamp = str(int(NOW.timestamp()))
+    key = base64.b64decode(OWNER_PUBLIC.removeprefix("whpk_"))
+    digest = hmac.digest(key, b"msg_1." + timestamp.encode() + b"." + BODY, "sha256")
+    forged = owner_headers(webhook_signature="v1," + base64.b64encode(digest).decode())
+    assert by_owner(forged) is Verification.WRONG  # everybody may know a public key
+
+
+def test_without_a_public_key_no_signature_by_an_owner_is_valid() -> None:
+    assert by_owner(owner_headers(), VECTOR_SECRET) is Verification.WRONG
+    assert verify(STANDARD_WEBHOOKS, owner_headers(), BODY, (), NOW) is Verification.WRONG
+
+
+@pytest.mark.parametrize(("away", "came"), [(299, Verification.VALID), (301, Verification.STALE)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_tolerance_holds_both_ways(away: int, sign: int, came: Verification) -> None:
+    assert by_owner(owner_headers(), now=NOW + sign * timedelta(seconds=away)) is came
+
+
+@pytest.mark.parametrize("text", ["whpk_", "whpk_AAAA", "whpk_!", "whsk_" + "A" * 43 + "=", "whpk_ключ"])
+def test_what_is_no_public_key_is_refused(text: str) -> None:
+    with pytest.raises(UnusableSecret):
+        secret_of(STANDARD_WEBHOOKS, text)
+
+
+def test_zendesk_signs_its_timestamp_as_rfc_3339_writes_it() -> None:
+    key, timestamp = b"zendesk's secret", NOW.isoformat().replace("+00:00", "Z")
+    digest = hmac.digest(key, timestamp.encode() + BODY, "sha256")
+    headers = {
+        "x-zendesk-webhook-signature": base64.b64encode(digest).decode(),
+        "x-zendesk-webhook-signature-timestamp": timestamp,
+    }
+    check = ZENDESK.authentication
+    assert verify(check, headers, BODY, (Secret(key),), NOW) is Verification.VALID
+    assert verify(check, headers, BODY, (Secret(key),), NOW + timedelta(minutes=6)) is Verification.STALE
+    assert verify(check, headers, BODY + b" ", (Secret(key),), NOW) is Verification.WRONG

@@ -138,9 +138,7 @@ def test_limesurvey_s_time_is_of_the_source_s_zone(sample: Callable[[str], bytes
 
 
 @pytest.mark.parametrize("vendor", sorted(set(VENDORS) - {"generic-token"}))
-def test_every_vendor_has_its_sample(
-    sample: Callable[[str], bytes], understood: Understand, vendor: str
-) -> None:
+def test_every_vendor_has_its_sample(sample: Callable[[str], bytes], understood: Understand, vendor: str) -> None:
     asked = {"metric": "csat", "scale_min": 1, "scale_max": 5} if vendor == "chatwoot" else {}
     assert isinstance(understood(sample(vendor), vendor, asked=asked), Understood)
 
