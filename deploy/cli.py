@@ -1,14 +1,14 @@
 """The operators' command line, `otklik …`. Each command's work is in a module beside this one."""
 
 import sys
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
-from deploy import cli_doctor, cli_keys, cli_migrate, cli_tail, cli_up
+from deploy import cli_dead_letters, cli_doctor, cli_keys, cli_migrate, cli_tail, cli_up
 from deploy.local.settings import SERVICES, StackSettings
+from deploy.options import DataDir, settings_of
 from deploy.troubles import understood
 
 INTERRUPTED: Final = 130
@@ -24,11 +24,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys of a service: make, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(cli_dead_letters.commands, name="dead-letters")
 
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Where the local stack keeps its state; OTKLIK_DATA_DIR or .data by default."),
-]
 Service = Annotated[str, typer.Argument(help="ingest, scoring, casework, notify or portal")]
 
 
@@ -39,7 +36,7 @@ def up(
     data_dir: DataDir = None,
 ) -> None:
     """Start everything on this machine, in the foreground, and keep it running until Ctrl-C."""
-    cli_up.run(_settings(data_dir), services=only or SERVICES)
+    cli_up.run(settings_of(data_dir), services=only or SERVICES)
 
 
 @app.command()
@@ -51,7 +48,7 @@ def demo(
     """Load a small company and play a short real story through the loop, on the running stack or a new one."""
     from deploy.demo import play  # noqa: PLC0415 - nothing else needs the story
 
-    cli_up.demo(_settings(data_dir), play, keep_serving=serve)
+    cli_up.demo(settings_of(data_dir), play, keep_serving=serve)
 
 
 @app.command()
@@ -74,13 +71,13 @@ def tail(
 ) -> None:
     """Follow the event streams, until Ctrl-C."""
     wanted = cli_tail.Wanted(topics=tuple(topic or ()), type_like=type_, subject_like=subject)
-    cli_tail.run(_settings(data_dir), wanted, from_beginning=from_beginning, full=full)
+    cli_tail.run(settings_of(data_dir), wanted, from_beginning=from_beginning, full=full)
 
 
 @app.command()
 def doctor(data_dir: DataDir = None) -> None:
     """Look at everything that Otklik needs here, and say what to do about what is missing."""
-    if not cli_doctor.run(_settings(data_dir)):
+    if not cli_doctor.run(settings_of(data_dir)):
         raise typer.Exit(1)
 
 
@@ -92,13 +89,13 @@ def keys_create(
     data_dir: DataDir = None,
 ) -> None:
     """Make a key. It is printed once and kept nowhere: only its hash is stored."""
-    cli_keys.create(_settings(data_dir), service, name=name, scopes=scope)
+    cli_keys.create(settings_of(data_dir), service, name=name, scopes=scope)
 
 
 @keys.command("list")
 def keys_list(service: Service, data_dir: DataDir = None) -> None:
     """List the keys of a service, revoked ones too."""
-    cli_keys.show(_settings(data_dir), service)
+    cli_keys.show(settings_of(data_dir), service)
 
 
 @keys.command("revoke")
@@ -108,11 +105,7 @@ def keys_revoke(
     data_dir: DataDir = None,
 ) -> None:
     """Revoke a key; takes effect within seconds."""
-    cli_keys.revoke(_settings(data_dir), service, key_id=key_id)
-
-
-def _settings(data_dir: Path | None) -> StackSettings:
-    return StackSettings() if data_dir is None else StackSettings(data_dir=data_dir)
+    cli_keys.revoke(settings_of(data_dir), service, key_id=key_id)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from deploy.local.kafka_jars import KafkaUnavailableError
 from deploy.local.preparation import PreparationError
 from deploy.local.stack import StackError
 from deploy.local.supervisor import PartFailedError
+from libs.events.dead_letters import NoSuchLetter
 from libs.events.errors import Unavailable
 
 
@@ -26,6 +27,7 @@ def understood(error: BaseException) -> str | None:
             | ChildError()
             | PreparationError()
             | KafkaUnavailableError()
+            | NoSuchLetter()
         ):
             return str(error)
         case Unavailable() | ConnectionError():
