@@ -1,0 +1,195 @@
+"""A known set of signed deliveries, as a vendor under a seed sends them: good ones, repeated, revised, reordered, bad.
+
+Everything about them but the wall clock follows from the seed. Each is signed anew whenever it is sent, as vendors do.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+if TYPE_CHECKING:
+    from random import Random
+
+Kind = Literal["response", "revision", "conflict", "nonsense", "forged", "stale"]
+
+SOURCE: Final = "faults"
+PROGRAM: Final = "faults"
+CUSTOMERS: Final = 120
+WITHOUT_CONSENT: Final = 10
+"""The first so many customers want no mail."""
+Kinds = Literal["response", "revision", "reordered", "repeated", "conflict", "nonsense", "forged", "stale"]
+_MIXTURE: Final[tuple[Kinds, ...]] = get_args(Kinds)
+_SHARES: Final = (54, 20, 6, 10, 3, 4, 1.5, 1.5)
+_STALE: Final = timedelta(minutes=9)
+_FIRST_CONTACT: Final = timedelta(hours=48)
+_WARNED_AFTER: Final = 0.75
+_REMEMBERED: Final = 400
+"""How many responses may still be revised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a delivery says of a response."""
+
+    response: str
+    score: int
+    comment: str
+    customer: str | None
+    answered_at: datetime
+    updated_at: datetime
+
+    def body(self) -> bytes:
+        """In our own shape, of `services.ingest.vendors.generic`."""
+        told: dict[str, Any] = {
+            "response_id": self.response,
+            "answered_at": self.answered_at.isoformat(),
+            "updated_at": self.updated_at.isoformat(),
+            "score": self.score,
+            "comment": self.comment,
+            "touchpoint": "branch",
+            "language": "en",
+        }
+        if self.customer is not None:
+            told["customer_id"] = self.customer
+        return json.dumps(told, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """One delivery. `content` None: it says nothing that could be understood."""
+
+    kind: Kind
+    id: str
+    """The vendor's id of it."""
+    body: bytes
+    content: Content | None
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of the body, by which it is found again."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    def headers(self, secret: str, now: datetime) -> dict[str, str]:
+        """Signed by Standard Webhooks now; a forged one for another body, a stale one for another time."""
+        at = now - _STALE if self.kind == "stale" else now
+        signed = self.body + b" " if self.kind == "forged" else self.body
+        timestamp = str(int(at.timestamp()))
+        key = base64.b64decode(secret.removeprefix("whsec_"))
+        content = f"{self.id}.{timestamp}.".encode() + signed
+        signature = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+        return {
+            "content-type": "application/json",
+            "webhook-id": self.id,
+            "webhook-timestamp": timestamp,
+            "webhook-signature": f"v1,{signature}",
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Deliveries that go out together: `copies` of each at once; `then` only when the first was answered."""
+
+    deliveries: tuple[Delivery, ...]
+    copies: int = 1
+    then: Delivery | None = None
+
+
+class Vendor:
+    """Thinks up what is sent next."""
+
+    def __init__(self, random: Random, run: str) -> None:
+        """`run` begins all ids, so that runs on one broker tell their own apart."""
+        self._random = random
+        self._run = run
+        self._number = 0
+        self._latest: dict[str, Content] = {}
+
+    def next(self) -> Sending:
+        """What goes out next."""
+        match self._random.choices(_MIXTURE, _SHARES)[0]:
+            case "revision" if self._latest:
+                return Sending((self._revision(),))
+            case "reordered":
+                # The score and its later revision at the same moment, in whatever order they arrive.
+                first = self._response()
+                return Sending(tuple(self._random.sample([first, self._revision_of(first.content)], 2)))
+            case "repeated":
+                return Sending((self._response(),), copies=self._random.randint(2, 5))
+            case "conflict":
+                first = self._response()
+                return Sending((first,), then=Delivery("conflict", first.id, self._content().body(), None))
+            case "nonsense" | "forged" | "stale" as bad:
+                return Sending((self._bad(bad),))
+            case _:
+                return Sending((self._response(),))
+
+    def _response(self) -> Delivery:
+        content = self._content()
+        self._remember(content)
+        return Delivery("response", self._id("msg"), content.body(), content)
+
+    def _revision(self) -> Delivery:
+        return self._revision_of(self._latest[self._random.choice(list(self._latest))])
+
+    def _revision_of(self, content: Content | None) -> Delivery:
+        if content is None:
+            raise ValueError("only what says something can be revised")
+        revised = Content(
+            response=content.response,
+            score=self._score() if self._random.random() < 0.5 else content.score,  # noqa: PLR2004
+            comment=f"revised {self._number}",
+            customer=content.customer,
+            answered_at=content.answered_at,
+            updated_at=content.updated_at + timedelta(seconds=self._random.randint(1, 60)),
+        )
+        self._remember(revised)
+        return Delivery("revision", self._id("msg"), revised.body(), revised)
+
+    def _bad(self, kind: Kind) -> Delivery:
+        if kind == "nonsense":
+            return Delivery(kind, self._id("bad"), json.dumps({"thanks": self._id("for")}).encode(), None)
+        return Delivery(kind, self._id("bad"), self._content().body(), None)
+
+    def _content(self) -> Content:
+        now = datetime.now(UTC).replace(microsecond=0)
+        answered_at = now - timedelta(minutes=self._random.randint(1, 30))
+        chance = self._random.random()
+        if chance < 0.06:  # noqa: PLR2004
+            # So long ago that its clock warns, or ends, in a few seconds.
+            share = self._random.choice((_WARNED_AFTER, 1.0))
+            answered_at = now - _FIRST_CONTACT * share + timedelta(seconds=self._random.randint(3, 25))
+        customer = None if self._random.random() < 0.1 else customer_id(self._random.randrange(CUSTOMERS))  # noqa: PLR2004
+        return Content(self._id("r"), self._score(), f"said {self._number}", customer, answered_at, answered_at)
+
+    def _score(self) -> int:
+        return self._random.choice((0, 2, 4, 6, 7, 8, 9, 10, 10, 9))
+
+    def _remember(self, content: Content) -> None:
+        self._latest[content.response] = content
+        if len(self._latest) > _REMEMBERED:
+            del self._latest[next(iter(self._latest))]
+
+    def _id(self, what: str) -> str:
+        self._number += 1
+        return f"{self._run}-{what}-{self._number}"
+
+
+def customer_id(number: int) -> str:
+    """The id of a customer."""
+    return f"customer-{number}"
+
+
+def address_of(customer: str) -> str:
+    """The address of a customer."""
+    return f"{customer}@customers.example"
+
+
+def wants_mail(number: int) -> bool:
+    """Whether this customer agreed to mail."""
+    return number >= WITHOUT_CONSENT

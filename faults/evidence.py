@@ -1,0 +1,155 @@
+"""Everything that is known at one moment: the logs of the harness, the tables, the lists over HTTP, the topics."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from uuid import NAMESPACE_URL, UUID, uuid5
+
+from faults.poison import POISON, UNKNOWN, mark_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from faults.deliveries import Content
+    from faults.load import SendersLog
+    from faults.mailsink import MailSink
+    from faults.people import People
+    from faults.streams import Streams, Told
+    from faults.tables import Tables
+
+Rows = list["Mapping[str, Any]"]
+
+_TABLES: Final[Mapping[str, tuple[str, str]]] = {
+    "deliveries": (
+        "ingest",
+        "SELECT id, delivery_key, encode(body_hash, 'hex') AS hash, status FROM deliveries",
+    ),
+    "revised": ("ingest", "SELECT id, vendor_response_id, revision FROM responses"),
+    "scored": (
+        "scoring",
+        "SELECT id, vendor_response_id, revision, score, comment, customer_id, nps_class FROM responses",
+    ),
+    "customers": ("scoring", "SELECT id, version, name FROM customers"),
+    "answers": (
+        "casework",
+        "SELECT response_id, revision, score, comment, customer_id, nps_class, case_id, waits_for_owner FROM answers",
+    ),
+    "cases": ("casework", "SELECT * FROM cases"),
+    "timeline": ("casework", "SELECT case_id, version, kind, at FROM timeline ORDER BY case_id, version"),
+    "known_customers": ("casework", "SELECT customer_id, version, name FROM customers WHERE name IS NOT NULL"),
+    "messages": ("notify", "SELECT id, cause_id, recipient, kind, status, reason FROM messages"),
+    "profiles": ("notify", "SELECT customer_id, version, name FROM profiles"),
+    "stream": ("portal", "SELECT event_id, type FROM events"),
+    "steps": ("portal", "SELECT step, sum(n) AS n FROM daily_counts GROUP BY step"),
+}
+_INBOX: Final = "SELECT event_id, consumer FROM inbox"
+
+
+@dataclass(slots=True)
+class Evidence:
+    """A whole picture of the system at rest. Tables and lists of services that do not run here are empty."""
+
+    services: Sequence[str]
+    log: SendersLog
+    people: People
+    sink: MailSink
+    records: Sequence[Told]
+    committed: Mapping[tuple[str, str, int], int]
+    tables: Mapping[str, Rows]
+    inboxes: Mapping[str, set[tuple[UUID, str]]]
+    listed: Mapping[str, set[str]]
+    nps: Mapping[str, Any] | None
+
+    def __getitem__(self, table: str) -> Rows:
+        return self.tables[table]
+
+    def has(self, *services: str) -> bool:
+        """Whether these services run here."""
+        return all(service in self.services for service in services)
+
+    def said(self) -> dict[str, Content]:
+        """The latest content of each response among the deliveries that were answered 202."""
+        latest: dict[str, Content] = {}
+        for receipt in self.log.receipts:
+            content = receipt.delivery.content
+            if content is not None and (
+                content.response not in latest or latest[content.response].updated_at < content.updated_at
+            ):
+                latest[content.response] = content
+        return latest
+
+    def events(self, *topics: str) -> dict[str, Told]:
+        """By id: the first record of each event on these topics that the services wrote themselves."""
+        first: dict[str, Told] = {}
+        for record in self.records:
+            if record.topic in topics and not mark_of(record):
+                first.setdefault(record.event_id, record)
+        return first
+
+
+async def gather(
+    services: Sequence[str], tables: Tables, streams: Streams, people: People, log: SendersLog, sink: MailSink
+) -> Evidence:
+    """Take the whole picture."""
+    await streams.read_on()
+    rows: dict[str, Rows] = {}
+    for name, (service, query) in _TABLES.items():
+        rows[name] = await tables.rows(service, query) if service in services else []
+    inboxes = {
+        service: {(row["event_id"], row["consumer"]) for row in await tables.rows(service, _INBOX)}
+        for service in services
+    }
+    listed: dict[str, set[str]] = {}
+    for name, service, path in (
+        ("deliveries", "ingest", "/v1/deliveries"),
+        ("cases", "casework", "/v1/cases"),
+        ("messages", "notify", "/v1/messages"),
+    ):
+        if service in services:
+            listed[name] = {item["id"] for item in await people.pages(service, path)}
+    nps = await people.get("scoring", "/v1/metrics/nps?kind=transactional") if "scoring" in services else None
+    return Evidence(
+        services=services,
+        log=log,
+        people=people,
+        sink=sink,
+        records=list(streams.records),
+        committed=await streams.committed(),
+        tables=rows,
+        inboxes=inboxes,
+        listed=listed,
+        nps=nps,
+    )
+
+
+def payload_of(record: Told) -> dict[str, Any]:
+    """The payload of an event."""
+    found: dict[str, Any] = json.loads(record.value or b"{}")
+    return found
+
+
+def place_id(record: Told) -> UUID:
+    """The id under which a consumer notes that it set this record aside."""
+    return uuid5(NAMESPACE_URL, f"kafka:{record.topic}/{record.partition}/{record.offset}")
+
+
+def fates(record: Told, consumer: str, inbox: set[tuple[UUID, str]]) -> list[str]:
+    """What became of a record with a consumer, by the tables: exactly one is right."""
+    found = []
+    try:
+        if (UUID(record.event_id), consumer) in inbox:
+            found.append("handled")
+    except ValueError:
+        pass  # an id that is none cannot be in the inbox
+    if (place_id(record), f"{consumer}.dlq") in inbox:
+        found.append("dead-lettered")
+    if mark_of(record) == UNKNOWN:
+        found.append("skipped")
+    return found
+
+
+def fate_due(record: Told) -> str:
+    """What must become of a record."""
+    return {POISON: "dead-lettered", UNKNOWN: "skipped"}.get(mark_of(record), "handled")

@@ -1,0 +1,235 @@
+"""The people of the stage: it is set up by an administrator, agents work on cases, customers answer mails and move.
+
+Every command is sent under one key until it is answered, and noted: what was answered must have happened once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+
+from faults.deliveries import CUSTOMERS, PROGRAM, SOURCE, address_of, customer_id, wants_mail
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from faults.mailsink import Mail
+    from faults.stage import Stage
+
+_QUESTION: Final = "How likely are you to recommend us to a friend or colleague?"
+_SOURCE: Final[dict[str, Any]] = {
+    "vendor": "generic",
+    "program": PROGRAM,
+    "instrument": {
+        "metric": "nps",
+        "question": _QUESTION,
+        "scale_min": 0,
+        "scale_max": 10,
+        "kind": "transactional",
+        "channel": "email",
+    },
+}
+AGENTS: Final = ("anna", "boris", "clara", "dmitri")
+MANAGER: Final = "olga"
+_AS_ADMINISTRATOR: Final = {"Otklik-Person": "admin", "Otklik-Role": "administrator"}
+_LATER: Final = frozenset({429, 500, 502, 503})
+_CONFLICT: Final = 409
+_AGAIN_S: Final = 0.5
+_ANSWER_S: Final = 10.0
+
+
+class People:
+    """Everybody who speaks to the services over HTTP besides the vendor."""
+
+    def __init__(self, stage: Stage, random: Random) -> None:
+        self.names: Final[dict[str, str]] = {}
+        """The name that each customer told last."""
+        self.attempts: Final[dict[str, set[str]]] = {}
+        """By case: the keys of the contact attempts that were answered with success."""
+        self.odd: Final[list[str]] = []
+        """Answers that nobody should get."""
+        self._stage = stage
+        self._random = random
+        self._clients: Final[dict[str, httpx.AsyncClient]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._answered = 0
+        self._number = 0
+        for service in stage.names:
+            headers = {"Authorization": f"Bearer {stage.keys[service]}"} if service in stage.keys else {}
+            self._clients[service] = httpx.AsyncClient(
+                base_url=stage.url(service), headers=headers, timeout=_ANSWER_S, trust_env=False
+            )
+
+    async def set_up(self) -> None:
+        """The source, the customers, the agents."""
+        await self._must("ingest", "PUT", f"/v1/sources/{SOURCE}", {**_SOURCE, "secret": self._stage.source_secret})
+        if "scoring" in self._stage.names and "casework" in self._stage.names:
+            items = [self._profile(number, f"Customer {number}") for number in range(CUSTOMERS)]
+            await self._must("scoring", "POST", "/v1/customers/batch", {"items": items})
+        if "casework" in self._stage.names:
+            for agent in (*AGENTS, MANAGER):
+                body = {
+                    "name": agent.title(),
+                    "email": f"{agent}@company.example",
+                    "language": "en",
+                    "role": "manager" if agent == MANAGER else "agent",
+                    "seniority": 2,
+                    "capacity": 1000,
+                }
+                await self._must("casework", "PUT", f"/v1/agents/{agent}", body)
+
+    def start(self) -> None:
+        """Begin to act, a little every second."""
+        if "casework" in self._stage.names and "notify" in self._stage.names:
+            self._tasks = [
+                asyncio.create_task(self._agents(), name="agents"),
+                asyncio.create_task(self._customers(), name="customers"),
+                asyncio.create_task(self._movers(), name="movers"),
+            ]
+
+    async def rest(self) -> None:
+        """Stop acting when what is under way is done."""
+        for task in self._tasks:
+            task.cancel()
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
+        self._tasks = []
+
+    async def close(self) -> None:
+        """Go home."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for client in self._clients.values():
+            await client.aclose()
+
+    async def pages(self, service: str, path: str, **params: str) -> list[dict[str, Any]]:
+        """All items of a list, page by page."""
+        found: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while True:
+            query = {**params, "limit": "200", **({} if cursor is None else {"cursor": cursor})}
+            answer = await self._clients[service].get(path, params=query)
+            answer.raise_for_status()
+            page = answer.json()
+            found += page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return found
+
+    async def get(self, service: str, path: str) -> Any:  # noqa: ANN401 - JSON
+        """What stands at a path."""
+        answer = await self._clients[service].get(path)
+        answer.raise_for_status()
+        return answer.json()
+
+    # What they do.
+
+    async def _agents(self) -> None:
+        """Now and then somebody reaches a customer, and resolves the case."""
+        while True:
+            await asyncio.sleep(0.7)
+            case = await self._some_case()
+            if case is not None:
+                await asyncio.shield(asyncio.create_task(self._close_loop(case)))
+
+    async def _close_loop(self, case: dict[str, Any]) -> None:
+        case_id = case["id"]
+        self._number += 1
+        for number in range(self._random.randint(1, 2)):
+            key = f"contact-{case_id}-{self._number}-{number}"
+            body = {"outcome": "reached" if number else self._random.choice(("reached", "no_answer"))}
+            if await self._command(case_id, "contact-attempts", body, key):
+                self.attempts.setdefault(case_id, set()).add(key)
+        await self._command(
+            case_id, "resolve", {"root_cause_id": "service.waiting"}, f"resolve-{case_id}-{self._number}"
+        )
+
+    async def _some_case(self) -> dict[str, Any] | None:
+        try:
+            answer = await self._clients["casework"].get("/v1/cases", params={"status": "open", "limit": "50"})
+        except httpx.TransportError:
+            return None
+        items = answer.json()["items"] if answer.status_code == httpx.codes.OK else []
+        return self._random.choice(items) if items else None
+
+    async def _customers(self) -> None:
+        """Whoever is asked whether it is solved says so, mostly yes."""
+        while True:
+            await asyncio.sleep(0.3)
+            mails = self._stage.sink.kept
+            while self._answered < len(mails):
+                mail = mails[self._answered]
+                self._answered += 1
+                if mail.link is not None and self._random.random() < 0.7:  # noqa: PLR2004 - the others stay silent
+                    await asyncio.shield(asyncio.create_task(self._answer(mail)))
+
+    async def _answer(self, mail: Mail) -> None:
+        path = (mail.link or "").partition(self._stage.url("notify"))[2]
+        form = {"answer": "yes" if self._random.random() < 0.75 else "not_yet"}  # noqa: PLR2004 - most are content
+        await self._patiently("notify", lambda client: client.post(path, data=form))
+
+    async def _movers(self) -> None:
+        """Customers change their names, which are told to everybody who knows them."""
+        while True:
+            await asyncio.sleep(1.5)
+            number = self._random.randrange(CUSTOMERS)
+            self._number += 1
+            await asyncio.shield(asyncio.create_task(self._move(number, f"Customer {number} ({self._number})")))
+
+    async def _move(self, number: int, name: str) -> None:
+        body = self._profile(number, name)
+        path = f"/v1/customers/{body.pop('id')}"
+        answer = await self._patiently("scoring", lambda client: client.put(path, json=body))
+        if answer.is_success:
+            self.names[customer_id(number)] = name
+        else:
+            self.odd.append(f"PUT {path} was answered {answer.status_code}")
+
+    # How they ask.
+
+    def _profile(self, number: int, name: str) -> dict[str, Any]:
+        id_ = customer_id(number)
+        return {
+            "id": id_,
+            "name": name,
+            "email": address_of(id_),
+            "language": "en",
+            "time_zone": "Europe/Moscow",
+            "current_value": float(100_000 * (number % 15)),
+            "email_consent": wants_mail(number),
+        }
+
+    async def _command(self, case_id: str, action: str, body: dict[str, Any], key: str) -> bool:
+        """Send a command until it is answered; whether it was done. A case that has moved on refuses it."""
+        headers = {"Otklik-Person": MANAGER, "Otklik-Role": "manager", "Idempotency-Key": key}
+        path = f"/v1/cases/{case_id}/{action}"
+        answer = await self._patiently("casework", lambda client: client.post(path, json=body, headers=headers))
+        if answer.status_code != _CONFLICT and not answer.is_success:
+            self.odd.append(f"{action} of {case_id} was answered {answer.status_code} {answer.text[:200]}")
+        return answer.is_success
+
+    async def _must(self, service: str, method: str, path: str, body: dict[str, Any]) -> None:
+        headers = _AS_ADMINISTRATOR if service == "casework" else {}
+        answer = await self._patiently(
+            service,
+            lambda client: client.request(
+                method, path, content=json.dumps(body), headers={"content-type": "application/json", **headers}
+            ),
+        )
+        answer.raise_for_status()
+
+    async def _patiently(self, service: str, ask: Any) -> httpx.Response:  # noqa: ANN401 - a function of the client
+        while True:
+            try:
+                answer: httpx.Response = await ask(self._clients[service])
+            except httpx.TransportError:
+                await asyncio.sleep(_AGAIN_S)
+                continue
+            if answer.status_code not in _LATER:
+                return answer
+            await asyncio.sleep(_AGAIN_S)

@@ -1,0 +1,77 @@
+"""Records that no service can handle, put on the topics on purpose, and marked so that the ledger knows them again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from faults.streams import Told
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from random import Random
+
+MARK: Final = "faults-mark"
+POISON: Final = b"poison"
+"""Every consumer must set it aside."""
+UNKNOWN: Final = b"unknown"
+"""Of a type that nobody knows: every consumer must pass over it."""
+_PARTITIONS: Final = 6
+_KNOWN_TYPE: Final[Mapping[str, str]] = {
+    "survey.responses": "survey.response.received.v1",
+    "survey.scores": "survey.response.scored.v1",
+    "customers": "customer.profile.changed.v1",
+    "casework.cases": "case.opened.v1",
+    "notify.messages": "message.sent.v1",
+}
+_BODIES: Final = (
+    b"",
+    b"{",
+    b'{"half": ',
+    b"\xff\xfe\x00not utf-8",
+    b"[" * 5000,
+    b"{}",
+    b'{"response_id": 17}',
+    b"null",
+    b'"\\ud800"',
+)
+
+
+def poison(random: Random, topic: str) -> Told:
+    """A record that breaks its contract in one way or another."""
+    headers = _headers(random, _KNOWN_TYPE[topic], POISON)
+    match random.randrange(4):
+        case 0:
+            del headers[random.choice(("ce_id", "ce_type", "ce_source", "ce_time", "ce_specversion"))]
+        case 1:
+            headers["ce_time"] = random.choice((b"yesterday", b"2026-01-01T00:00:00", b"\xff"))
+        case 2:
+            headers["ce_id"] = b"not-a-uuid"
+        case _:
+            pass
+    return Told(topic, random.randrange(_PARTITIONS), 0, b"poison", random.choice(_BODIES), headers)
+
+
+def unknown(random: Random, topic: str) -> Told:
+    """An event of a newer type."""
+    headers = _headers(random, "survey.response.imagined.v9", UNKNOWN)
+    return Told(topic, random.randrange(_PARTITIONS), 0, b"unknown", b'{"of": "the future"}', headers)
+
+
+def mark_of(record: Told) -> bytes:
+    """How a record is marked; empty for those of the services."""
+    return record.headers.get(MARK, b"")
+
+
+def _headers(random: Random, type_: str, mark: bytes) -> dict[str, bytes]:
+    return {
+        "ce_specversion": b"1.0",
+        "ce_id": str(UUID(int=random.getrandbits(128), version=4)).encode(),
+        "ce_type": type_.encode(),
+        "ce_source": b"/faults",
+        "ce_subject": b"nothing",
+        "ce_time": datetime.now(UTC).isoformat().encode(),
+        "content-type": b"application/json",
+        MARK: mark,
+    }

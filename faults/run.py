@@ -1,0 +1,65 @@
+"""A run: servers, one stage, its load, one fault after another, the ledger."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from deploy.local.settings import SERVICES
+from faults.catalogue import plan
+from faults.report import Report
+from faults.strikes_on_links import link_faults
+from faults.strikes_on_processes import crash_faults, process_faults
+from faults.strikes_on_records import record_faults
+from faults.strikes_on_servers import server_faults
+from faults.trial import Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from faults.catalogue import Fault
+    from faults.stage import Stage
+    from faults.trial import Row
+
+PER_SECOND: Final = 25.0
+
+
+def catalogue(services: Sequence[str] = SERVICES) -> list[Fault]:
+    """Every fault that can strike these services."""
+    return [
+        *process_faults(services),
+        *crash_faults(services),
+        *link_faults(services),
+        *server_faults(services),
+        *record_faults(services),
+    ]
+
+
+async def run_faults(
+    stage: Stage,
+    faults: Sequence[Fault],
+    *,
+    seed: int,
+    count: int,
+    per_second: float = PER_SECOND,
+    recovery_s: float = 75.0,
+    stop_when_broken: bool = False,
+    told: Callable[[Row | str], None] = lambda _what: None,
+) -> Report:
+    """Strike `count` faults on a fresh stage. With `stop_when_broken` the first broken invariant ends the run."""
+    report = Report(seed)
+    began = time.monotonic()
+    async with Trial(stage, seed=seed, per_second=per_second, recovery_s=recovery_s) as trial:
+        for number, fault, fault_seed in plan(faults, seed, count):
+            told(f"{number} {fault.name}")
+            row = await trial.strike(fault, number, fault_seed)
+            report.rows.append(row)
+            told(row)
+            if row.broken and stop_when_broken:
+                report.took_s = time.monotonic() - began
+                return report
+        report.ledger = await trial.end(told)
+        report.sizes = trial.sizes
+        report.finished = True
+    report.took_s = time.monotonic() - began
+    return report

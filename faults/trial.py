@@ -1,0 +1,164 @@
+"""One build under load and under faults: strike, heal, recover, look; at the end rest and the whole ledger."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from faults import ledger
+from faults.deliveries import Vendor
+from faults.evidence import gather
+from faults.load import Sender
+from faults.people import People
+from faults.streams import Streams
+from faults.tables import Tables
+from faults.verdicts import Broken
+from faults.watch import NotRecovered, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from faults.catalogue import Fault
+    from faults.stage import Stage
+
+PROGRESS: Final = 25
+"""So many deliveries must have been answered since the last fault healed before the next one strikes."""
+_PROGRESS_S: Final = 30.0
+_REST_S: Final = 180.0
+
+
+@dataclass(slots=True)
+class Row:
+    """One fault, and what came of it."""
+
+    number: int
+    fault: str
+    seed: int
+    struck_after: int = 0
+    """How many deliveries had been answered."""
+    happened: str = ""
+    """What exactly was done, or why nothing was."""
+    lasted_s: float = 0.0
+    recovered_s: float = 0.0
+    """From the healing until nothing older waits."""
+    broken: list[Broken] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """For the report."""
+        return {
+            "number": self.number,
+            "fault": self.fault,
+            "seed": self.seed,
+            "struck_after_deliveries": self.struck_after,
+            "happened": self.happened,
+            "lasted_s": round(self.lasted_s, 2),
+            "recovered_s": round(self.recovered_s, 2),
+            "kept": not self.broken,
+            "broken": [str(broken) for broken in self.broken],
+            "replay": f"make faults N=1 SEED={self.seed} ONLY={self.fault}",
+        }
+
+
+class Trial:
+    """A stage with its load; `async with` starts and ends both."""
+
+    people: People
+    sender: Sender
+    watch: Watch
+
+    def __init__(
+        self, stage: Stage, *, seed: int, per_second: float = 30.0, recovery_s: float = 75.0, run: str = "run"
+    ) -> None:
+        """`run` begins the vendor's ids, `per_second` is how much is sent."""
+        self.stage: Final = stage
+        self._random: Final = Random(f"load {seed}")  # noqa: S311 - it is to be repeatable
+        self._random_of_people: Final = Random(f"people {seed}")  # noqa: S311 - likewise
+        self._rate = per_second
+        self._recovery_s = recovery_s
+        self.sizes: Final[dict[str, int]] = {}
+        self.vendor: Final = Vendor(self._random, f"{run}-{seed}")
+        self.tables: Final = Tables(stage)
+        self.streams: Final = Streams(stage.servers.bootstrap_servers, stage.names)
+        self._known: set[tuple[int, str]] = set()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.stage.prepare()
+            self.people = People(self.stage, self._random_of_people)
+            self.sender = Sender(
+                self.vendor,
+                self._random,
+                url=self.stage.url("ingest"),
+                secret=self.stage.source_secret,
+                per_second=self._rate,
+            )
+            self.watch = Watch(self.stage, self.tables, self.streams, self.sender, self.people)
+            # Before any group has a member: the groups begin where this trial begins.
+            await self.streams.open()
+            await self.stage.start()
+            await self.people.set_up()
+        except BaseException:
+            await self.stage.stop()
+            raise
+        self.sender.start()
+        self.people.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.people.close()
+        await self.sender.close()
+        await self.stage.stop()
+        await self.streams.close()
+        await self.tables.close()
+
+    async def strike(self, fault: Fault, number: int, seed: int) -> Row:
+        """One fault: progress, strike, heal, recovery, the quick look."""
+        row = Row(number, fault.name, seed)
+        progressed = await self.sender.until_answered(self.sender.answered + PROGRESS, _PROGRESS_S)
+        if not progressed:
+            row.broken.append(Broken(2, "no progress before the fault", (fault.name,), 1))
+        row.struck_after = self.sender.answered
+        began = time.monotonic()
+        try:
+            row.happened = await fault.strike(self, Random(f"fault {seed}"))  # noqa: S311 - it is to be repeatable
+        finally:
+            self.stage.heal_links()
+        healed = time.monotonic()
+        row.lasted_s = healed - began
+        try:
+            await self.watch.recovered(self._recovery_s, mails=fault.mails)
+        except NotRecovered as error:
+            row.broken.append(Broken(4, f"not recovered within {self._recovery_s:.0f} s", (str(error),), 1))
+        row.recovered_s = time.monotonic() - healed
+        row.broken += self._news(await self.watch.quick())
+        return row
+
+    async def end(self, tell: Callable[[str], None] = lambda _line: None) -> list[Broken]:
+        """Stop the load, wait for rest, and check everything."""
+        tell("waiting for rest")
+        await self.people.rest()
+        broken: list[Broken] = []
+        if not await self.sender.rest(_REST_S):
+            broken.append(
+                Broken(2, "deliveries that are never answered", ("see the log of ingest",), self.sender.waiting)
+            )
+        if waiting := await self.watch.rest(_REST_S):
+            broken.append(Broken(4, f"not at rest after {_REST_S:.0f} s", tuple(waiting), len(waiting)))
+        tell("checking the ledger")
+        broken += await self.watch.quick()
+        names: Sequence[str] = self.stage.names
+        evidence = await gather(names, self.tables, self.streams, self.people, self.sender.log, self.stage.sink)
+        broken += ledger.check(evidence, self.streams)
+        self.sizes.update(ledger.sizes(evidence))
+        return self._news(broken)
+
+    def _news(self, broken: list[Broken]) -> list[Broken]:
+        """What was not broken before: each is told with the fault after which it was first seen."""
+        found = [each for each in broken if (each.invariant, each.what) not in self._known]
+        self._known |= {(each.invariant, each.what) for each in found}
+        return found
