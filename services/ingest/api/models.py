@@ -82,7 +82,7 @@ class SourceBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    vendor: Annotated[str, Field(max_length=40, description="typeform, delighted, formbricks, generic, generic-token.")]
+    vendor: Annotated[str, Field(max_length=40, description="One of those that `GET /v1/vendors` lists.")]
     program: Short
     instrument: InstrumentBody
     touchpoint: Annotated[Short | None, Field(description="Where the payload does not say.")] = None

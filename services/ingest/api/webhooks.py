@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 
 from libs.events.crashpoint import crashpoint
 from libs.webapi.limits import SECURITY_HEADERS, LastResort
@@ -18,7 +19,7 @@ from libs.webapi.problem import MEDIA_TYPE, SCHEMA, Problem, of_status, unavaila
 from libs.webapi.strict_json import StrictRoute
 from services.ingest.arrivals import webhook_arrival
 from services.ingest.domain.deliveries import Status
-from services.ingest.domain.signature import STANDARD_WEBHOOKS, Secret, Verification, verify
+from services.ingest.domain.signature import PATH_TOKEN, STANDARD_WEBHOOKS, Secret, Verification, verify
 from services.ingest.intake import NotDurable, QueueFull
 from services.ingest.telemetry import REFUSED
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from starlette.requests import Request
-    from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from services.ingest.arrivals import DeliveryIds
@@ -100,7 +100,7 @@ class WebhookDoor:
             return None
         # Only now: the content type that a source takes would tell what it is.
         media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type not in ready.vendor.content_types:
+        if media_type not in ready.vendor.content_types and not ready.vendor.takes(media_type):
             REFUSED.labels("content_type").inc()
             raise of_status(415, detail=f"{ready.vendor.title} sends {', '.join(sorted(ready.vendor.content_types))}.")
         crashpoint("ingest.after_verify")
@@ -130,10 +130,19 @@ class WebhooksFirst:
         """Handle one request."""
         if scope["type"] == "http" and scope["method"] == "POST":
             path: str = scope["path"]
-            if path.startswith(PREFIX) and path.find("/", len(PREFIX)) < 0:
-                await self._door(scope, receive, send)
+            if path.startswith(PREFIX):
+                slash = path.find("/", len(PREFIX))
+                await self._door(scope if slash < 0 else _with_token(scope, slash), receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _with_token(scope: Scope, slash: int) -> Scope:
+    """The request with the token at the end of its path among the headers, and nowhere that is logged."""
+    path: str = scope["path"]
+    token = (PATH_TOKEN.encode(), path[slash + 1 :].encode("latin-1", "replace"))
+    bare = path[:slash]
+    return {**scope, "path": bare, "raw_path": bare.encode(), "headers": [*scope["headers"], token]}
 
 
 class WebhookRoute(StrictRoute):
@@ -156,6 +165,24 @@ class WebhookRoute(StrictRoute):
             openapi_extra=_OPENAPI,
         )
         self.app = door
+
+
+class WebhookProbe(StrictRoute):
+    """What vendors ask before they post: whether anybody is there. The same for every name, known or not."""
+
+    def __init__(self) -> None:
+        async def probe() -> Response:
+            """Some vendors look at an address before they use it."""
+            return JSONResponse({"detail": "Deliveries are posted here."})
+
+        super().__init__(
+            PREFIX + "{source}",
+            probe,
+            methods=["GET", "HEAD"],
+            summary="Whether webhooks are taken here",
+            tags=["webhooks"],
+            openapi_extra={"security": [], "parameters": _OPENAPI["parameters"]},
+        )
 
 
 async def _body(receive: Receive, announced: str, most: int) -> bytes | None:

@@ -105,7 +105,10 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class SharedToken:
-    """A static header that we issue, for senders that cannot sign. It proves the sender, not the content."""
+    """A token that we issue, for senders that cannot sign. It proves the sender, not the content.
+
+    It stands in a header or, where a sender cannot set one, at the end of the address: then as the header PATH_TOKEN.
+    """
 
     header: str
     prefix: str = ""
@@ -113,10 +116,13 @@ class SharedToken:
     @property
     def secret_headers(self) -> frozenset[str]:
         """The headers that are of no use to anybody but a forger."""
-        return frozenset({self.header})
+        return frozenset({self.header, PATH_TOKEN})
 
 
 Authentication = Signature | SharedToken
+
+PATH_TOKEN: Final = ":token"  # noqa: S105 - a name
+"""No header of a request can have this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,8 @@ def _verify_token(description: SharedToken, headers: Mapping[str, str], keys: Se
     given = headers.get(description.header, "").encode("latin-1", "replace")
     prefix = description.prefix.encode()
     token = given[len(prefix) :] if given.startswith(prefix) else b""
+    if not given and PATH_TOKEN in headers:
+        given = token = headers[PATH_TOKEN].encode("latin-1", "replace")
     right = False
     for key in keys or (_DECOY,):
         right |= hmac.compare_digest(key, token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from services.ingest.domain.fields import FieldMap
@@ -97,3 +98,7 @@ class Vendor:
     partial: bool = False
     question: Callable[[Payload, str], object] = no_questions
     payload: Callable[[object], Payload] = an_object
+
+    def takes(self, media_type: str) -> bool:
+        """Whether the vendor sends bodies of this type; "*" in `content_types` stands for anything."""
+        return any(fnmatchcase(media_type, pattern) for pattern in self.content_types)

@@ -206,7 +206,8 @@ def sample() -> Callable[[str], bytes]:
     """A vendor's documented payload."""
 
     def read(vendor: str) -> bytes:
-        return (SAMPLES / f"{vendor}.json").read_bytes()
+        [file] = SAMPLES.glob(f"{vendor}.*")
+        return file.read_bytes()
 
     return read
 
