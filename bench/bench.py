@@ -30,6 +30,7 @@ from libs.events.migrate import upgrade
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from bench.system import System
     from deploy.local.children import Child
 
 _PASSWORD: Final = "bench"  # noqa: S105 - of a server that nobody else reaches, and that is thrown away
@@ -51,8 +52,7 @@ class Process:
 
     def cpu_seconds(self) -> float:
         """CPU time used so far, user and system."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return cpu_seconds(self.pid)
 
     def memory_mb(self, *, peak: bool = False) -> float:
         """Resident memory in megabytes of a million bytes, now or at its highest."""
@@ -89,7 +89,9 @@ class Bench:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="otklik-bench-")))
     _postgres: tuple[PostgresServer, Child] | None = None
     _kafka: tuple[KafkaBroker, Child] | None = None
+    _system: System | None = None
     _processes: list[Process] = field(default_factory=list)
+    _closers: list[Callable[[], None]] = field(default_factory=list)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     def amount(self, full: int, *, at_least: int = 1) -> int:
@@ -151,6 +153,14 @@ class Bench:
         """The topics of the registry, where they are missing."""
         await create_topics(self.kafka)
 
+    async def system(self) -> System:
+        """The whole of Otklik, started when first asked for; stages share it."""
+        if self._system is None:
+            from bench.system import System  # noqa: PLC0415 - it stands on this module
+
+            self._system = await System.start(self)
+        return self._system
+
     # Processes
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Process:
@@ -208,14 +218,26 @@ class Bench:
                 measured[place].append(await contestants[place]())
         return measured
 
+    def on_close(self, close: Callable[[], None]) -> None:
+        """Call `close` at the end, before what still runs is killed."""
+        self._closers.append(close)
+
     def close(self) -> None:
         """End everything, and remove what was written."""
+        for close in self._closers:
+            close()
         for process in self._processes:
             process.stop(signal.SIGKILL)
         for started in (self._kafka, self._postgres):
             if started is not None:
                 started[1].stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used so far, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def last_number(output: str) -> float:
