@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
 from services.ingest.api import deliveries, responses, sources
-from services.ingest.api.webhooks import WebhookDoor, WebhookProbe, WebhookRoute, WebhooksFirst
+from services.ingest.api.webhooks import PREFIX, WebhookDoor, WebhookRoute, WebhooksFirst, probe
 from services.ingest.arrivals import DeliveryIds
 from services.ingest.intake import Bounds, Intake
 from services.ingest.sources import SourceBook
@@ -40,7 +40,8 @@ def build_app(
         app.state.book, Intake(database, bounds), app.state.ids, clock=database.clock, most_bytes=webhook_bytes
     )
     app.add_middleware(WebhooksFirst, door=door)
-    app.router.routes.extend((WebhookRoute(door), WebhookProbe()))
+    app.router.routes.append(WebhookRoute(door))
+    app.add_route(PREFIX + "{source}", probe, methods=["GET"], include_in_schema=False)
     for part in (responses, sources, deliveries):
         app.include_router(part.router)
     return app

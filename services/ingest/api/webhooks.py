@@ -167,22 +167,9 @@ class WebhookRoute(StrictRoute):
         self.app = door
 
 
-class WebhookProbe(StrictRoute):
+async def probe(_request: Request) -> Response:
     """What vendors ask before they post: whether anybody is there. The same for every name, known or not."""
-
-    def __init__(self) -> None:
-        async def probe() -> Response:
-            """Some vendors look at an address before they use it."""
-            return JSONResponse({"detail": "Deliveries are posted here."})
-
-        super().__init__(
-            PREFIX + "{source}",
-            probe,
-            methods=["GET", "HEAD"],
-            summary="Whether webhooks are taken here",
-            tags=["webhooks"],
-            openapi_extra={"security": [], "parameters": _OPENAPI["parameters"]},
-        )
+    return JSONResponse({"detail": "Deliveries are posted here."})
 
 
 async def _body(receive: Receive, announced: str, most: int) -> bytes | None:
