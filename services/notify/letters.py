@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 from urllib.parse import quote
@@ -12,10 +13,12 @@ from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import SandboxedEnvironment
 
 from libs.events.contracts.messages import MessageKind
+from services.notify.forms import Form
 from services.notify.mime import Letter, Mailbox, mail_bytes, one_line
 from services.notify.texts import LANGUAGES, at, day, moment_in_short, zone
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import tzinfo
 
     from jinja2 import Template
@@ -30,6 +33,9 @@ _TIERS: Final[dict[Language, dict[str, str]]] = {
     "ru": {"key": "ключевой", "high": "важный", "standard": "обычный", "low": "обычный"},
     "en": {"key": "key", "high": "high value", "standard": "standard", "low": "standard"},
 }
+_CHOICES: Final = frozenset(("language", "company", "reason", "clock", "taken_over", "as_owner"))
+"""Values by which templates choose what to say; of all others they ask at most whether they are there."""
+_MOST_FORMS: Final = 512
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,7 @@ class Letters:
             for language in LANGUAGES
             for kind in get_args(MessageKind)
         }
+        self._forms: dict[tuple[object, ...], Form] = {}
 
     def message_id(self, id_: MessageId) -> str:
         """The Message-ID: it follows from the ledger's id, so that every attempt bears the same."""
@@ -83,15 +90,9 @@ class Letters:
 
     def write(self, message: Addressed, now: datetime) -> Letter:
         """The subject and both bodies."""
-        values = self._values(message, now)
-        text, html = self._templates[message.language, message.kind]
-        subject, _, body = text.render(values).partition("\n")
-        return Letter(
-            subject=subject.strip(),
-            text=body.strip("\n") + "\n",
-            html=html.render(values, subject=subject.strip()),
-            language=message.language,
-        )
+        form, blanks = self._form(message, now)
+        subject, text, html = form.fill(blanks)
+        return Letter(subject=subject, text=text, html=html, language=form.language)
 
     def mail(self, message: Addressed, now: datetime) -> bytes:
         """The whole mail."""
@@ -101,6 +102,34 @@ class Letters:
             recipient=message.recipient,
             message_id=self.message_id(message.id),
             date=now,
+        )
+
+    def _form(self, message: Addressed, now: datetime) -> tuple[Form, dict[str, str]]:
+        """The form for what this message says, and what its blanks are filled with."""
+        choices: dict[str, Any] = {}
+        blanks: dict[str, str] = {}
+        for name, value in self._values(message, now).items():
+            if value is None or value == "" or name in _CHOICES:
+                choices[name] = value
+            else:
+                blanks[name] = str(value)
+        key = (message.kind, *choices.items())
+        form = self._forms.get(key)
+        if form is None:
+            if len(self._forms) >= _MOST_FORMS:
+                self._forms.clear()
+            form = self._forms[key] = Form(partial(self._render, message.kind), choices, *blanks)
+        return form, blanks
+
+    def _render(self, kind: MessageKind, values: Mapping[str, Any]) -> Letter:
+        language: Language = values["language"]
+        text, html = self._templates[language, kind]
+        subject, _, body = text.render(values).partition("\n")
+        return Letter(
+            subject=subject.strip(),
+            text=body.strip("\n") + "\n",
+            html=html.render(values, subject=subject.strip()),
+            language=language,
         )
 
     def _values(self, message: Addressed, now: datetime) -> dict[str, Any]:

@@ -10,12 +10,14 @@ import binascii
 import re
 from dataclasses import dataclass
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 _LINE: Final = 76
+_LINES: Final = re.compile(f".{{1,{_LINE}}}")
 _LONGEST_NAME: Final = 200
 _WORD_BYTES: Final = 42
 """Of text in one encoded word: 56 characters of Base64, which leaves room for the longest header's name."""
@@ -57,12 +59,11 @@ class Letter:
 def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_id: str, date: datetime) -> bytes:
     """The mail as it goes over the line, before dots are stuffed."""
     boundary = f"=_{message_id.strip('<>').partition('@')[0]}"
-    subject = one_line(letter.subject)
     head = (
-        f"From: {sender.header()}\r\n"
+        f"From: {_from(sender)}\r\n"
         f"To: {recipient.header()}\r\n"
-        f"Subject: {subject if subject.isascii() else encoded_words(subject)}\r\n"
-        f"Date: {format_datetime(date)}\r\n"
+        f"Subject: {_subject(letter.subject)}\r\n"
+        f"Date: {_date(date.replace(microsecond=0))}\r\n"
         f"Message-ID: {message_id}\r\n"
         # A machine writes: no out-of-office answers, please (RFC 3834; the second is what Exchange understands).
         "Auto-Submitted: auto-generated\r\n"
@@ -81,6 +82,23 @@ def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_i
         for kind, content in (("plain", letter.text), ("html", letter.html))
     )
     return f"{head}{parts}--{boundary}--\r\n".encode()
+
+
+# What one sender writes in one second to many is written once.
+@lru_cache(maxsize=16)
+def _from(sender: Mailbox) -> str:
+    return sender.header()
+
+
+@lru_cache(maxsize=256)
+def _subject(text: str) -> str:
+    subject = one_line(text)
+    return subject if subject.isascii() else encoded_words(subject)
+
+
+@lru_cache(maxsize=16)
+def _date(second: datetime) -> str:
+    return format_datetime(second)
 
 
 def one_line(text: str) -> str:
@@ -115,7 +133,7 @@ def encoded_words(text: str) -> str:
 
 def _body(content: str) -> str:
     whole = _base64(content.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "replace"))
-    return "\r\n".join([whole[start : start + _LINE] for start in range(0, len(whole), _LINE)])
+    return "\r\n".join(_LINES.findall(whole))
 
 
 def _base64(raw: bytes) -> str:

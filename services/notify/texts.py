@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -34,10 +34,17 @@ def zone(name: str | None, otherwise: str) -> tzinfo:
 def day(moment: datetime, language: Language, where: tzinfo, *, now: datetime) -> str:
     """A date as one says it ("3 March"), with its year where that is another one."""
     local = moment.astimezone(where)
-    pattern = _DAY if local.year == now.astimezone(where).year else _DAY_AND_YEAR
-    return format_date(local, pattern[language], locale=_LOCALE[language])
+    return _said_day(local.date(), language, with_year=local.year != now.astimezone(where).year)
 
 
+# Many mails name the same days and moments, and saying one costs as much as sending a mail.
+@lru_cache(maxsize=4096)
+def _said_day(date: date, language: Language, *, with_year: bool) -> str:
+    pattern = _DAY_AND_YEAR if with_year else _DAY
+    return format_date(date, pattern[language], locale=_LOCALE[language])
+
+
+@lru_cache(maxsize=4096)
 def at(moment: datetime, language: Language, where: tzinfo) -> str:
     """A moment as one says it, with its zone ("Tuesday, 25 November, 14:30 (GMT+3)")."""
     local = moment.astimezone(where)
@@ -48,6 +55,7 @@ def at(moment: datetime, language: Language, where: tzinfo) -> str:
     return f"{said} (GMT{shown}{':' + minutes if minutes and minutes != '00' else ''})"
 
 
+@lru_cache(maxsize=4096)
 def moment_in_short(moment: datetime, language: Language, where: tzinfo) -> str:
     """A moment for a subject line ("25 November, 14:30")."""
     return format_datetime(moment, _SHORT[language], tzinfo=where, locale=_LOCALE[language])
