@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -13,12 +14,15 @@ from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
     TopicAlreadyExistsError,
     for_code,
 )
 
 from libs.events.codec import Record
 from libs.events.errors import Unavailable
+from libs.events.offsets import lost
 from libs.events.topics import DEAD_LETTER_RETENTION, DECISIONS, INBOX_RETENTION, TOPICS
 
 if TYPE_CHECKING:
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
     from aiokafka import ConsumerRecord
 
+    from libs.events.offsets import Begun
     from libs.events.outbox import Outgoing
 
 log: Final = structlog.get_logger()
@@ -70,17 +75,23 @@ class KafkaSubscription:
         group: str,
         topic: str,
         replays: str | None = None,
+        begun: Begun | None = None,
         session_timeout_ms: int = 10_000,
         rebalance_timeout_ms: int = 60_000,
     ) -> None:
+        """`begun` tells lost offsets from those of a new group; without it, every group without offsets is new."""
         self._bootstrap_servers = bootstrap_servers
         self._group = group
         self._topics = [topic] if replays is None else [topic, replays]
+        self._begun = begun
         self._session_timeout_ms = session_timeout_ms
         self._rebalance_timeout_ms = rebalance_timeout_ms
         self._batch_in_hand = asyncio.Lock()
         self.assignment = 0
         """How many times partitions have been handed to this member."""
+        self._looked_at = 0
+        """The last assignment of which the offsets were looked at."""
+        self._out_of_range: dict[TopicPartition, int] = {}
         self._consumer: AIOKafkaConsumer | None = None
 
     async def start(self) -> None:
@@ -91,7 +102,8 @@ class KafkaSubscription:
             bootstrap_servers=self._bootstrap_servers,
             group_id=self._group,
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            # What is missing or out of range is looked at here: aiokafka would jump without a word.
+            auto_offset_reset="none",
             session_timeout_ms=self._session_timeout_ms,
             heartbeat_interval_ms=self._session_timeout_ms // 4,
             # A batch may wait for a slow database; the other members wait for it that long.
@@ -139,18 +151,55 @@ class KafkaSubscription:
 
     async def _poll(self, limit: int, wait: timedelta) -> Mapping[TopicPartition, Sequence[ConsumerRecord]]:
         consumer = self._started()
-        try:
-            # While partitions are being handed out, the poll disregards its own bound.
-            async with asyncio.timeout(wait.total_seconds() + 1):
-                return await consumer.getmany(  # type: ignore[no-any-return]  # aiokafka publishes no types
-                    timeout_ms=int(wait.total_seconds() * 1000), max_records=limit
-                )
-        except TimeoutError:
-            return {}
-        except (KafkaError, OSError) as error:
-            # The parts of aiokafka that run in the background die of what they do not know: begin anew.
-            await self.stop()
-            raise away(error) from error
+        end = time.monotonic() + wait.total_seconds()
+        while True:
+            try:
+                if self._looked_at != self.assignment:
+                    async with asyncio.timeout(_COMMIT_SECONDS):
+                        await self._look_at_offsets(consumer)
+                left = max(end - time.monotonic(), 0.0)
+                # While partitions are being handed out, the poll disregards its own bound.
+                async with asyncio.timeout(left + 1):
+                    return await consumer.getmany(  # type: ignore[no-any-return]  # aiokafka publishes no types
+                        timeout_ms=int(left * 1000), max_records=limit
+                    )
+            except TimeoutError:
+                return {}
+            except OffsetOutOfRangeError as error:
+                self._out_of_range |= error.args[0]
+                self._looked_at = 0
+            except NoOffsetForPartitionError:
+                self._looked_at = 0  # aiokafka looked before this did, or they were lost since
+            except (CommitFailedError, IllegalStateError):
+                pass  # the partitions were being handed out anew while their offsets were looked at
+            except (KafkaError, OSError) as error:
+                # The parts of aiokafka that run in the background die of what they do not know: begin anew.
+                await self.stop()
+                raise away(error) from error
+            if time.monotonic() > end:
+                return {}
+
+    async def _look_at_offsets(self, consumer: AIOKafkaConsumer) -> None:
+        """Go on at the earliest record where there is no offset after an assignment, or one that is of no use."""
+        number, assigned = self.assignment, consumer.assignment()
+        before = await self._begun.before() if self._begun is not None else frozenset()
+        useless = {partition: None for partition in assigned if await consumer.committed(partition) is None}
+        new = {partition for partition in useless if (partition.topic, partition.partition) not in before}
+        useless |= {partition: offset for partition, offset in self._out_of_range.items() if partition in assigned}
+        if useless:
+            earliest = await consumer.beginning_offsets(list(useless))
+            for partition in useless:
+                consumer.seek(partition, earliest[partition])
+            # At once: who finds none from now on knows that it was lost, and who finds one does not tell of it again.
+            await consumer.commit(earliest)
+            for partition in useless.keys() - new:
+                place = (partition.topic, partition.partition)
+                lost(self._group, place, offset=useless[partition], earliest=earliest[partition])
+        places = {(partition.topic, partition.partition) for partition in assigned}
+        if self._begun is not None and not places <= before:
+            await self._begun.note(places)
+        self._out_of_range.clear()
+        self._looked_at = number
 
     async def commit(self, offsets: Offsets) -> None:
         """Tell the group how far this member is. Explicit offsets: a bare commit commits the position of the poll."""

@@ -21,6 +21,7 @@ from libs.events.consumer import Consumer
 from libs.events.health import Health
 from libs.events.kafka import KafkaPublisher, KafkaSubscription
 from libs.events.loop import Loop
+from libs.events.offsets import Begun
 from libs.events.relay import Relay
 from libs.events.telemetry import configure_logging
 
@@ -76,7 +77,11 @@ class Runtime:
         if name not in topic.consumers:
             raise ValueError(f"{name} is not among the consumers of {topic.name} in libs.events.topics")
         subscription = KafkaSubscription(
-            bootstrap_servers=self._bootstrap_servers, group=name, topic=topic.name, replays=topic.replays(name)
+            bootstrap_servers=self._bootstrap_servers,
+            group=name,
+            topic=topic.name,
+            replays=topic.replays(name),
+            begun=Begun(name, self._database),
         )
         self._parts.append(
             Consumer(

@@ -24,6 +24,12 @@ BATCH_SECONDS: Final = Histogram(
 RETRIES: Final = Counter("otklik_retries_total", "Attempts after a first failure", ["consumer"])
 ISOLATIONS: Final = Counter("otklik_isolated_batches_total", "Batches redone record by record", ["consumer"])
 OUTAGES: Final = Counter("otklik_outages_total", "Times a loop found its database or broker away", ["loop"])
+OFFSETS_LOST: Final = Counter(
+    "otklik_offsets_lost_total",
+    "Partitions read again from their earliest record because the committed offset was of no use: missing, truncated "
+    "(records were deleted unread), beyond_end",
+    ["consumer", "reason"],
+)
 RELAYED: Final = Counter("otklik_relayed_total", "Outbox rows published and acknowledged", ["service"])
 OUTBOX_AGE: Final = Gauge("otklik_outbox_age_seconds", "Age of the oldest unpublished row when last read", ["service"])
 
