@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
 
-from libs.events.database import Database
+from libs.events.database import Database, utc_now
+from libs.events.kafka_log import kafka_log
 from services.casework.api import build_app as casework_app
 from services.ingest.api import build_app as ingest_app
 from services.notify.api import build_app as notify_app
@@ -16,6 +18,7 @@ from services.portal.accounts import Passwords
 from services.portal.api import create as portal_app
 from services.portal.broadcast import Broadcast
 from services.portal.clients import Casework, Scoring, Service
+from services.portal.clients.dead_letters import DeadLetters
 from services.portal.settings import Settings as PortalSettings
 from services.scoring.api import build_app as scoring_app
 
@@ -50,6 +53,7 @@ def apps() -> dict[str, FastAPI]:
             database=database,
             casework=Casework(Service("casework", url=settings.casework_url, key=_ANY)),
             scoring=Scoring(Service("scoring", url=settings.scoring_url, key=_ANY)),
+            letters=DeadLetters(partial(kafka_log, settings.kafka_bootstrap_servers), clock=utc_now),
             broadcast=Broadcast(database),
             passwords=Passwords(),
         ),

@@ -26,9 +26,12 @@ from libs.events.contracts.customers import CustomerProfileChanged
 from libs.events.contracts.responses import Instrument, ResponseReceived
 from libs.events.contracts.scores import ResponseScored
 from libs.events.database import Database
+from libs.events.dead_letters import Entry
 from libs.events.event import Contract, Event
 from libs.events.health import Health
 from libs.events.loop import Loop
+from libs.events.testing import MemoryBroker
+from libs.events.topics import DECISIONS, TOPICS, Topic
 from libs.webapi.keys import create_key
 from services.casework.api import build_app as casework_app
 from services.casework.handlers import handle_customers, handle_scores
@@ -36,6 +39,7 @@ from services.portal.accounts import Passwords, create_person
 from services.portal.api import create
 from services.portal.broadcast import Broadcast
 from services.portal.clients import Casework, Scoring, Service
+from services.portal.clients.dead_letters import DeadLetters
 from services.portal.handlers import EventsHandler
 from services.portal.settings import Settings
 from services.scoring.api import build_app as scoring_app
@@ -117,6 +121,7 @@ class Company:
     broadcast: Broadcast
     app: FastAPI
     handler: EventsHandler
+    broker: MemoryBroker
 
     @property
     def database(self) -> Database:
@@ -126,6 +131,12 @@ class Company:
     async def renew(self) -> None:
         """As on the first day: the same people, and nothing has happened. Cheaper than new databases by far."""
         self.clock.shift = timedelta()
+        self.broker.available = True
+        for topic in TOPICS:
+            for consumer in topic.consumers:
+                for name in (topic.dead_letters(consumer), topic.replays(consumer)):
+                    self.broker.create_topic(name, 1)
+        self.broker.create_topic(DECISIONS, 1)
         for line in self.lines.values():
             line.state.error = line.state.answer = None
             line.state.seen.clear()
@@ -238,6 +249,34 @@ class Company:
         ]
         async with self.databases["scoring"].transaction() as tx:
             await score_responses(tx, [self.event(each, each.response_id) for each in responses])
+
+    async def set_aside(
+        self,
+        topic: Topic,
+        consumer: str,
+        *,
+        type_: str = "survey.response.scored.v1",
+        reason: str = "ValueError: no owner\nfor this customer",
+        value: bytes | None = b'{"customer_id": "customer-7", "score": 2, "comment": "terrible"}',
+        hours_ago: float = 1,
+    ) -> None:
+        """A service sets a record aside."""
+        at = self.clock() - timedelta(hours=hours_ago)
+        headers = (
+            ("ce_id", str(uuid4()).encode()),
+            ("ce_type", type_.encode()),
+            ("ce_subject", b"response-1"),
+            ("dlq_reason", reason.encode()),
+            ("dlq_consumer", consumer.encode()),
+            ("dlq_topic", topic.name.encode()),
+            ("dlq_partition", b"2"),
+            ("dlq_offset", b"41"),
+            ("dlq_key", b"customer-7"),
+            ("dlq_attempts", b"5"),
+            ("dlq_time", at.isoformat().encode()),
+        )
+        async with self.broker.log() as log:
+            await log.append([Entry(topic.dead_letters(consumer), b"customer-7", value, headers)])
 
     async def take(self, *events: Event[Any]) -> None:
         """Give events to the portal."""
@@ -398,15 +437,17 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
         stack.push_async_callback(scoring.close)
         # Its clock stands still: a slow machine must not make readers think that their poller is gone.
         broadcast = Broadcast(databases["portal"], now=lambda: 0.0)
+        broker = MemoryBroker(*TOPICS)
         app = create(
             settings,
             database=databases["portal"],
             casework=casework,
             scoring=scoring,
+            letters=DeadLetters(broker.log, clock=clock),
             broadcast=broadcast,
             passwords=Passwords(QUICK),
         )
-        company = Company(clock, databases, lines, settings, broadcast, app, EventsHandler(settings.zone))
+        company = Company(clock, databases, lines, settings, broadcast, app, EventsHandler(settings.zone), broker)
         await company.renew()
         for id_, name, role, language in PEOPLE:
             if id_ in _AGENTS:

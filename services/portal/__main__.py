@@ -3,10 +3,12 @@
 import asyncio
 import sys
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from libs.events.database import Database
+from libs.events.database import Database, utc_now
+from libs.events.kafka_log import kafka_log
 from libs.events.migrate import upgrade
 from libs.events.runtime import Runtime
 from libs.events.topics import CASEWORK_CASES, CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
@@ -14,6 +16,7 @@ from services.portal.accounts import Passwords
 from services.portal.api import create
 from services.portal.broadcast import POLL_EVERY, Broadcast
 from services.portal.clients import Casework, Scoring, Service
+from services.portal.clients.dead_letters import PATIENCE, DeadLetters
 from services.portal.handlers import EventsHandler, forget_customers
 from services.portal.jobs import PRUNE_EVERY, Pruning
 from services.portal.settings import Settings
@@ -49,6 +52,7 @@ def main(arguments: list[str]) -> None:
 def _add_api(runtime: Runtime, settings: Settings, database: Database) -> None:
     casework = Casework(Service("casework", url=settings.casework_url, key=settings.casework_key.get_secret_value()))
     scoring = Scoring(Service("scoring", url=settings.scoring_url, key=settings.scoring_key.get_secret_value()))
+    letters = DeadLetters(partial(kafka_log, settings.kafka_bootstrap_servers, patience=PATIENCE), clock=utc_now)
     broadcast = Broadcast(database)
     runtime.add_app(
         create(
@@ -56,6 +60,7 @@ def _add_api(runtime: Runtime, settings: Settings, database: Database) -> None:
             database=database,
             casework=casework,
             scoring=scoring,
+            letters=letters,
             broadcast=broadcast,
             passwords=Passwords(),
         )

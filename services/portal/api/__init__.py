@@ -10,11 +10,12 @@ from starlette.staticfiles import StaticFiles
 from libs.events.database import Database
 from libs.webapi.app import create_app
 from services.portal.accounts import Passwords
-from services.portal.api import cases, events, home, login, metrics
+from services.portal.api import cases, dead_letters, events, home, login, metrics
 from services.portal.api.access import Door, LoginNeededError
 from services.portal.api.view import STATIC, Pages
 from services.portal.broadcast import Broadcast
 from services.portal.clients import Casework, Scoring
+from services.portal.clients.dead_letters import DeadLetters
 from services.portal.settings import Settings
 
 BODY_LIMIT: Final = 65_536
@@ -35,6 +36,7 @@ def create(
     database: Database,
     casework: Casework,
     scoring: Scoring,
+    letters: DeadLetters,
     broadcast: Broadcast,
     passwords: Passwords,
 ) -> FastAPI:
@@ -56,9 +58,10 @@ def create(
     )
     app.state.door = door
     app.include_router(login.routes(database, pages, passwords, door))
-    app.include_router(home.routes(database, pages, casework, scoring))
+    app.include_router(home.routes(database, pages, casework, scoring, letters))
     app.include_router(cases.routes(pages, casework))
     app.include_router(events.routes(database, pages, broadcast))
+    app.include_router(dead_letters.routes(pages, letters))
     app.include_router(metrics.routes(pages, scoring))
     app.mount(f"/static/{pages.static_version}", _Immutable(directory=STATIC), name="static")
 

@@ -11,11 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from libs.events.database import Database
+from libs.events.dead_letters import Queue
 from services.portal import store
 from services.portal.api.access import Visit, needs
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
 from services.portal.clients.casework import CaseLine
+from services.portal.clients.dead_letters import DeadLetters
 from services.portal.clients.scoring import Group
 from services.portal.domain.health import AROUND, TROUBLE, LoopStep
 from services.portal.domain.people import Person, Right, Role
@@ -62,7 +64,19 @@ class LoopHealth:
         return [(step, self.count(step)) for step in TROUBLE if self.count(step)]
 
 
-def routes(database: Database, pages: Pages, casework: Casework, scoring: Scoring) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """How many dead letters are open, by queue; None where Kafka cannot be reached."""
+
+    counts: dict[Queue, int] | None
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.counts.values()) if self.counts else 0
+
+
+def routes(database: Database, pages: Pages, casework: Casework, scoring: Scoring, letters: DeadLetters) -> APIRouter:
     """`/`."""
     router = APIRouter(include_in_schema=False)
 
@@ -70,12 +84,13 @@ def routes(database: Database, pages: Pages, casework: Casework, scoring: Scorin
     async def home(request: Request, visit: Annotated[Visit, needs()]) -> Response:
         person = visit.person
         words = pages.words(request, person)
-        desks, today, week, health, traffic = await asyncio.gather(
+        desks, today, week, health, traffic, set_aside = await asyncio.gather(
             _desks(casework, person),
             _or_none(_nps(scoring, person, Period.TODAY, words)),
             _or_none(_nps(scoring, person, Period.WEEK, words)),
             _health(database, words),
             _traffic(database, person, words),
+            _set_aside(letters, person),
         )
         return pages.page(
             request,
@@ -85,6 +100,7 @@ def routes(database: Database, pages: Pages, casework: Casework, scoring: Scorin
             scores=(("today", today), ("week", week)),
             health=health,
             traffic=traffic,
+            set_aside=set_aside,
             LoopStep=LoopStep,
         )
 
@@ -130,6 +146,13 @@ async def _traffic(database: Database, person: Person, words: Words) -> list[Typ
         return None
     async with database.reading() as tx:
         return await store.event_counts(tx, since=words.now - _LAST_HOUR)
+
+
+async def _set_aside(letters: DeadLetters, person: Person) -> SetAside | None:
+    """What services could not handle and nobody has decided about; for those who can."""
+    if not person.may(Right.DEAD_LETTERS):
+        return None
+    return SetAside(await _or_none(letters.count()))
 
 
 async def _or_none(part: Awaitable[PartT]) -> PartT | None:

@@ -30,14 +30,17 @@ class Right(StrEnum):
     """See the stream of events, each role its own part of it."""
     METRICS = "metrics"
     """See the aggregated feedback."""
+    DEAD_LETTERS = "dead_letters"
+    """See what services set aside, and decide about it."""
 
 
+_OF_EVERYBODY: Final = frozenset({Right.EVENTS, Right.METRICS})
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
-    Role.AGENT: frozenset(Right),
-    Role.MANAGER: frozenset(Right),
-    Role.EXECUTIVE: frozenset(Right),
-    Role.EMPLOYEE: frozenset({Right.EVENTS, Right.METRICS}),
-    Role.OPERATOR: frozenset({Right.EVENTS, Right.METRICS}),
+    Role.AGENT: _OF_EVERYBODY | {Right.CASES},
+    Role.MANAGER: _OF_EVERYBODY | {Right.CASES},
+    Role.EXECUTIVE: _OF_EVERYBODY | {Right.CASES},
+    Role.EMPLOYEE: _OF_EVERYBODY,
+    Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS},
     Role.ADMINISTRATOR: frozenset(Right),
 }
 

@@ -144,6 +144,11 @@ def seen_by(role: Role, event: StreamEvent) -> StreamEvent:
             assert_never(role)
 
 
+def operators_see(field: str, type_: str) -> bool:
+    """Whether operators may see this field of an event of this type."""
+    return field in _OPERATIONAL and not (field == "reason" and type_ in _FREE_TEXT)
+
+
 def _only(event: StreamEvent, fields: frozenset[str], *, subject: str) -> StreamEvent:
     if event.type in _FREE_TEXT:
         fields -= {"reason"}

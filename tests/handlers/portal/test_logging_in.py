@@ -12,6 +12,7 @@ from services.portal.accounts import Passwords, create_person
 from services.portal.api import create
 from services.portal.broadcast import Broadcast
 from services.portal.clients import Casework, Scoring, Service
+from services.portal.clients.dead_letters import DeadLetters
 from services.portal.domain.people import PersonId
 from services.portal.jobs import Pruning
 from tests.portal_company import PASSWORD, QUICK, Company, Visitor
@@ -78,6 +79,7 @@ async def test_over_https_the_cookie_is_secure_and_bound_to_the_host(company: Co
         database=company.database,
         casework=Casework(service),
         scoring=Scoring(service),
+        letters=DeadLetters(company.broker.log, clock=company.clock),
         broadcast=Broadcast(company.database),
         passwords=Passwords(QUICK),
     )
