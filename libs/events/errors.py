@@ -67,6 +67,9 @@ def is_unavailable(error: BaseException) -> bool:
         # The driver's InterfaceError is also what it says to wrong calls, which no waiting makes right.
         if isinstance(seen, asyncpg.InterfaceError) and "closed" in str(seen):
             return True
+        # What it says where the server has ended an idle connection: its last word is read, the line's end is not.
+        if isinstance(seen, asyncpg.InternalClientError) and "another operation" in str(seen):
+            return True
         state = getattr(seen, "sqlstate", None)
         if isinstance(state, str) and (state.startswith(_UNAVAILABLE_CLASSES) or state in _CONTENTION):
             return True

@@ -124,6 +124,20 @@ async def test_a_connection_cut_between_two_statements(database: Database, url: 
     assert is_unavailable(await error_of(in_transaction(database, selecting, lambda _: cut_all(url), selecting)))
 
 
+async def test_a_connection_of_which_the_server_s_last_word_is_read_and_the_end_is_not(database: Database) -> None:
+    """A statement that falls between the two, which are a moment apart: found by a random walk."""
+    fields = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+
+    async def hear_the_last_word(tx: Tx) -> None:
+        raw: Any = (await tx._connection.get_raw_connection()).driver_connection
+        raw._protocol.data_received(b"E" + (len(fields) + 4).to_bytes(4, "big") + fields)
+
+    error = await error_of(in_transaction(database, hear_the_last_word, selecting))
+
+    assert "another operation" in str(error)
+    assert is_unavailable(error)
+
+
 async def test_a_connection_cut_in_a_statement(database: Database, url: str) -> None:
     async def cut_when_asleep() -> None:
         connection = await asyncpg.connect(url)
