@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +14,7 @@ from libs.events.contracts.scores import ResponseScored
 from libs.events.event import Event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     import asyncpg
 
@@ -101,8 +100,8 @@ _INDEXES: Final = """
     SELECT indexname, indexdef FROM pg_indexes
      WHERE schemaname = current_schema() AND tablename = 'cases' AND indexname <> 'cases_pkey'
 """
-_RELAY: Final = "SELECT pg_advisory_lock(hashtextextended('otklik.relay.' || current_schema(), 0))"
-_RELAY_AGAIN: Final = "SELECT pg_advisory_unlock(hashtextextended('otklik.relay.' || current_schema(), 0))"
+_HOLD_RELAY: Final = "SELECT pg_try_advisory_lock(hashtextextended('otklik.relay.' || current_schema(), 0))"
+_LET_RELAY: Final = "SELECT pg_advisory_unlock(hashtextextended('otklik.relay.' || current_schema(), 0))"
 
 _TIERS: Final[Sequence[Tier]] = ("key", "high", "high", "high", "low", "low", "low", "standard", "standard", "standard")
 _RESPONSES: Final = UUID("2f4c1a70-7a0c-5a53-8a44-0d3b8a6d5c11")
@@ -139,10 +138,10 @@ async def fill_due_cases(
         await connection.execute(_DUE_TIMELINES)
 
 
-def answers_of_detractors(first: int, amount: int) -> list[tuple[str, bytes, list[tuple[str, bytes]]]]:
+def answers_of_detractors(first: int, amount: int) -> list[tuple[str, bytes, list[tuple[str, str | bytes | None]]]]:
     """Scored answers of different customers as records: key, value, headers; numbered from `first` on."""
     now = datetime.now(UTC) - timedelta(minutes=5)
-    records = []
+    records: list[tuple[str, bytes, list[tuple[str, str | bytes | None]]]] = []
     for number in range(first, first + amount):
         response, customer = f"r-{number}", f"c-{number}"
         payload = ResponseScored(
@@ -174,7 +173,9 @@ def answers_of_detractors(first: int, amount: int) -> list[tuple[str, bytes, lis
     return records
 
 
-def publish(bootstrap_servers: str, topic: str, records: Sequence[tuple[str, bytes, list[tuple[str, bytes]]]]) -> None:
+def publish(
+    bootstrap_servers: str, topic: str, records: Sequence[tuple[str, bytes, list[tuple[str, str | bytes | None]]]]
+) -> None:
     """Write records, and wait until the broker has them."""
     producer = Producer(
         {"bootstrap.servers": bootstrap_servers, "linger.ms": 20, "queue.buffering.max.messages": 1_000_000}
@@ -184,17 +185,18 @@ def publish(bootstrap_servers: str, topic: str, records: Sequence[tuple[str, byt
     producer.flush(60)
 
 
-@asynccontextmanager
-async def relaying(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Be the active relay of the schema, and do nothing: that of the process under measurement stands by.
+async def hold_relay(connection: asyncpg.Connection) -> None:
+    """Be the active relay of the schema and do nothing, before a process starts whose own then stands by.
 
-    The relay has a stage of its own; here its work would be measured once more, in the same process.
+    The relay has a stage of its own; its work would be measured once more, in the same process.
     """
-    await connection.execute(_RELAY)
-    try:
-        yield
-    finally:
-        await connection.execute(_RELAY_AGAIN)
+    if not await connection.fetchval(_HOLD_RELAY):
+        raise RuntimeError("another relay is active")
+
+
+async def let_relay(connection: asyncpg.Connection) -> None:
+    """Let the process's own relay work."""
+    await connection.execute(_LET_RELAY)
 
 
 def server_cpu_seconds(bench: Bench) -> float:

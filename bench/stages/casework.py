@@ -11,7 +11,7 @@ import asyncpg
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.bench import last_number
-from bench.company import answers_of_detractors, hire, publish, relaying, server_cpu_seconds
+from bench.company import answers_of_detractors, hire, hold_relay, let_relay, publish, server_cpu_seconds
 from bench.figures import Better, Figure, against_floor
 from deploy.local.ports import free_ports
 from libs.events.topics import SURVEY_SCORES
@@ -45,9 +45,9 @@ async def run(bench: Bench) -> list[Figure]:
 
     intake = await _Intake.begin(bench, url)
     try:
-        async with relaying(intake.holder):
-            await intake.take(max(2_000, amount // 5))  # what is made at first use is made
-            raw, ours = await bench.in_turns(floor, lambda: intake.take(amount))
+        await intake.take(max(2_000, amount // 5))  # what is made at first use is made
+        raw, ours = await bench.in_turns(floor, lambda: intake.take(amount))
+        await let_relay(intake.holder)
         await intake.publish_all()
         relayed = await intake.take(amount)
         until_published = await intake.publish_all()
@@ -98,10 +98,11 @@ class _Intake:
             "CASEWORK_PORT": str(port),
             "OTKLIK_KAFKA_BOOTSTRAP_SERVERS": bench.kafka,
         }
+        holder, watching = await asyncpg.connect(url), await asyncpg.connect(url)
+        await hold_relay(holder)
         worker = await bench.start_serving(port, "-m", "services.casework", "worker", environment=environment)
         intake = cls(bench, url, worker)
-        intake.holder = await asyncpg.connect(url)
-        intake._watching = await asyncpg.connect(url)
+        intake.holder, intake._watching = holder, watching
         return intake
 
     async def take(self, amount: int) -> float:
