@@ -101,11 +101,9 @@ def stored_arrival(ready: ReadySource, kept: Contents, traceparent: str) -> Arri
 
 def kept_headers(headers: Mapping[str, str], secret_headers: frozenset[str]) -> str:
     """The headers as JSON, without what proves who somebody is: kept deliveries are read by people, and backed up."""
-    return _encode(
-        {name: value for name, value in headers.items() if name not in secret_headers and not _is_secret(name)}
-    ).decode()
+    return _encode({name: value for name, value in headers.items() if not _is_secret(name, secret_headers)}).decode()
 
 
-@lru_cache(maxsize=512)
-def _is_secret(name: str) -> bool:
-    return _SECRET_HEADER.search(name) is not None
+@lru_cache(maxsize=2048)
+def _is_secret(name: str, secret_headers: frozenset[str]) -> bool:
+    return name in secret_headers or _SECRET_HEADER.search(name) is not None

@@ -57,3 +57,18 @@ class ResponseRevised(_Response, frozen=True, kw_only=True):
     """A known response arrived with different content; carries all of it, not the difference."""
 
     TYPE: ClassVar[str] = "survey.response.revised.v1"
+
+
+class ResponseWithdrawn(Contract, frozen=True, kw_only=True):
+    """The vendor deleted a response, or the customer took it back: it no longer counts anywhere."""
+
+    TYPE: ClassVar[str] = "survey.response.withdrawn.v1"
+
+    response_id: str
+    revision: int
+    """The withdrawal's own; a later revision, if one comes, counts again."""
+    source: str
+    vendor_response_id: str
+    program: str
+    withdrawn_at: Instant
+    received_at: Instant

@@ -33,14 +33,14 @@ def build_app(
         database,
         description="Takes survey responses: signed webhooks of survey vendors, and our own shape over REST.",
         body_limits={"/v1/responses": _REST_BYTES},
+        kind=WebhooksFirst,
     )
     app.state.book = book or SourceBook(database)
     app.state.ids = DeliveryIds()
-    door = WebhookDoor(
+    app.door = WebhookDoor(
         app.state.book, Intake(database, bounds), app.state.ids, clock=database.clock, most_bytes=webhook_bytes
     )
-    app.add_middleware(WebhooksFirst, door=door)
-    app.router.routes.append(WebhookRoute(door))
+    app.router.routes.append(WebhookRoute(app.door))
     app.add_route(PREFIX + "{source}", probe, methods=["GET"], include_in_schema=False)
     for part in (responses, sources, deliveries):
         app.include_router(part.router)

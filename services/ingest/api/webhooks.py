@@ -10,6 +10,7 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
     from services.ingest.arrivals import DeliveryIds
     from services.ingest.domain.deliveries import Outcome
@@ -66,11 +67,12 @@ class WebhookDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        status, headers, content = await self._answer(scope, receive)
+        status, headers, content = await self.answer(scope, receive)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """The answer to one request."""
         name: str = scope["path"][len(PREFIX) :]
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _body(receive, headers.get("content-length", ""), self._most_bytes)
@@ -115,16 +117,15 @@ class WebhookDoor:
         return verify(ready.vendor.authentication, headers, body, ready.secrets, now)
 
 
-class WebhooksFirst:
-    """Middleware that lets deliveries in before everything that other requests pass through.
+class WebhooksFirst(FastAPI):
+    """An app that lets deliveries in before everything that other requests pass through.
 
-    Routing, the security headers one by one, exit stacks and the like take as long as all of a delivery's own work. So
-    the door has its own limit and its own ready-made headers; what nobody caught becomes a problem as everywhere.
+    The framework's layers, the security headers one by one, exit stacks and the like take as long as all of a
+    delivery's own work. So the door has its own limit and its own ready-made headers; what nobody caught becomes a
+    problem as everywhere.
     """
 
-    def __init__(self, app: ASGIApp, door: WebhookDoor) -> None:
-        self._app = app
-        self._door = LastResort(door, _rendered)
+    door: WebhookDoor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -132,9 +133,22 @@ class WebhooksFirst:
             path: str = scope["path"]
             if path.startswith(PREFIX):
                 slash = path.find("/", len(PREFIX))
-                await self._door(scope if slash < 0 else _with_token(scope, slash), receive, send)
+                await self._let_in(scope if slash < 0 else _with_token(scope, slash), receive, send)
                 return
-        await self._app(scope, receive, send)
+        await super().__call__(scope, receive, send)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, headers, content = await self.door.answer(scope, receive)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the last resort answers and logs it
+
+            async def failed(_scope: Scope, _receive: Receive, _send: Send, error: Exception = error) -> None:
+                raise error
+
+            await LastResort(failed, _rendered)(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
 
 
 def _with_token(scope: Scope, slash: int) -> Scope:
@@ -196,8 +210,7 @@ def _accepted(outcome: Outcome) -> Answer:
     # To a vendor, what is of no effect was taken like anything else; our own list of deliveries says more.
     status = Status.ACCEPTED if outcome.status is Status.IGNORED else outcome.status
     content = _encode({"delivery_id": outcome.delivery_id, "status": status, "event_ids": outcome.event_ids})
-    length = (b"content-length", str(len(content)).encode())
-    return 202, [(b"content-type", b"application/json"), length, *_SECURITY_HEADERS], content
+    return 202, [*_ACCEPTED_HEADERS, (b"content-length", b"%d" % len(content))], content
 
 
 def _rendered(_request: Request, problem: Problem) -> Response:
@@ -212,6 +225,12 @@ def _ready_made(problem: Problem) -> Answer:
 
 
 _SECURITY_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
+# Of those only what means something to a program that posts: each header is written anew with every answer.
+_ACCEPTED_HEADERS: Final = [
+    (b"content-type", b"application/json"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+]
 _UNAUTHENTICATED: Final = _ready_made(
     of_status(
         401,

@@ -30,6 +30,7 @@ from services.ingest.domain.responses import (
     content_hash,
     decide,
     event_id,
+    put_together,
     response_id,
 )
 from services.ingest.domain.sources import Source
@@ -54,16 +55,21 @@ class Status(StrEnum):
 
 
 class Understood(msgspec.Struct, frozen=True, gc=False):
-    """The payload is a response. Its id and what tells its content apart are worked out before the transaction."""
+    """The payload is a response. Its id and what tells its content apart are worked out before the transaction.
+
+    `partial`: it tells a part of the response, which is put together with what is known of it.
+    """
 
     response: Response
     response_id: ResponseId
     content_hash: bytes
+    partial: bool = False
 
     @classmethod
-    def of(cls, source: str, response: Response) -> Understood:
+    def of(cls, source: str, response: Response, *, partial: bool = False) -> Understood:
         """The verdict on a response of `source`."""
-        return cls(response, response_id(source, response.vendor_response_id), content_hash(response))
+        id_ = response_id(source, response.vendor_response_id)
+        return cls(response, id_, content_hash(response), partial)
 
 
 class Ignored(msgspec.Struct, frozen=True, gc=False):
@@ -224,15 +230,22 @@ def _understood(
 ) -> Outcome:
     response, id_, content = verdict.response, verdict.response_id, verdict.content_hash
     latest = current.get(id_)
-    match decide(latest, response, content, replayed_from=arrival.received_at if replay else None):
+    replayed_from = arrival.received_at if replay else None
+    told: Response | None = None
+    if verdict.partial:
+        response = told = put_together(latest, response, replayed_from=replayed_from)
+        content = content_hash(response)
+    match decide(latest, response, content, replayed_from=replayed_from):
         case NextRevision(revision):
             event = event_id(id_, revision)
             found.revisions.append(Revision(arrival, id_, response, revision, event))
-            now_latest = Latest(revision, content, response.revised_at, event, arrival.received_at)
+            now_latest = Latest(revision, content, response.revised_at, event, arrival.received_at, told)
             outcome = Outcome(arrival.id, Status.ACCEPTED, None, id_, (event,))
         case SameContent(confirmed_at):
             assert latest is not None  # noqa: S101 - nothing is the same as nothing
-            now_latest = Latest(latest.revision, latest.content_hash, confirmed_at, latest.event_id, latest.received_at)
+            now_latest = Latest(
+                latest.revision, latest.content_hash, confirmed_at, latest.event_id, latest.received_at, told
+            )
             reason = f"the same content as revision {latest.revision}"
             outcome = Outcome(arrival.id, Status.DUPLICATE, reason, id_, (latest.event_id,))
         case Outdated():

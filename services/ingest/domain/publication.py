@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libs.events.contracts.responses import ResponseReceived, ResponseRevised
+from libs.events.contracts.responses import ResponseReceived, ResponseRevised, ResponseWithdrawn
 from libs.events.event import Event
 
 if TYPE_CHECKING:
@@ -18,13 +18,39 @@ def key_of(revision: Revision) -> str:
     return revision.response.customer_id or str(revision.response_id)
 
 
-def event_of(revision: Revision, now: datetime) -> Event[ResponseReceived | ResponseRevised]:
-    """The event of one revision: the first receives the response, each further one revises all of it."""
+Published = ResponseReceived | ResponseRevised | ResponseWithdrawn
+
+
+def event_of(revision: Revision, now: datetime) -> Event[Published]:
+    """The event of one revision: the first receives the response, a further one revises all of it or takes it back."""
+    return Event.root(
+        revision.event_id,
+        _withdrawn(revision) if revision.response.withdrawn else _told(revision),
+        subject=str(revision.response_id),
+        time=now,
+        source=f"/ingest/{revision.arrival.source.name}",
+        traceparent=revision.arrival.traceparent,
+    )
+
+
+def _withdrawn(revision: Revision) -> ResponseWithdrawn:
+    response, source = revision.response, revision.arrival.source
+    return ResponseWithdrawn(
+        response_id=str(revision.response_id),
+        revision=revision.revision,
+        source=source.name,
+        vendor_response_id=response.vendor_response_id,
+        program=source.program,
+        withdrawn_at=response.revised_at or revision.arrival.received_at,
+        received_at=revision.arrival.received_at,
+    )
+
+
+def _told(revision: Revision) -> ResponseReceived | ResponseRevised:
     response, source = revision.response, revision.arrival.source
     contract = ResponseReceived if revision.revision == 1 else ResponseRevised
-    id_ = str(revision.response_id)
-    payload = contract(
-        response_id=id_,
+    return contract(
+        response_id=str(revision.response_id),
         revision=revision.revision,
         source=source.name,
         vendor_response_id=response.vendor_response_id,
@@ -38,12 +64,4 @@ def event_of(revision: Revision, now: datetime) -> Event[ResponseReceived | Resp
         answered_at=response.answered_at,
         received_at=revision.arrival.received_at,
         claimed_class=response.claimed_class,
-    )
-    return Event.root(
-        revision.event_id,
-        payload,
-        subject=id_,
-        time=now,
-        source=f"/ingest/{source.name}",
-        traceparent=revision.arrival.traceparent,
     )

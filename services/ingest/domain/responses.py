@@ -6,6 +6,10 @@
 
 Older is decided by the vendor's own time of the revision. Where that does not tell, what arrives later is later.
 
+A vendor whose deliveries each tell a part of the response is put together: what a delivery does not tell stays as it
+was known, an older delivery only adds what nobody told yet, and the customer answered when the first of them says so.
+A withdrawal is a revision too: one that says that there is no response any more.
+
 What is made anew for every delivery is a msgspec struct here and in `deliveries`, and no dataclass: it is made in C,
 and the garbage collector does not look at it.
 """
@@ -32,6 +36,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     """One customer's answers to one survey, as one delivery tells them.
 
     `answered_at` is when the customer answered, `revised_at` when this revision was made; both by the vendor's clock.
+    `withdrawn`: the vendor, or the customer, took it back.
     """
 
     vendor_response_id: str
@@ -43,16 +48,21 @@ class Response(msgspec.Struct, frozen=True, gc=False):
     answered_at: datetime
     revised_at: datetime | None = None
     claimed_class: str | None = None
+    withdrawn: bool = False
 
 
 class Latest(msgspec.Struct, frozen=True, gc=False):
-    """The latest revision of a response that is known, and the delivery that brought it."""
+    """The latest revision of a response that is known, and the delivery that brought it.
+
+    `told` is what it says, kept only of responses that are put together from several deliveries.
+    """
 
     revision: int
     content_hash: bytes
     revised_at: datetime | None
     event_id: UUID
     received_at: datetime
+    told: Response | None = None
 
 
 class NextRevision(msgspec.Struct, frozen=True, gc=False):
@@ -107,6 +117,8 @@ def content_hash(response: Response) -> bytes:
         response.answered_at.timestamp(),
         response.claimed_class,
     )
+    if response.withdrawn:
+        return hashlib.sha256(b"withdrawn").digest()
     return hashlib.sha256(repr(content).encode()).digest()
 
 
@@ -118,11 +130,36 @@ def decide(latest: Latest | None, response: Response, content: bytes, *, replaye
     """
     if latest is None:
         return NextRevision(1)
-    known, told = latest.revised_at, response.revised_at
     if latest.content_hash == content:
-        return SameContent(max((time for time in (known, told) if time is not None), default=None))
+        return SameContent(_later(latest.revised_at, response.revised_at))
+    return Outdated() if _is_older(latest, response, replayed_from) else NextRevision(latest.revision + 1)
+
+
+def put_together(latest: Latest | None, part: Response, *, replayed_from: datetime | None) -> Response:
+    """The response that is known so far with one more `part` of it; as late as the latest part."""
+    if latest is None or latest.told is None or part.withdrawn or latest.told.withdrawn:
+        return part
+    known = latest.told
+    first, second = (known, part) if _is_older(latest, part, replayed_from) else (part, known)
+    return Response(
+        vendor_response_id=part.vendor_response_id,
+        score=second.score if first.score is None else first.score,
+        comment=first.comment or second.comment,
+        customer_id=first.customer_id or second.customer_id,
+        touchpoint=first.touchpoint or second.touchpoint,
+        language=first.language or second.language,
+        answered_at=min(known.answered_at, part.answered_at),
+        revised_at=_later(known.revised_at, part.revised_at),
+        claimed_class=first.claimed_class or second.claimed_class,
+    )
+
+
+def _is_older(latest: Latest, response: Response, replayed_from: datetime | None) -> bool:
+    known, told = latest.revised_at, response.revised_at
     if known is not None and told is not None and known != told:
-        older = told < known
-    else:
-        older = replayed_from is not None and replayed_from < latest.received_at
-    return Outdated() if older else NextRevision(latest.revision + 1)
+        return told < known
+    return replayed_from is not None and replayed_from < latest.received_at
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((time for time in (one, other) if time is not None), default=None)

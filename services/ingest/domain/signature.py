@@ -263,6 +263,8 @@ def _signed_by_owner(signatures: Sequence[bytes], content: bytes, keys: Sequence
 
 
 def _signatures(description: Signature, place: bytes, with_prefix: str) -> list[bytes]:
+    if not place:
+        return []
     prefix = with_prefix.encode()
     entries = place.split(b" ")[:_MOST_SIGNATURES] if description.several else [place.strip()]
     found = [entry[len(prefix) :] for entry in entries if entry.startswith(prefix)]
@@ -275,19 +277,24 @@ def _content(description: Signature, body: bytes, fields: Mapping[str, bytes], *
     if description.signed == "{body}":
         return body
     content: list[bytes] = []
-    for part in _parts(description.signed):
-        match part:
-            case "{body}":
-                content.append(body)
-            case "{id}":
-                content.append(id_.encode("latin-1", "replace"))
-            case "{timestamp}":
-                content.append(timestamp.encode("latin-1", "replace"))
-            case _ if part.startswith("{form."):
-                content.append(fields.get(part[6:-1], b""))
-            case _:
-                content.append(part.encode())
+    for part in _pieces(description.signed):
+        if isinstance(part, bytes):
+            content.append(part)
+        elif part == "{body}":
+            content.append(body)
+        elif part == "{id}":
+            content.append(id_.encode("latin-1", "replace"))
+        elif part == "{timestamp}":
+            content.append(timestamp.encode("latin-1", "replace"))
+        else:
+            content.append(fields.get(part[6:-1], b""))
     return b"".join(content)
+
+
+@lru_cache(maxsize=64)
+def _pieces(template: str) -> tuple[str | bytes, ...]:
+    """The parts, with what stands for itself as bytes."""
+    return tuple(part if part.startswith("{") else part.encode() for part in _parts(template))
 
 
 @lru_cache(maxsize=64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 from sqlalchemy import text
 
 from services.ingest.domain.deliveries import (
@@ -22,7 +23,7 @@ from services.ingest.domain.deliveries import (
     plan,
 )
 from services.ingest.domain.publication import event_of, key_of
-from services.ingest.domain.responses import DeliveryId, Latest, ResponseId
+from services.ingest.domain.responses import DeliveryId, Latest, Response, ResponseId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
     from libs.events.database import Tx
     from services.ingest.domain.deliveries import Arrival, Revised
+
+
+_pack: Final = msgspec.msgpack.Encoder().encode
+_unpack: Final = msgspec.msgpack.Decoder(Response).decode
 
 
 class Raced(Exception):
@@ -45,7 +50,7 @@ _KNOWN: Final = text("""
 """)
 
 _LATEST: Final = text("""
-    SELECT id, revision, content_hash, revised_at, event_id, received_at
+    SELECT id, revision, content_hash, revised_at, event_id, received_at, told
       FROM responses
      WHERE id = ANY(CAST(:ids AS uuid[]))
      ORDER BY id
@@ -54,11 +59,11 @@ _LATEST: Final = text("""
 
 _ADD_RESPONSES: Final = text("""
     INSERT INTO responses
-           (id, source, vendor_response_id, revision, content_hash, revised_at, event_id, received_at)
+           (id, source, vendor_response_id, revision, content_hash, revised_at, event_id, received_at, told)
     SELECT *
       FROM unnest(CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:vendor_ids AS text[]),
                   CAST(:revisions AS integer[]), CAST(:hashes AS bytea[]), CAST(:revised AS timestamptz[]),
-                  CAST(:events AS uuid[]), CAST(:received AS timestamptz[])) AS added (id)
+                  CAST(:events AS uuid[]), CAST(:received AS timestamptz[]), CAST(:told AS bytea[])) AS added (id)
      ORDER BY added.id
         ON CONFLICT (id) DO NOTHING
 """)
@@ -66,10 +71,11 @@ _ADD_RESPONSES: Final = text("""
 _CHANGE_RESPONSES: Final = text("""
     UPDATE responses
        SET revision = changed.revision, content_hash = changed.content_hash, revised_at = changed.revised_at,
-           event_id = changed.event_id, received_at = changed.received_at
+           event_id = changed.event_id, received_at = changed.received_at, told = changed.told
       FROM unnest(CAST(:ids AS uuid[]), CAST(:revisions AS integer[]), CAST(:hashes AS bytea[]),
-                  CAST(:revised AS timestamptz[]), CAST(:events AS uuid[]), CAST(:received AS timestamptz[]))
-           AS changed (id, revision, content_hash, revised_at, event_id, received_at)
+                  CAST(:revised AS timestamptz[]), CAST(:events AS uuid[]), CAST(:received AS timestamptz[]),
+                  CAST(:told AS bytea[]))
+           AS changed (id, revision, content_hash, revised_at, event_id, received_at, told)
      WHERE responses.id = changed.id
 """)
 
@@ -182,7 +188,14 @@ async def _latest(tx: Tx, arrivals: Sequence[Arrival]) -> dict[ResponseId, Lates
     if not ids:
         return {}
     return {
-        ResponseId(row.id): Latest(row.revision, row.content_hash, row.revised_at, row.event_id, row.received_at)
+        ResponseId(row.id): Latest(
+            row.revision,
+            row.content_hash,
+            row.revised_at,
+            row.event_id,
+            row.received_at,
+            None if row.told is None else _unpack(row.told),
+        )
         for row in await tx.fetch(_LATEST, {"ids": list(ids)})
     }
 
@@ -209,6 +222,7 @@ def _columns(revised: Mapping[ResponseId, Revised]) -> dict[str, list[Any]]:
         "revised": [now.revised_at for now in latest],
         "events": [now.event_id for now in latest],
         "received": [now.received_at for now in latest],
+        "told": [None if now.told is None else _pack(now.told) for now in latest],
     }
 
 

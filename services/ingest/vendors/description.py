@@ -69,7 +69,8 @@ class Vendor:
     `answered_at` and `revised_at` name several places: the first that holds something counts. `question` finds the
     answer to a question, None where it was not answered, and raises `Unclear` where there is no such question at all.
     `fields` says where the vendor's own shape has a field; a source's field map goes before it. An event type that is
-    in neither `event_types` nor `ignored` is not understood: it may carry answers.
+    in none of `event_types`, `withdrawals` (which take a response back) and `ignored` is not understood: it may carry
+    answers.
 
     `decode` turns the body into a value, knowing its content type; `payload` brings that value into one shape, where a
     vendor has several. With `numbers_as_text` the vendor sends whole numbers as text. With `partial` no delivery tells
@@ -89,6 +90,7 @@ class Vendor:
     delivery_id_header: str | None = None
     event_type: Path | None = None
     event_types: frozenset[str] = frozenset()
+    withdrawals: frozenset[str] = frozenset()
     ignored: Mapping[str, str] = field(default_factory=dict)
     survey_type: Path | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)

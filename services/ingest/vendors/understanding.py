@@ -84,11 +84,13 @@ class Reader:
         vendor = self._vendor
         if vendor.event_type is not None:
             type_ = at(payload, vendor.event_type)
+            if isinstance(type_, str) and type_ in vendor.withdrawals:
+                return Understood.of(self._source.name, self._withdrawal(payload, received_at), partial=vendor.partial)
             if not isinstance(type_, str) or type_ not in vendor.event_types:
                 return self._other_type(type_)
         if vendor.survey_type is not None:
             self._same_metric(at(payload, vendor.survey_type))
-        return Understood.of(self._source.name, self._response(payload, received_at))
+        return Understood.of(self._source.name, self._response(payload, received_at), partial=vendor.partial)
 
     def _other_type(self, type_: object) -> Verdict:
         place = ".".join(self._vendor.event_type or ())
@@ -105,11 +107,31 @@ class Reader:
             told = repr(survey_type[:80]) if isinstance(survey_type, str) else kind_of(survey_type)
             raise Unclear(f"{place} is {told}, and this source's instrument measures {self._source.instrument.metric}")
 
+    def _withdrawal(self, payload: Payload, received_at: datetime) -> Response:
+        """The response as the one that is no more."""
+        withdrawn_at = self._time(payload, self._vendor.revised_at)
+        return Response(
+            vendor_response_id=self._response_id(payload),
+            score=None,
+            comment=None,
+            customer_id=None,
+            touchpoint=None,
+            language=None,
+            answered_at=withdrawn_at or received_at,
+            revised_at=withdrawn_at,
+            withdrawn=True,
+        )
+
+    def _response_id(self, payload: Payload) -> str:
+        place = ".".join(self._vendor.response_id)
+        found = id_of(at(payload, self._vendor.response_id), place)
+        if found is None:
+            raise Unclear(f"there is no response id at {place}", "response_id")
+        return found
+
     def _response(self, payload: Payload, received_at: datetime) -> Response:
         vendor, source = self._vendor, self._source
-        vendor_response_id = id_of(at(payload, vendor.response_id), ".".join(vendor.response_id))
-        if vendor_response_id is None:
-            raise Unclear(f"there is no response id at {'.'.join(vendor.response_id)}", "response_id")
+        vendor_response_id = self._response_id(payload)
         answered_at = self._time(payload, vendor.answered_at) if vendor.answered_at else received_at
         if answered_at is None:
             raise Unclear(f"there is no time of the answer at {_places(vendor.answered_at)}", "answered_at")

@@ -16,7 +16,15 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "latest": (deliveries._LATEST, {"ids": [ID]}),
     "changed": (
         deliveries._CHANGE_RESPONSES,
-        {"ids": [ID], "revisions": [1], "hashes": [b""], "revised": [None], "events": [ID], "received": [None]},
+        {
+            "ids": [ID],
+            "revisions": [1],
+            "hashes": [b""],
+            "revised": [None],
+            "events": [ID],
+            "received": [None],
+            "told": [None],
+        },
     ),
     "copies": (deliveries._COUNT_COPIES, {"ids": [ID], "more": [1]}),
     "held": (deliveries._HOLD, {"ids": [ID]}),
