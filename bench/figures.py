@@ -53,6 +53,8 @@ class Figure:
     ours: Sequence[float] = ()
     measured_in: str = ""
     notes: dict[str, float | int | str] = field(default_factory=dict)
+    detail: dict[str, Any] = field(default_factory=dict)
+    """Whole tables and series behind the quantity, as JSON has them."""
 
     @property
     def value(self) -> float:
