@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Executable, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from libs.events import outbox
 from libs.events.codec import encode
 from libs.events.errors import PermanentError, Unavailable
+from libs.events.statements import Statements
 from libs.events.topics import TOPIC_OF_TYPE
 
 if TYPE_CHECKING:
@@ -52,25 +54,29 @@ def utc_now() -> datetime:
 class Tx:
     """One transaction: statements, and the events that are published if and only if it commits."""
 
-    __slots__ = ("_connection", "_outgoing", "_read_only", "now")
+    __slots__ = ("_connection", "_outgoing", "_read_only", "_statements", "now")
 
     def __init__(self, connection: AsyncConnection, now: datetime, *, read_only: bool) -> None:
         self._connection = connection
+        self._statements = Statements(connection)
         self._outgoing: list[outbox.Outgoing] = []
         self._read_only = read_only
         self.now: Final = now
 
     async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         """All rows of `statement`."""
-        return (await self._connection.execute(statement, parameters)).all()
+        return await self._statements.fetch(statement, parameters)
 
     async def fetch_one(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Row[Any] | None:
         """The only row of `statement`, or None; several rows are an error."""
-        return (await self._connection.execute(statement, parameters)).one_or_none()
+        rows = await self._statements.fetch(statement, parameters)
+        if len(rows) > 1:
+            raise MultipleResultsFound(f"{len(rows)} rows where at most one was to be found")
+        return rows[0] if rows else None
 
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
         """Run `statement`; how many rows it touched."""
-        return (await self._connection.execute(statement, parameters)).rowcount
+        return await self._statements.execute(statement, parameters)
 
     def emit(self, event: Event[Contract], *, key: str) -> None:
         """Publish `event` on its topic under `key` when this transaction commits; the only way to publish.
@@ -144,7 +150,7 @@ class Database:
                 tx = Tx(connection, self.clock(), read_only=False)
                 yield tx
                 if tx._outgoing:  # noqa: SLF001 - the two classes are one thing; nobody else may take the rows
-                    await outbox.store(connection, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
+                    await outbox.store(tx, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
             if tx._outgoing:  # noqa: SLF001
                 self.committed.set()
 
@@ -152,7 +158,7 @@ class Database:
     async def reading(self) -> AsyncIterator[Tx]:
         """A read-only transaction."""
         async with self.connection() as connection:
-            await connection.execute(_READ_ONLY)
+            await connection.execution_options(postgresql_readonly=True)
             yield Tx(connection, self.clock(), read_only=True)
 
     async def ping(self) -> None:
@@ -161,5 +167,4 @@ class Database:
             await connection.execute(_PING)
 
 
-_READ_ONLY: Final = text("SET TRANSACTION READ ONLY")
 _PING: Final = text("SELECT 1")

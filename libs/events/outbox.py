@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 from sqlalchemy import text
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from sqlalchemy import TextClause
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from libs.events.codec import Headers
@@ -47,7 +48,17 @@ _STORE: Final = text("""
            AS emitted (topic, key, value, headers, place)
      ORDER BY place
 """)
-_NOTIFY: Final = text("SELECT pg_notify('outbox_' || current_schema(), '')")
+_STORE_AND_NOTIFY: Final = text("""
+    WITH stored AS (
+        INSERT INTO outbox (topic, key, value, headers, emitted_at)
+        SELECT topic, key, value, headers, :now
+          FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[]),
+                      CAST(:values AS bytea[]), CAST(:headers AS bytea[])) WITH ORDINALITY
+               AS emitted (topic, key, value, headers, place)
+         ORDER BY place
+    )
+    SELECT pg_notify('outbox_' || current_schema(), '')
+""")
 _OLDEST: Final = text("SELECT id, topic, key, value, headers, emitted_at FROM outbox ORDER BY id LIMIT :limit")
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
@@ -55,10 +66,17 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
 
 
-async def store(connection: AsyncConnection, outgoing: Sequence[Outgoing], *, now: datetime, notify: bool) -> None:
+class Writer(Protocol):
+    """Whatever runs a statement in the caller's transaction."""
+
+    async def execute(self, statement: TextClause, parameters: dict[str, Any], /) -> object:
+        """Run it."""
+
+
+async def store(writer: Writer, outgoing: Sequence[Outgoing], *, now: datetime, notify: bool) -> None:
     """Write `outgoing` in order, in the caller's transaction; wake a relay elsewhere where `notify`."""
-    await connection.execute(
-        _STORE,
+    await writer.execute(
+        _STORE_AND_NOTIFY if notify else _STORE,
         {
             "topics": [record.topic for record in outgoing],
             "keys": [record.key for record in outgoing],
@@ -67,8 +85,6 @@ async def store(connection: AsyncConnection, outgoing: Sequence[Outgoing], *, no
             "now": now,
         },
     )
-    if notify:
-        await connection.execute(_NOTIFY)
 
 
 async def oldest(connection: AsyncConnection, limit: int) -> list[Waiting]:

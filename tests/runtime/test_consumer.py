@@ -561,8 +561,8 @@ async def test_a_batch_takes_as_many_statements_whether_it_has_one_event_or_a_th
         counts.append(len(statements))
     await subscription.stop()
 
-    # Inbox, effects, outbox, notification; and the marks of what is set aside.
-    at_rest = 4 if broken == 0 else 5
+    # Inbox, effects, outbox with its notification; and the marks of what is set aside.
+    at_rest = 3 if broken == 0 else 4
     # At the head of a partition: what was noted before, the note, its deletion.
     assert counts == [3 + at_rest, at_rest, at_rest, at_rest]
     assert len(await bench.effects.ids()) == 1_012

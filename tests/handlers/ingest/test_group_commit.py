@@ -259,5 +259,6 @@ async def test_a_slow_commit_is_given_up_and_is_nobody_s_202(database: Database,
         intake = Intake(database, Bounds(commit=timedelta(milliseconds=200)))
         with pytest.raises(NotDurable):
             await intake.submit(an_arrival(1))
-    assert (await intake.submit(an_arrival(1))).status is Status.ACCEPTED
+    # The connection was given up too: making a new one may take its time.
+    assert (await Intake(database).submit(an_arrival(1))).status is Status.ACCEPTED
     assert len(await deliveries()) == 1
