@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import TYPE_CHECKING, Final
 
 import uvloop
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.local.settings import ROOT
 from faults.catalogue import Fault, select
 from faults.run import PER_SECOND, catalogue, run_faults
+from faults.sabotage import copy_tree
 from faults.servers import Servers
 from faults.stage import Stage
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from faults.report import Report
     from faults.trial import Row
 
+_WIDTH: Final = 160
+"""Where nobody looks at a terminal."""
 _REPORT: Final = ROOT / ".data" / "faults-report.json"
 
 
@@ -47,11 +52,13 @@ async def run(given: argparse.Namespace, faults: list[Fault], console: Console) 
                     f"{what.number:>4} {what.fault:<44} {verdict}  {back}  {what.happened}",
                     highlight=False,
                 )
+                for broken in what.broken:
+                    progress.console.print(f"     [red]{escape(str(broken))}[/red]", highlight=False)
                 progress.advance(bar)
 
             await servers.start()
             return await run_faults(
-                Stage(folder / "stage", servers),
+                Stage(folder / "stage", servers, tree=copy_tree(folder / "tree")),
                 faults,
                 seed=given.seed,
                 count=given.n,
@@ -77,13 +84,15 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="list the faults and do nothing")
     parser.add_argument("--keep", action="store_true", help="keep the logs and data of the run")
     given = parser.parse_args()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     faults = select(catalogue(), given.only or None)
     if given.list or not faults:
         console.print("\n".join(fault.name for fault in faults) or f"No fault is called {given.only}", highlight=False)
         sys.exit(0 if given.list else 2)
     if given.seed is None:
         given.seed = SystemRandom().getrandbits(31)
+    # A polite end from outside is taken like Ctrl-C: everything that was started is stopped.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         report = runner.run(run(given, faults, console))
     report.write(given.report)

@@ -14,6 +14,7 @@ import httpx
 from faults.deliveries import CUSTOMERS, PROGRAM, SOURCE, address_of, customer_id, wants_mail
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from random import Random
 
     from faults.mailsink import Mail
@@ -55,6 +56,7 @@ class People:
         self._random = random
         self._clients: Final[dict[str, httpx.AsyncClient]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._under_way: set[asyncio.Task[None]] = set()
         self._answered = 0
         self._number = 0
         for service in stage.names:
@@ -91,19 +93,20 @@ class People:
             ]
 
     async def rest(self) -> None:
-        """Stop acting when what is under way is done."""
+        """Stop acting, and let what is under way be done."""
         for task in self._tasks:
             task.cancel()
-        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+        done = await asyncio.gather(*self._tasks, *self._under_way, return_exceptions=True)
+        for ended in done:
             if isinstance(ended, Exception):
                 raise ended
         self._tasks = []
 
     async def close(self) -> None:
         """Go home."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._under_way):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._under_way, return_exceptions=True)
         for client in self._clients.values():
             await client.aclose()
 
@@ -135,7 +138,7 @@ class People:
             await asyncio.sleep(0.7)
             case = await self._some_case()
             if case is not None:
-                await asyncio.shield(asyncio.create_task(self._close_loop(case)))
+                await self._to_its_end(self._close_loop(case))
 
     async def _close_loop(self, case: dict[str, Any]) -> None:
         case_id = case["id"]
@@ -166,7 +169,7 @@ class People:
                 mail = mails[self._answered]
                 self._answered += 1
                 if mail.link is not None and self._random.random() < 0.7:  # noqa: PLR2004 - the others stay silent
-                    await asyncio.shield(asyncio.create_task(self._answer(mail)))
+                    await self._to_its_end(self._answer(mail))
 
     async def _answer(self, mail: Mail) -> None:
         path = (mail.link or "").partition(self._stage.url("notify"))[2]
@@ -179,7 +182,7 @@ class People:
             await asyncio.sleep(1.5)
             number = self._random.randrange(CUSTOMERS)
             self._number += 1
-            await asyncio.shield(asyncio.create_task(self._move(number, f"Customer {number} ({self._number})")))
+            await self._to_its_end(self._move(number, f"Customer {number} ({self._number})"))
 
     async def _move(self, number: int, name: str) -> None:
         body = self._profile(number, name)
@@ -191,6 +194,13 @@ class People:
             self.odd.append(f"PUT {path} was answered {answer.status_code}")
 
     # How they ask.
+
+    async def _to_its_end(self, act: Coroutine[None, None, None]) -> None:
+        """Wait for it; whoever gives up waiting leaves it to be done all the same."""
+        task = asyncio.create_task(act)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        await asyncio.shield(task)
 
     def _profile(self, number: int, name: str) -> dict[str, Any]:
         id_ = customer_id(number)

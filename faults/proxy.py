@@ -53,6 +53,7 @@ class _Line:
 class _AtCommit:
     how: AtCommit
     seconds: float
+    left: int
     struck: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -115,9 +116,9 @@ class Link:
             line.cut()
         return len(lines)
 
-    def watch_for_commit(self, how: AtCommit, *, seconds: float = 0.0) -> asyncio.Event:
-        """Break the next transaction that commits through this link, once; the event says that it happened."""
-        self._at_commit = _AtCommit(how, seconds)
+    def watch_for_commit(self, how: AtCommit, *, seconds: float = 0.0, times: int = 1) -> asyncio.Event:
+        """Break the next transactions that commit through this link; the event says that all were."""
+        self._at_commit = _AtCommit(how, seconds, times)
         return self._at_commit.struck
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -180,10 +181,13 @@ class Link:
 
     async def _commit_seen(self, line: _Line, content: bytes) -> bytes:
         """Do to this COMMIT what was asked for; what is to be passed on of it."""
-        watch, self._at_commit = self._at_commit, None
+        watch = self._at_commit
         if watch is None:
             return content
-        watch.struck.set()
+        watch.left -= 1
+        if watch.left == 0:
+            self._at_commit = None
+            watch.struck.set()
         match watch.how:
             case "cut_before":
                 line.cut()

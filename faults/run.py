@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from faults.stage import Stage
     from faults.trial import Row
 
-PER_SECOND: Final = 25.0
+PER_SECOND: Final = 20.0
 
 
 def catalogue(services: Sequence[str] = SERVICES) -> list[Fault]:

@@ -10,6 +10,7 @@ import base64
 import contextlib
 import os
 import secrets
+import signal
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -196,6 +197,8 @@ class Stage:
                 folder=self._tree,
                 log=parts.log(self.folder, name),
                 lock=parts.lock(self.folder, name),
+                # Ours survive a kill at any moment; when this process dies, nothing of it may stay behind.
+                death_signal=signal.SIGKILL,
             )
 
         async def ready(_child: Child) -> bool:

@@ -143,6 +143,8 @@ class Streams:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_S)
+                # A client that knew the broker before its restart may go on asking about an epoch that is over.
+                self._admin = AdminClient(self._config)
 
     def _read_on(self) -> list[Told]:
         consumer = self._reader()

@@ -83,16 +83,16 @@ def _broken(which: Which, mode: Mode) -> Strike:
 def _at_commit(service: str, how: AtCommit) -> Strike:
     async def strike(trial: Trial, random: Random) -> str:
         seconds = random.uniform(1.0, 4.0) if how == "held" else 0.3
-        struck = trial.stage.servers.database_links[service].watch_for_commit(how, seconds=seconds)
+        times = random.randint(2, 4)  # some are the relay's, some a handler's, and nobody sees from outside which
+        struck = trial.stage.servers.database_links[service].watch_for_commit(how, seconds=seconds, times=times)
         try:
             async with asyncio.timeout(_STRUCK_S):
                 await struck.wait()
         except TimeoutError:
             return f"NOT REACHED: no COMMIT within {_STRUCK_S:.0f} s"
         await asyncio.sleep(seconds + 0.2)
-        return {"cut_before": "cut before the COMMIT", "cut_after": "cut before its answer"}.get(
-            how, f"COMMIT held for {seconds:.1f} s"
-        )
+        told = {"cut_before": "cut before the COMMIT", "cut_after": "cut before its answer"}
+        return f"{times} times {told.get(how, f'COMMIT held for {seconds:.1f} s')}"
 
     return strike
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import asyncpg
+from confluent_kafka import KafkaException
+
 from faults import ledger
 from faults.deliveries import Vendor
 from faults.evidence import gather
 from faults.load import Sender
 from faults.people import People
+from faults.processes import ProcessFailed
 from faults.streams import Streams
 from faults.tables import Tables
 from faults.verdicts import Broken
@@ -28,6 +32,7 @@ PROGRESS: Final = 25
 """So many deliveries must have been answered since the last fault healed before the next one strikes."""
 _PROGRESS_S: Final = 30.0
 _REST_S: Final = 180.0
+_TROUBLE: Final = (OSError, TimeoutError, asyncpg.PostgresError, KafkaException, ProcessFailed)
 
 
 @dataclass(slots=True)
@@ -126,16 +131,22 @@ class Trial:
         began = time.monotonic()
         try:
             row.happened = await fault.strike(self, Random(f"fault {seed}"))  # noqa: S311 - it is to be repeatable
+        except _TROUBLE as error:
+            # The trial goes on: one fault that could not be made is no reason to lose what the others show.
+            row.broken.append(Broken(0, "the fault could not be made", (f"{type(error).__name__}: {error}",), 1))
         finally:
             self.stage.heal_links()
         healed = time.monotonic()
         row.lasted_s = healed - began
         try:
             await self.watch.recovered(self._recovery_s, mails=fault.mails)
-        except NotRecovered as error:
+        except (NotRecovered, ProcessFailed, KafkaException) as error:
             row.broken.append(Broken(4, f"not recovered within {self._recovery_s:.0f} s", (str(error),), 1))
         row.recovered_s = time.monotonic() - healed
-        row.broken += self._news(await self.watch.quick())
+        try:
+            row.broken += self._news(await self.watch.quick())
+        except _TROUBLE as error:
+            row.broken.append(Broken(0, "nobody could look", (f"{type(error).__name__}: {error}",), 1))
         return row
 
     async def end(self, tell: Callable[[str], None] = lambda _line: None) -> list[Broken]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 EXAMPLES: Final = 5
 
 INVARIANTS: Final = {
+    0: "the trial itself",
     1: "no accepted loss",
     2: "conservation",
     3: "one effect",

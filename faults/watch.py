@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from faults.streams import Streams, Told
     from faults.tables import Tables
 
-_LOOK_EVERY_S: Final = 0.25
+_LOOK_EVERY_S: Final = 0.4
 _OLDER: Final = "SELECT count(*) FROM outbox WHERE emitted_at < $1"
 _UNSETTLED: Final = """
     SELECT count(*) FROM messages

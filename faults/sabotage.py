@@ -1,0 +1,119 @@
+"""Builds that are wrong on purpose, one exact replacement each: a harness that does not catch them proves nothing."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from deploy.local.settings import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_COPIED: Final = ("libs", "services", "deploy")
+
+
+def copy_tree(folder: Path) -> Path:
+    """Copy what the services run from, so that edits made meanwhile change nothing; the copy's root."""
+    for name in _COPIED:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+class NotApplicable(Exception):
+    """The text to be replaced is not in its file exactly once: the code has moved on, and the sabotage must follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sabotage:
+    """One mistake, and the fault under which it must show."""
+
+    name: str
+    file: str
+    right: str
+    wrong: str
+    services: tuple[str, ...]
+    """Those that are needed to show it."""
+    fault: str
+    attempts: int
+    """How often the fault may strike until it must have shown."""
+    invariant: int
+    """Which one it breaks."""
+
+    def build(self, folder: Path) -> Path:
+        """Copy the tree into a folder and make the mistake there; the copy's root."""
+        copy_tree(folder)
+        path = folder / self.file
+        text = path.read_text(encoding="utf-8")
+        if (count := text.count(self.right)) != 1:
+            raise NotApplicable(f"{self.name}: found {count} times in {self.file}:\n{self.right}")
+        path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
+        return folder
+
+
+SABOTAGES: Final = (
+    Sabotage(
+        name="offsets are committed before the database",
+        file="libs/events/consumer.py",
+        right="                applied = await self._apply(tx, records)\n",
+        wrong=(
+            "                await self._commit(records)\n                applied = await self._apply(tx, records)\n"
+        ),
+        services=("ingest", "scoring"),
+        fault="crash@scoring.responses.before_commit",
+        attempts=2,
+        invariant=4,
+    ),
+    Sabotage(
+        name="offsets are committed automatically",
+        file="libs/events/kafka.py",
+        right="enable_auto_commit=False",
+        wrong="enable_auto_commit=True",
+        services=("ingest", "scoring"),
+        fault="database.dropped-then-kill@scoring",
+        attempts=2,
+        invariant=4,
+    ),
+    Sabotage(
+        name="the inbox has no unique key",
+        file="libs/events/schema.py",
+        right="handled_at timestamptz NOT NULL,\n        PRIMARY KEY (event_id, consumer)\n",
+        wrong="handled_at timestamptz NOT NULL\n",
+        services=("ingest", "scoring", "portal"),
+        fault="replay@survey.scores",
+        attempts=1,
+        invariant=3,
+    ),
+    Sabotage(
+        name="deliveries are acknowledged before the commit",
+        file="services/ingest/intake.py",
+        right=(
+            "            async with database.transaction() as tx:\n"
+            "                outcomes = await record(tx, arrivals)\n"
+        ),
+        wrong=(
+            "            transaction = database.transaction()\n"
+            "            outcomes = await record(await transaction.__aenter__(), arrivals)\n"
+            "            asyncio.get_running_loop().create_task(transaction.__aexit__(None, None, None))\n"
+        ),
+        services=("ingest",),
+        fault="commit.cut_before@ingest",
+        attempts=4,
+        invariant=1,
+    ),
+    Sabotage(
+        name="the relay publishes what has a greater id than the last that it saw",
+        file="libs/events/relay.py",
+        right="            waiting = await outbox.oldest(connection, BATCH)\n",
+        wrong=(
+            '            last = getattr(self, "_last", 0)\n'
+            "            waiting = [row for row in await outbox.oldest(connection, BATCH) if row.id > last]\n"
+            "            self._last = max((row.id for row in waiting), default=last)\n"
+        ),
+        services=("ingest", "scoring"),
+        fault="late-commit@ingest",
+        attempts=1,
+        invariant=4,
+    ),
+)
