@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 BODY_LIMIT: Final = 1_048_576
 
+AppT = TypeVar("AppT", bound=FastAPI)
+
 
 def create_app(
     title: str,
@@ -30,13 +32,15 @@ def create_app(
     body_limits: Mapping[str, int] | None = None,
     headers: Mapping[str, str] | None = None,
     render: problem.Render = problem.as_json,
-) -> FastAPI:
+    kind: type[AppT] = FastAPI,  # type: ignore[assignment]  # the default of a type variable
+) -> AppT:
     """An app over `database`.
 
     `body_limits` gives path prefixes a limit (bytes) other than `body_limit`, `headers` other or further security
-    headers, `render` turns problems into answers that are no JSON (pages for people).
+    headers, `render` turns problems into answers that are no JSON (pages for people). `kind` is a class of app that
+    does something before all of this.
     """
-    app = FastAPI(
+    app = kind(
         title=title,
         description=description,
         version=version,

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from services.ingest.arrivals import DeliveryIds
     from services.ingest.domain.deliveries import Outcome
@@ -141,14 +141,17 @@ class WebhooksFirst(FastAPI):
         try:
             status, headers, content = await self.door.answer(scope, receive)
         except Exception as error:  # noqa: BLE001 - whatever it is, the last resort answers and logs it
-
-            async def failed(_scope: Scope, _receive: Receive, _send: Send, error: Exception = error) -> None:
-                raise error
-
-            await LastResort(failed, _rendered)(scope, receive, send)
+            await LastResort(_failing(error), _rendered)(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
+
+
+def _failing(error: Exception) -> ASGIApp:
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise error
+
+    return app
 
 
 def _with_token(scope: Scope, slash: int) -> Scope:
