@@ -12,7 +12,7 @@ SHELL := bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test bench bench-quick check generate lock clean
+.PHONY: help setup browser run test bench bench-quick faults check generate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench: setup ## Each stage beside its floor, measured in the same run (ARGS="--o
 
 bench-quick: setup ## The same, rougher, in under two minutes
 	@$(BIN)/python -m bench --quick $(ARGS)
+
+faults: setup ## Faults on the real stack under load, and the ledger (N=500 SEED=7 ONLY='kill@*,*@postgres' REPORT=file)
+	@$(BIN)/python -m faults $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)') $(if $(REPORT),--report $(REPORT)) $(ARGS)
 
 check: $(INSTALLED) ## Format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .
