@@ -5,32 +5,22 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 import httpx
-from aiosmtplib import (
-    SMTP,
-    SMTPDataError,
-    SMTPException,
-    SMTPResponseException,
-    SMTPSenderRefused,
-    SMTPServerDisconnected,
-    SMTPTimeoutError,
-)
+from aiosmtplib import SMTP, SMTPException
 
 from libs.events.crashpoint import crashpoint
 from libs.events.errors import Unavailable
 from services.notify.domain.outcomes import Accepted, Deferred, Outcome, Refused, Unanswered, Withdrawn
+from services.notify.line import Answer, Line
 from services.notify.mime import ascii_domain
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import timedelta
-
-    from aiosmtplib.protocol import SMTPProtocol
 
 _DEFAULT_PORT: Final = {"smtp": 25, "smtp+starttls": 587, "smtps": 465}
 _GO_AHEAD: Final = 354
@@ -38,8 +28,9 @@ _FOR_GOOD: Final = 500
 _CLOSING: Final = 421
 _STALE_SECONDS: Final = 20.0
 """A connection that was idle for longer is asked whether it still lives before a message is trusted to it."""
-_LINE_ENDING: Final = re.compile(rb"\r\n|\r|\n")
-_LEADING_DOT: Final = re.compile(rb"(?m)^\.")
+_RSET: Final = b"RSET\r\n"
+_UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f<>]|^$")
+"""What cannot stand between the brackets of RCPT: it would be another command."""
 
 
 class MailServerAway(Unavailable):
@@ -53,6 +44,7 @@ class Envelope:
     sender: str
     recipient: str
     content: bytes
+    """As DATA carries it, without its last dot: `mime.stuffed`."""
 
 
 class MailServer:
@@ -69,7 +61,7 @@ class MailServer:
         self._password = unquote(parts.password) if parts.password else None
         self._timeout = timeout.total_seconds()
         self._slots = asyncio.Semaphore(connections)
-        self._idle: list[tuple[SMTP, float]] = []
+        self._idle: list[tuple[Line, float]] = []
         self._busy = 0
 
     async def reach(self) -> None:
@@ -87,42 +79,42 @@ class MailServer:
             self._busy += 1
             try:
                 kept = bool(self._idle)
-                smtp, _ = await self._take()
-                return await self._send(smtp, envelope, before_last_dot, kept=kept)
+                line, _ = await self._take()
+                return await self._send(line, envelope, before_last_dot, kept=kept)
             finally:
                 self._busy -= 1
 
     async def _send(
-        self, smtp: SMTP, envelope: Envelope, before_last_dot: Callable[[], Awaitable[bool]], *, kept: bool
+        self, line: Line, envelope: Envelope, before_last_dot: Callable[[], Awaitable[bool]], *, kept: bool
     ) -> Outcome:
-        transfer = _Transfer(smtp, envelope)
+        transfer = _Transfer(line, envelope)
         try:
             outcome = await transfer.run(before_last_dot)
         except BaseException:
             # Broad, and raised again: whatever ended the transfer, half a mail must not stay on a kept line.
-            smtp.close()
+            line.close()
             raise
         if kept and transfer.never_began and isinstance(outcome, Deferred):
             # The server had closed a kept connection meanwhile: that says nothing about this message.
-            smtp.close()
+            line.close()
             return await self._send(await self._connect(), envelope, before_last_dot, kept=False)
-        if smtp.is_connected:
-            self._idle.append((smtp, time.monotonic()))
+        if line.is_open:
+            self._idle.append((line, time.monotonic()))
         return outcome
 
     async def rest(self) -> None:
         """Close connections that were not used for a while."""
         old = [kept for kept in self._idle if time.monotonic() - kept[1] > _STALE_SECONDS]
         self._idle = [kept for kept in self._idle if kept not in old]
-        for smtp, _ in old:
-            await _quit(smtp)
+        for line, _ in old:
+            await line.quit()
 
     async def close(self) -> None:
         """Close all kept connections."""
         while self._idle:
-            await _quit(self._idle.pop()[0])
+            await self._idle.pop()[0].quit()
 
-    async def _take(self) -> tuple[SMTP, float]:
+    async def _take(self) -> tuple[Line, float]:
         """A connection, and when it was last of use."""
         while self._idle:
             kept = self._idle.pop()
@@ -131,18 +123,13 @@ class MailServer:
             kept[0].close()
         return await self._connect(), time.monotonic()
 
-    async def _alive(self, kept: tuple[SMTP, float]) -> bool:
-        smtp, used_at = kept
-        if not smtp.is_connected:
-            return False
-        if time.monotonic() - used_at < _STALE_SECONDS:
-            return True
-        with suppress(SMTPException, OSError):  # a dead line is what is asked about: the answer is "no"
-            await smtp.rset()
-            return True
-        return False
+    async def _alive(self, kept: tuple[Line, float]) -> bool:
+        line, used_at = kept
+        if not line.is_open or time.monotonic() - used_at < _STALE_SECONDS:
+            return line.is_open
+        return any(answer.is_positive for answer in await line.exchange([_RSET]))
 
-    async def _connect(self) -> SMTP:
+    async def _connect(self) -> Line:
         smtp = SMTP(
             hostname=self._host,
             port=self._port,
@@ -160,107 +147,104 @@ class MailServer:
         except (SMTPException, OSError) as error:
             smtp.close()
             raise MailServerAway(f"{type(error).__name__} at the mail server's door") from error
-        return smtp
+        return Line(smtp, timeout=self._timeout)
 
 
 class _Transfer:
     """One mail over one connection, and how far it got."""
 
-    def __init__(self, smtp: SMTP, envelope: Envelope) -> None:
-        self._smtp = smtp
+    def __init__(self, line: Line, envelope: Envelope) -> None:
+        self._line = line
         self._envelope = envelope
         self.never_began = True
-        self._dot_is_out = False
 
     async def run(self, before_last_dot: Callable[[], Awaitable[bool]]) -> Outcome:
         """Transfer the mail."""
-        try:
-            return await self._run(before_last_dot)
-        except SMTPSenderRefused as error:
-            if error.code == _CLOSING:
-                return await self._rejected(error)
-            # The sender is the same for all: this is about us, and no message may fail of it.
-            raise MailServerAway(f"{error.code}: our sender is refused") from error
-        except SMTPResponseException as error:
-            return await self._rejected(error)
-        except (SMTPServerDisconnected, SMTPTimeoutError) as error:
-            self._smtp.close()
-            said = "no answer in time" if isinstance(error, SMTPTimeoutError) else "the connection was lost"
-            if self._dot_is_out:
-                return Unanswered(f"{said} after the last dot")
-            return Deferred(f"{said} before the last dot")
-
-    async def _run(self, before_last_dot: Callable[[], Awaitable[bool]]) -> Outcome:
-        smtp = self._smtp
-        recipient = ascii_domain(self._envelope.recipient)
-        international = not recipient.isascii()
-        if international and not smtp.supports_extension("smtputf8"):
-            return Refused("the mail server does not take addresses beyond ASCII (SMTPUTF8)")
-        encoding = "utf-8" if international else "ascii"
-        try:
-            await smtp.mail(self._envelope.sender, options=["SMTPUTF8"] if international else [], encoding=encoding)
-            self.never_began = False
-            await smtp.rcpt(recipient, encoding=encoding)
-        except ValueError:
-            # Not SMTPException: aiosmtplib will not send such an address at all.
-            await self._reset()
-            return Refused("the address cannot be written to")
-        response = await smtp.execute_command(b"DATA")
-        if response.code != _GO_AHEAD:
-            raise SMTPDataError(response.code, response.message)
-        line = self._line()
-        line.write(stuffed(self._envelope.content))
-        async with asyncio.timeout(smtp.timeout):
+        line = self._line
+        refused = await self._begin()
+        if refused is not None:
+            return refused
+        line.write(self._envelope.content)
+        async with asyncio.timeout(line.timeout):
             allowed = await before_last_dot()
         if not allowed:
-            smtp.close()
+            line.close()
             return Withdrawn()
-        line = self._line()
-        line.write(b".\r\n")
-        self._dot_is_out = True
-        response = await line.read_response(timeout=smtp.timeout)
-        if response.code // 100 != 2:  # noqa: PLR2004 - RFC 5321: 2yz is success
-            raise SMTPDataError(response.code, response.message)
-        crashpoint("notify.after_accepted")
-        return Accepted(f"{response.code} {response.message}")
+        return await self._end() if line.is_open else self._lost()
 
-    def _line(self) -> SMTPProtocol:
-        if self._smtp.protocol is None or not self._smtp.is_connected:
-            raise SMTPServerDisconnected("Connection lost")
-        return self._smtp.protocol
-
-    async def _rejected(self, error: SMTPResponseException) -> Outcome:
-        answer = f"{error.code} {error.message}"
-        if error.code < 0 and self._dot_is_out:
+    async def _end(self) -> Outcome:
+        """The last dot, and what the server says to it."""
+        answers = await self._line.exchange([b".\r\n"])
+        if not answers:
+            return Unanswered(f"{self._line.silence} after the last dot")
+        (answer,) = answers
+        if answer.code < 0:
             # Not an answer that one can read; after the last dot that is as good as none.
-            self._smtp.close()
             return Unanswered("an unreadable answer after the last dot")
-        await self._reset()
-        return Refused(answer) if error.code >= _FOR_GOOD else Deferred(answer)
+        if not _is_success(answer):
+            return await self._rejected(answer)
+        crashpoint("notify.after_accepted")
+        return Accepted(str(answer))
 
-    async def _reset(self) -> None:
-        """Make the connection fit for the next mail, or close it."""
-        if not self._smtp.is_connected:
-            return
-        try:
-            await self._smtp.rset()
-        except (SMTPException, OSError):
-            self._smtp.close()
+    async def _begin(self) -> Outcome | None:
+        """MAIL, RCPT and DATA: in one go where the server takes them so (RFC 2920); None when the content is next."""
+        line = self._line
+        recipient = ascii_domain(self._envelope.recipient)
+        international = not recipient.isascii()
+        if international and not line.international:
+            return Refused("the mail server does not take addresses beyond ASCII (SMTPUTF8)")
+        if _UNWRITABLE.search(recipient):
+            return Refused("the address cannot be written to")
+        options = " SMTPUTF8" if international else ""
+        commands = [
+            f"MAIL FROM:<{self._envelope.sender}>{options}\r\n".encode(),
+            f"RCPT TO:<{recipient}>\r\n".encode(),
+            b"DATA\r\n",
+        ]
+        answers: list[Answer] = []
+        for group in [commands] if line.pipelines else [[command] for command in commands]:
+            answers += await line.exchange(group)
+            if not answers or not answers[-1].is_positive:
+                break
+        return await self._understood(answers)
+
+    async def _understood(self, answers: Sequence[Answer]) -> Outcome | None:
+        """What the answers to MAIL, RCPT and DATA, as far as they came, mean."""
+        line = self._line
+        if not answers:
+            return self._lost()
+        mail, *others = answers
+        if not _is_success(mail):
+            if mail.code == _CLOSING:
+                return await self._rejected(mail)
+            # The sender is the same for all: this is about us, and no message may fail of it.
+            line.close()
+            raise MailServerAway(f"{mail}: our sender is refused")
+        self.never_began = False
+        for answer, is_taken in zip(others, (_is_success, _is_go_ahead), strict=False):
+            if not is_taken(answer):
+                if others[-1].code == _GO_AHEAD:
+                    # It waits for the content of a mail to nobody. Without the last dot it takes none.
+                    line.close()
+                return await self._rejected(answer)
+        return None if others and others[-1].code == _GO_AHEAD else self._lost()
+
+    def _lost(self) -> Deferred:
+        return Deferred(f"{self._line.silence or 'the connection was lost'} before the last dot")
+
+    async def _rejected(self, answer: Answer) -> Outcome:
+        """What an answer other than yes means; the line is made fit for the next mail, or closed."""
+        if self._line.is_open and not any(reset.is_positive for reset in await self._line.exchange([_RSET])):
+            self._line.close()
+        return Refused(str(answer)) if answer.code >= _FOR_GOOD else Deferred(str(answer))
 
 
-async def _quit(smtp: SMTP) -> None:
-    with suppress(SMTPException, OSError):  # a line that is dead already is closed enough
-        if smtp.is_connected:
-            await smtp.quit(timeout=1)
-    smtp.close()
+def _is_success(answer: Answer) -> bool:
+    return answer.code // 100 == 2  # noqa: PLR2004 - RFC 5321: 2yz is success
 
 
-def stuffed(content: bytes) -> bytes:
-    """The mail as DATA carries it: lines end in CRLF, and a dot at the start of a line is doubled (RFC 5321, 4.5.2)."""
-    lines = _LINE_ENDING.sub(b"\r\n", content)
-    if not lines.endswith(b"\r\n"):
-        lines += b"\r\n"
-    return _LEADING_DOT.sub(b"..", lines)
+def _is_go_ahead(answer: Answer) -> bool:
+    return answer.code == _GO_AHEAD
 
 
 class Receipts:

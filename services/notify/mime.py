@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LINE: Final = 76
 _LINES: Final = re.compile(f".{{1,{_LINE}}}")
+_LINE_ENDING: Final = re.compile(rb"\r\n|\r|\n")
+_LEADING_DOT: Final = re.compile(rb"(?m)^\.")
 _LONGEST_NAME: Final = 200
 _WORD_BYTES: Final = 42
 """Of text in one encoded word: 56 characters of Base64, which leaves room for the longest header's name."""
@@ -57,7 +59,7 @@ class Letter:
 
 
 def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_id: str, date: datetime) -> bytes:
-    """The mail as it goes over the line, before dots are stuffed."""
+    """The mail as it goes over the line: no line of it begins with a dot, and all end in CRLF."""
     boundary = f"=_{message_id.strip('<>').partition('@')[0]}"
     head = (
         f"From: {_from(sender)}\r\n"
@@ -81,7 +83,8 @@ def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_i
         f"{_body(content)}\r\n"
         for kind, content in (("plain", letter.text), ("html", letter.html))
     )
-    return f"{head}{parts}--{boundary}--\r\n".encode()
+    # Base64 holds no dot, and lines are cut here; the head alone could.
+    return stuffed(head.encode()) + f"{parts}--{boundary}--\r\n".encode("ascii")
 
 
 # What one sender writes in one second to many is written once.
@@ -104,6 +107,14 @@ def _date(second: datetime) -> str:
 def one_line(text: str) -> str:
     """Without line breaks and control characters: what goes into a header starts no other header."""
     return _UNPRINTABLE.sub(" ", text).strip()
+
+
+def stuffed(content: bytes) -> bytes:
+    """Any mail as DATA carries it: lines end in CRLF, and a dot at the start of a line is doubled (RFC 5321, 4.5.2)."""
+    lines = _LINE_ENDING.sub(b"\r\n", content)
+    if not lines.endswith(b"\r\n"):
+        lines += b"\r\n"
+    return _LEADING_DOT.sub(b"..", lines)
 
 
 def ascii_domain(address: str) -> str:

@@ -7,17 +7,16 @@ from email import policy
 from typing import Any, get_args
 from uuid import UUID
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from itsdangerous import URLSafeSerializer
 
 from libs.events.contracts.cases import Clock, EscalationReason
 from libs.events.contracts.messages import MessageKind
-from services.notify.clients import stuffed
 from services.notify.domain.messages import MessageId
 from services.notify.letters import Addressed, Letters, environment
 from services.notify.links import ConfirmationLinks
-from services.notify.mime import Letter, Mailbox, mail_bytes
+from services.notify.mime import Letter, Mailbox, mail_bytes, stuffed
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 TEMPLATES = environment()
@@ -67,6 +66,7 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @given(members=messages())
+@settings(deadline=None)
 def test_a_form_filled_in_is_what_the_templates_would_have_written(
     letters: Letters, a_message: AMessage, members: dict[str, Any]
 ) -> None:

@@ -21,10 +21,9 @@ from jinja2.exceptions import SecurityError
 from libs.events.contracts.cases import Clock, EscalationReason
 from libs.events.contracts.messages import MessageKind
 from libs.events.contracts.scores import Tier
-from services.notify.clients import stuffed
 from services.notify.letters import Addressed, Letters, environment
 from services.notify.links import ConfirmationLinks
-from services.notify.mime import Letter, Mailbox, mail_bytes
+from services.notify.mime import Letter, Mailbox, mail_bytes, stuffed
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ESCALATIONS = [reason for reason in get_args(EscalationReason) if reason != "clock_breached"]
