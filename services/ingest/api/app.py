@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.ingest.api import deliveries, responses, sources
+from services.ingest.api import deliveries, dry_runs, responses, sources
 from services.ingest.api.webhooks import PREFIX, WebhookDoor, WebhookRoute, WebhooksFirst, probe
 from services.ingest.arrivals import DeliveryIds
 from services.ingest.intake import Bounds, Intake
@@ -42,6 +42,6 @@ def build_app(
     )
     app.router.routes.append(WebhookRoute(app.door))
     app.add_route(PREFIX + "{source}", probe, methods=["GET"], include_in_schema=False)
-    for part in (responses, sources, deliveries):
+    for part in (responses, sources, dry_runs, deliveries):
         app.include_router(part.router)
     return app

@@ -82,8 +82,8 @@ async def put_source(
     request: Request, principal: SourcesWriter, source: SourceName, body: SourceBody, seen: IfMatch
 ) -> Response:
     """What the vendor sends from now on is understood by this; what was understood before stays as it is."""
-    vendor = _vendor(body)
-    wanted = _source(source, body)
+    vendor = vendor_of(body)
+    wanted = source_of(source, body)
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:  # noqa: ARG001 - nothing to announce
         version = await sources.put(tx, wanted, expected=seen)
@@ -171,16 +171,18 @@ def _check_secret(vendor: Vendor, secret: str) -> None:
         raise _invalid("/secret", str(error)) from error
 
 
-def _vendor(body: SourceBody) -> Vendor:
+def vendor_of(body: SourceBody, *, needs_score: bool = True) -> Vendor:
+    """The vendor that `body` names; a problem where there is none, or its map lacks the score that it needs."""
     vendor = VENDORS.get(body.vendor)
     if vendor is None:
         raise _invalid("/vendor", f"is none of {', '.join(sorted(VENDORS))}")
-    if body.field_map.score is None and vendor.fields.score is None:
+    if needs_score and body.field_map.score is None and vendor.fields.score is None:
         raise _invalid("/field_map/score", f"is needed: {vendor.title} does not say which question is the score")
     return vendor
 
 
-def _source(name: str, body: SourceBody) -> Source:
+def source_of(name: str, body: SourceBody) -> Source:
+    """The source as `body` tells it."""
     return Source(
         name=name,
         vendor=body.vendor,

@@ -11,7 +11,7 @@ from typing import Final
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear, kind_of
-from services.ingest.vendors.description import Payload, Vendor, at
+from services.ingest.vendors.description import Payload, Question, Vendor, at
 
 _VALUES: Final = ("free_response", "scale", "select_one", "select_many")
 
@@ -27,6 +27,17 @@ def additional_answer(payload: Payload, name: str) -> object:
             if isinstance(values, dict):
                 return next((_text(values[kind]) for kind in _VALUES if values.get(kind) is not None), None)
     return None
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The additional questions."""
+    answers = at(payload, ("event_data", "additional_answers"))
+    asked = [at(one, ("question",)) for one in (answers if isinstance(answers, list) else ()) if isinstance(one, dict)]
+    return [
+        Question(name, str(one.get("text") or ""), additional_answer(payload, name))
+        for one in asked
+        if isinstance(one, dict) and isinstance(name := one.get("id"), str)
+    ]
 
 
 def _text(value: object) -> object:
@@ -54,6 +65,7 @@ DELIGHTED: Final = Vendor(
     revised_at=(("event_data", "updated_at"), ("event_data", "created_at")),
     hidden=("event_data", "person_properties"),
     question=additional_answer,
+    questions=questions,
     fields=FieldMap(
         score=Reference("path", "event_data.score"),
         comment=Reference("path", "event_data.comment"),

@@ -11,7 +11,7 @@ from services.ingest.domain.values import Unclear, kind_of
 from services.ingest.vendors.reading import read_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from libs.events.contracts.responses import Metric
     from services.ingest.domain.signature import Authentication
@@ -57,9 +57,23 @@ def json_body(body: bytes, _content_type: str) -> object:
     return read_json(body)
 
 
+def no_list(_payload: Payload) -> Sequence[Question]:
+    """For vendors whose payload does not list its questions."""
+    return ()
+
+
 def no_questions(_payload: Payload, name: str) -> object:
     """For vendors whose payload has no questions besides its own fields."""
     raise Unclear(f"this vendor's payload has no question {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that a payload shows: the name that a field map gives it, its words, and the answer."""
+
+    name: str
+    title: str
+    answer: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,8 @@ class Vendor:
     """One vendor's deliveries.
 
     `answered_at` and `revised_at` name several places: the first that holds something counts. `question` finds the
-    answer to a question, None where it was not answered, and raises `Unclear` where there is no such question at all.
+    answer to a question, None where it was not answered, and raises `Unclear` where there is no such question at all;
+    `questions` lists those that a payload shows, for whoever makes a field map.
     `fields` says where the vendor's own shape has a field; a source's field map goes before it. An event type that is
     in none of `event_types`, `withdrawals` (which take a response back) and `ignored` is not understood: it may carry
     answers.
@@ -99,6 +114,7 @@ class Vendor:
     numbers_as_text: bool = False
     partial: bool = False
     question: Callable[[Payload, str], object] = no_questions
+    questions: Callable[[Payload], Sequence[Question]] = no_list
     payload: Callable[[object], Payload] = an_object
 
     def takes(self, media_type: str) -> bool:

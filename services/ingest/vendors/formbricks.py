@@ -10,7 +10,7 @@ from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import STANDARD_WEBHOOKS
-from services.ingest.vendors.description import Payload, Vendor, alone, at
+from services.ingest.vendors.description import Payload, Question, Vendor, alone, at
 
 
 def answer(payload: Payload, name: str) -> object:
@@ -19,6 +19,12 @@ def answer(payload: Payload, name: str) -> object:
     if isinstance(value, list):
         return ", ".join(choice for choice in value if isinstance(choice, str)) or None
     return value
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The answered elements, by their ids."""
+    answers = at(payload, ("data", "data"))
+    return [Question(name, "", answer(payload, name)) for name in (answers if isinstance(answers, dict) else ())]
 
 
 FORMBRICKS: Final = Vendor(
@@ -34,6 +40,7 @@ FORMBRICKS: Final = Vendor(
     revised_at=(("data", "updatedAt"), ("data", "createdAt")),
     hidden=("data", "contactAttributes"),
     question=answer,
+    questions=questions,
     payload=alone,
     fields=FieldMap(
         customer=Reference("hidden", "userId"),

@@ -14,12 +14,18 @@ from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import STANDARD_WEBHOOKS, SharedToken
-from services.ingest.vendors.description import Payload, Vendor, at
+from services.ingest.vendors.description import Payload, Question, Vendor, at
 
 
 def answer(payload: Payload, name: str) -> object:
     """The answer to the question `name`."""
     return at(payload, ("answers", name))
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The answers by their names."""
+    answers = payload.get("answers")
+    return [Question(name, name, value) for name, value in (answers if isinstance(answers, dict) else {}).items()]
 
 
 GENERIC: Final = Vendor(
@@ -32,6 +38,7 @@ GENERIC: Final = Vendor(
     revised_at=(("updated_at",), ("answered_at",)),
     hidden=("attributes",),
     question=answer,
+    questions=questions,
     fields=FieldMap(
         score=Reference("path", "score"),
         comment=Reference("path", "comment"),

@@ -12,7 +12,7 @@ from typing import Final
 from services.ingest.domain.fields import FieldMap
 from services.ingest.domain.signature import SharedToken
 from services.ingest.domain.values import Unclear
-from services.ingest.vendors.description import Payload, Vendor, an_object, at
+from services.ingest.vendors.description import Payload, Question, Vendor, an_object, at
 from services.ingest.vendors.forms import json_in, multipart_body
 
 _QUESTION: Final = re.compile(r"q(?P<number>[0-9]+)_(?P<slug>.*)")
@@ -39,6 +39,12 @@ def answer(payload: Payload, name: str) -> object:
     raise Unclear(f"the submission has no question {name!r}")
 
 
+def questions(payload: Payload) -> list[Question]:
+    """The questions, whose words nobody tells beyond their slugs."""
+    answers = an_object(at(payload, ("answers",)))
+    return [Question(key, key.partition("_")[2], _text(value)) for key, value in answers.items()]
+
+
 def _text(value: object) -> object:
     parts = list(value.values()) if isinstance(value, dict) else value
     if isinstance(parts, list):
@@ -59,5 +65,6 @@ JOTFORM: Final = Vendor(
     numbers_as_text=True,
     hidden=("answers",),
     question=answer,
+    questions=questions,
     fields=FieldMap(),
 )

@@ -11,7 +11,7 @@ from typing import Final
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import SharedToken
 from services.ingest.domain.values import Unclear
-from services.ingest.vendors.description import FORM, JSON, Payload, Vendor, an_object, at
+from services.ingest.vendors.description import FORM, JSON, Payload, Question, Vendor, an_object, at
 
 
 def answer(payload: Payload, name: str) -> object:
@@ -20,6 +20,11 @@ def answer(payload: Payload, name: str) -> object:
     if name not in columns:
         raise Unclear(f"the response has no column {name!r}")
     return columns[name]
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The columns of the response."""
+    return [Question(name, "", value) for name, value in an_object(at(payload, ("response",))).items()]
 
 
 LIMESURVEY: Final = Vendor(
@@ -34,6 +39,7 @@ LIMESURVEY: Final = Vendor(
     numbers_as_text=True,
     hidden=("response",),
     question=answer,
+    questions=questions,
     fields=FieldMap(
         customer=Reference("path", "token"),
         language=Reference("path", "response.startlanguage"),

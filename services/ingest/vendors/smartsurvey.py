@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.ingest.domain.fields import FieldMap
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear
-from services.ingest.vendors.description import Payload, Vendor, alone, at
+from services.ingest.vendors.description import Payload, Question, Vendor, alone, at
 
 
 def answer(payload: Payload, name: str) -> object:
@@ -19,6 +19,11 @@ def answer(payload: Payload, name: str) -> object:
         if str(question.get("id")) == name:
             return _given(question)
     raise Unclear(f"the response has no question {name!r}")
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The questions of all pages."""
+    return [Question(str(one.get("id")), str(one.get("title") or ""), _given(one)) for one in _questions(payload)]
 
 
 def _questions(payload: Payload) -> list[dict[str, Any]]:
@@ -54,5 +59,6 @@ SMARTSURVEY: Final = Vendor(
     revised_at=(("date_modified",), ("date_ended",)),
     numbers_as_text=True,
     question=answer,
+    questions=questions,
     fields=FieldMap(),
 )

@@ -11,7 +11,7 @@ from typing import Any, Final
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear
-from services.ingest.vendors.description import Payload, Vendor, an_object, at
+from services.ingest.vendors.description import Payload, Question, Vendor, an_object, at
 
 _KINDS: Final = ("questionAnswered", "surveyCompleted")
 
@@ -22,6 +22,15 @@ def answer(payload: Payload, name: str) -> object:
         return None
     body = at(payload, ("event", "choice", "body"))
     return at(payload, ("event", "choice", "comment")) if body is None else body
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The one question of the delivery."""
+    id_ = at(payload, ("event", "question", "id"))
+    if id_ is None:
+        return []
+    title = at(payload, ("event", "question", "body"))
+    return [Question(str(id_), title if isinstance(title, str) else "", answer(payload, str(id_)))]
 
 
 def one_event(payload: object) -> Payload:
@@ -56,6 +65,7 @@ SURVICATE: Final = Vendor(
     numbers_as_text=True,
     hidden=("event", "respondent", "attributes"),
     question=answer,
+    questions=questions,
     fields=FieldMap(
         customer=Reference("hidden", "customer_id"),
         touchpoint=Reference("hidden", "touchpoint"),

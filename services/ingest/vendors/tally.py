@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear, kind_of
-from services.ingest.vendors.description import Payload, Vendor, an_object, at
+from services.ingest.vendors.description import Payload, Question, Vendor, an_object, at
 
 
 def answer(payload: Payload, name: str) -> object:
@@ -19,6 +19,15 @@ def answer(payload: Payload, name: str) -> object:
         if name in (field.get("key"), field.get("label")):
             return _value(field)
     raise Unclear(f"the form has no field {name!r}")
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The form's fields but the hidden ones."""
+    return [
+        Question(name, str(field.get("label") or ""), _value(field))
+        for field in _fields(payload)
+        if field.get("type") != "HIDDEN_FIELDS" and isinstance(name := field.get("key"), str)
+    ]
 
 
 def with_hidden(payload: object) -> Payload:
@@ -58,6 +67,7 @@ TALLY: Final = Vendor(
     revised_at=(("createdAt",), ("data", "createdAt")),
     hidden=("hidden",),
     question=answer,
+    questions=questions,
     payload=with_hidden,
     fields=FieldMap(
         customer=Reference("hidden", "customer_id"),

@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear, kind_of
-from services.ingest.vendors.description import Payload, Vendor, at
+from services.ingest.vendors.description import Payload, Question, Vendor, at
 
 
 def answer(payload: Payload, name: str) -> object:
@@ -25,6 +25,16 @@ def answer(payload: Payload, name: str) -> object:
     if isinstance(fields, list) and not any(_is_named(field, name) for field in fields):
         raise Unclear(f"the form has no question {name!r}")
     return None
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The form's questions, answered or not."""
+    fields = at(payload, ("form_response", "definition", "fields"))
+    return [
+        Question(name, str(field.get("title") or ""), answer(payload, name))
+        for field in (fields if isinstance(fields, list) else ())
+        if isinstance(field, dict) and isinstance(name := field.get("ref") or field.get("id"), str)
+    ]
 
 
 def _field_of(given: object) -> object:
@@ -63,6 +73,7 @@ TYPEFORM: Final = Vendor(
     revised_at=(("form_response", "submitted_at"), ("form_response", "landed_at")),
     hidden=("form_response", "hidden"),
     question=answer,
+    questions=questions,
     fields=FieldMap(
         customer=Reference("hidden", "customer_id"),
         touchpoint=Reference("hidden", "touchpoint"),

@@ -6,7 +6,7 @@ from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import SharedToken
-from services.ingest.vendors.description import Payload, Vendor, an_object, at
+from services.ingest.vendors.description import Payload, Question, Vendor, an_object, at
 
 
 def answer(payload: Payload, name: str) -> object:
@@ -15,6 +15,12 @@ def answer(payload: Payload, name: str) -> object:
     if isinstance(value, list):
         return ", ".join(choice for choice in value if isinstance(choice, str)) or None
     return value
+
+
+def questions(payload: Payload) -> list[Question]:
+    """The additional questions, named by their words."""
+    asked = at(payload, ("answer", "additional_questions"))
+    return [Question(name, name, answer(payload, name)) for name in (asked if isinstance(asked, dict) else ())]
 
 
 def with_properties(payload: object) -> Payload:
@@ -36,6 +42,7 @@ ZENLOOP: Final = Vendor(
     revised_at=(("answer", "updated_at"), ("answer", "inserted_at")),
     hidden=("properties",),
     question=answer,
+    questions=questions,
     fields=FieldMap(
         score=Reference("path", "answer.score"),
         comment=Reference("path", "answer.comment"),

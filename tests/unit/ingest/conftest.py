@@ -36,6 +36,12 @@ def sample() -> Callable[[str], bytes]:
 
 
 @pytest.fixture(scope="session")
+def content_types() -> Mapping[str, str]:
+    """Of the samples that are no JSON."""
+    return CONTENT_TYPES
+
+
+@pytest.fixture(scope="session")
 def a_source() -> Callable[..., Source]:
     def make(
         vendor: str = "typeform",
