@@ -5,23 +5,22 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
 from libs.events.contracts.customers import CustomerErased
 from libs.events.errors import Undecodable
 from libs.events.event import Contract, Event, EventId
+from libs.events.ids import parse
 from libs.events.topics import CONTRACTS
 
 Headers = tuple[tuple[str, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One record as Kafka delivered it."""
 
     topic: str
@@ -36,26 +35,38 @@ _encode = msgspec.json.Encoder().encode
 _DECODERS: Final[dict[str, msgspec.json.Decoder[Contract]]] = {
     type_: msgspec.json.Decoder(contract) for type_, contract in CONTRACTS.items()
 }
-_REQUIRED: Final = ("ce_id", "ce_type", "ce_source", "ce_time", "ce_specversion")
-_READ: Final = frozenset({*_REQUIRED, "ce_subject", "traceparent"})
-"""Headers of others are none of our business, whatever bytes they are."""
+_REQUIRED: Final = frozenset({"ce_id", "ce_type", "ce_source", "ce_time", "ce_specversion"})
+_SPECVERSION: Final = ("ce_specversion", b"1.0")
+_CONTENT_TYPE: Final = ("content-type", b"application/json")
 
 
 def encode(event: Event[Contract]) -> tuple[bytes | None, Headers]:
     """The value and the headers of the record that carries `event`; an erasure is a tombstone, without a value."""
-    headers = [
-        ("ce_specversion", b"1.0"),
+    headers: Headers = (
+        _SPECVERSION,
         ("ce_id", str(event.id).encode()),
-        ("ce_type", event.type.encode()),
-        ("ce_source", event.source.encode()),
+        _attribute("ce_type", event.type),
+        _attribute("ce_source", event.source),
         ("ce_subject", event.subject.encode()),
-        ("ce_time", event.time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()),
-        ("content-type", b"application/json"),
-    ]
+        _time(event.time),
+        _CONTENT_TYPE,
+    )
     if event.traceparent is not None:
-        headers.append(("traceparent", event.traceparent.encode()))
+        headers = (*headers, ("traceparent", event.traceparent.encode()))
     value = None if isinstance(event.payload, CustomerErased) else _encode(event.payload)
-    return value, tuple(headers)
+    return value, headers
+
+
+@lru_cache
+def _attribute(name: str, value: str) -> tuple[str, bytes]:
+    """An attribute that has few values."""
+    return name, value.encode()
+
+
+@lru_cache
+def _time(time: datetime) -> tuple[str, bytes]:
+    """The time of an event; those that one transaction emits have the same one."""
+    return "ce_time", time.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
 
 
 def type_of(record: Record) -> str | None:
@@ -71,7 +82,7 @@ def id_of(record: Record) -> EventId | None:
     for name, value in record.headers:
         if name == "ce_id":
             try:
-                return EventId(UUID(value.decode()))
+                return EventId(parse(value.decode()))
             except ValueError:
                 return None
     return None
@@ -84,14 +95,15 @@ def decode(record: Record) -> Event[Any] | None:
     """
     try:
         attributes = _attributes(record)
-        type_ = attributes["ce_type"]
+        type_ = attributes["ce_type"].decode()
         decoder = _DECODERS.get(type_)
         if decoder is None:
             return None
-        time = datetime.fromisoformat(attributes["ce_time"])
+        time = datetime.fromisoformat(attributes["ce_time"].decode())
         if time.tzinfo is None:
             raise Undecodable("ce_time has no zone")
-        subject = attributes.get("ce_subject", "")
+        subject = attributes.get("ce_subject", b"").decode()
+        trace = attributes.get("traceparent")
         payload: Contract
         if type_ == CustomerErased.TYPE:
             if record.value is not None:
@@ -102,24 +114,24 @@ def decode(record: Record) -> Event[Any] | None:
         else:
             payload = decoder.decode(record.value)
         return Event(
-            id=EventId(UUID(attributes["ce_id"])),
-            type=type_,
-            source=attributes["ce_source"],
-            subject=subject,
-            time=time,
-            payload=payload,
-            traceparent=attributes.get("traceparent"),
+            EventId(parse(attributes["ce_id"].decode())),
+            type_,
+            attributes["ce_source"].decode(),
+            subject,
+            time,
+            payload,
+            None if trace is None else trace.decode(),
         )
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         # msgspec lets deep nesting and broken UTF-8 out as the interpreter's own errors.
         raise Undecodable(f"{type(error).__name__}: {error}") from error
 
 
-def _attributes(record: Record) -> dict[str, str]:
-    attributes = {name: raw.decode() for name, raw in record.headers if name in _READ}
-    missing = [name for name in _REQUIRED if name not in attributes]
-    if missing:
-        raise Undecodable(f"not a CloudEvent: without {', '.join(missing)}")
-    if attributes["ce_specversion"] != "1.0":
-        raise Undecodable(f"CloudEvents version {attributes['ce_specversion']}, not 1.0")
+def _attributes(record: Record) -> dict[str, bytes]:
+    """All headers; those of others are none of our business, whatever bytes they are."""
+    attributes = dict(record.headers)
+    if not attributes.keys() >= _REQUIRED:
+        raise Undecodable(f"not a CloudEvent: without {', '.join(sorted(_REQUIRED - attributes.keys()))}")
+    if attributes["ce_specversion"] != b"1.0":
+        raise Undecodable(f"CloudEvents version {attributes['ce_specversion'].decode()}, not 1.0")
     return attributes

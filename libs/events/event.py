@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, ClassVar, Generic, NewType, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
+
+from libs.events.ids import named
 
 EventId = NewType("EventId", UUID)
 
@@ -32,11 +33,10 @@ def derived_id(cause: UUID, type_: str, part: str = "") -> EventId:
 
     `part` tells several events of one type and one cause apart (for example the message per recipient).
     """
-    return EventId(uuid5(cause, f"{type_}/{part}" if part else type_))
+    return EventId(named(cause, f"{type_}/{part}" if part else type_))
 
 
-@dataclass(frozen=True, slots=True)
-class Event(Generic[PayloadT_co]):
+class Event(msgspec.Struct, Generic[PayloadT_co], frozen=True):
     """One fact. `time` is when it happened (aware, UTC), `subject` the id of what it is about."""
 
     id: EventId

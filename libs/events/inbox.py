@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
-from uuid import NAMESPACE_URL, UUID, uuid5
+from uuid import NAMESPACE_URL, UUID
 
 from sqlalchemy import text
 
+from libs.events.ids import named
 from libs.events.topics import INBOX_RETENTION
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ _PRUNE_ROWS: Final = 10_000
 
 def place_id(record: Record) -> UUID:
     """The id of the place where a record stands: it has one, whatever its content."""
-    return uuid5(NAMESPACE_URL, f"kafka:{record.topic}/{record.partition}/{record.offset}")
+    return named(NAMESPACE_URL, f"kafka:{record.topic}/{record.partition}/{record.offset}")
 
 
 async def mark(tx: Tx, consumer: str, delivered: Sequence[tuple[EventId, UUID]]) -> set[EventId]:

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from libs.events.codec import Record, decode, encode
 from libs.events.contracts.customers import CustomerErased
