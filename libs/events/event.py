@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha1
 from typing import Annotated, ClassVar, Generic, NewType, TypeVar
 from uuid import UUID
 
 import msgspec
-
-from libs.events.ids import named
 
 EventId = NewType("EventId", UUID)
 
@@ -26,6 +25,14 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PayloadT_co = TypeVar("PayloadT_co", bound=Contract, covariant=True)
+
+
+def named(namespace: UUID, name: str) -> UUID:
+    """The same as `uuid.uuid5`, in a fraction of its time; of the class of `namespace`."""
+    digest = bytearray(sha1(namespace.bytes + name.encode(), usedforsecurity=False).digest()[:16])
+    digest[6] = digest[6] & 0x0F | 0x50
+    digest[8] = digest[8] & 0x3F | 0x80
+    return type(namespace)(digest.hex())
 
 
 def derived_id(cause: UUID, type_: str, part: str = "") -> EventId:

@@ -7,7 +7,8 @@ from uuid import NAMESPACE_URL, UUID
 
 from sqlalchemy import text
 
-from libs.events.ids import named
+from libs.events.event import named
+from libs.events.ids import parse
 from libs.events.topics import INBOX_RETENTION
 
 if TYPE_CHECKING:
@@ -44,11 +45,12 @@ _PRUNE: Final = text("""
      WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE handled_at < :before LIMIT :limit))
 """)
 _PRUNE_ROWS: Final = 10_000
+_PLACES: Final = parse(str(NAMESPACE_URL))
 
 
 def place_id(record: Record) -> UUID:
     """The id of the place where a record stands: it has one, whatever its content."""
-    return named(NAMESPACE_URL, f"kafka:{record.topic}/{record.partition}/{record.offset}")
+    return named(_PLACES, f"kafka:{record.topic}/{record.partition}/{record.offset}")
 
 
 async def mark(tx: Tx, consumer: str, delivered: Sequence[tuple[EventId, UUID]]) -> set[EventId]:
