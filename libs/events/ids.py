@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 
+def of_bytes(number: bytes) -> UUID:
+    """The UUID of these 16 bytes."""
+    return pgproto.UUID(number)  # type: ignore[no-any-return]  # asyncpg publishes no types
+
+
 def parse(text: str) -> UUID:
     """The UUID that is written there; raises ValueError."""
     return pgproto.UUID(text)  # type: ignore[no-any-return]  # asyncpg publishes no types

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from libs.events.ids import of_bytes
 from libs.events.telemetry import traceparent_or_new
-from services.ingest.domain.deliveries import Arrival, DeliveryKey, delivery_key, hash_of, new_delivery_id
+from services.ingest.domain.deliveries import Arrival, DeliveryKey, delivery_key, delivery_number, hash_of
 from services.ingest.domain.responses import DeliveryId
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class DeliveryIds:
     def new(self, received_at: datetime) -> DeliveryId:
         """The next id."""
         self._given = (self._given + 1) & 0xFFF
-        return new_delivery_id(received_at, self._given << 62 | self._random.getrandbits(62))
+        return DeliveryId(of_bytes(delivery_number(received_at, self._given << 62 | self._random.getrandbits(62))))
 
 
 def webhook_arrival(
@@ -52,7 +53,7 @@ def webhook_arrival(
         key=delivery_key(payload_id if header is None else headers.get(header), body_hash),
         body=body,
         body_hash=body_hash,
-        headers=kept_headers(headers, ready.vendor.authentication.secret_headers),
+        headers=kept_headers(headers, ready.secret_headers),
         content_type=content_type,
         received_at=received_at,
         verdict=verdict,

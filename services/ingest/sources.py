@@ -37,6 +37,7 @@ class ReadySource:
     secrets: tuple[Secret, ...]
     reader: Reader
     own_shape: Reader
+    secret_headers: frozenset[str]
 
     @classmethod
     def of(cls, source: Source, vendor: Vendor) -> ReadySource:
@@ -47,7 +48,14 @@ class ReadySource:
                 secrets.append(secret_of(vendor.authentication, stored.text, stored.valid_until))
             except UnusableSecret as error:
                 log.warning("source.secret_unusable", source=source.name, why=str(error))
-        return cls(source, vendor, tuple(secrets), Reader(vendor, source), Reader(OWN_SHAPE, source))
+        return cls(
+            source,
+            vendor,
+            tuple(secrets),
+            Reader(vendor, source),
+            Reader(OWN_SHAPE, source),
+            vendor.authentication.secret_headers,
+        )
 
 
 class SourceBook:

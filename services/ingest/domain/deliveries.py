@@ -23,7 +23,6 @@ from services.ingest.domain.responses import (
     DeliveryId,
     Latest,
     NextRevision,
-    Outdated,
     Response,
     ResponseId,
     SameContent,
@@ -163,9 +162,15 @@ class Plan(msgspec.Struct):
 
 def new_delivery_id(received_at: datetime, randomness: int) -> DeliveryId:
     """A UUID of version 7: in order of time, so that the table grows at its end."""
+    return DeliveryId(UUID(bytes=delivery_number(received_at, randomness)))
+
+
+def delivery_number(received_at: datetime, randomness: int) -> bytes:
+    """The bytes of such an id."""
     milliseconds = int(received_at.timestamp() * 1000)
     upper = (milliseconds << 16 | 0x7000 | (randomness >> 62) & 0xFFF) << 64
-    return DeliveryId(UUID(int=upper | 0x8000_0000_0000_0000 | randomness & 0x3FFF_FFFF_FFFF_FFFF))
+    number = upper | 0x8000_0000_0000_0000 | randomness & 0x3FFF_FFFF_FFFF_FFFF
+    return number.to_bytes(16, "big")
 
 
 def hash_of(body: bytes) -> bytes:
@@ -214,15 +219,15 @@ def plan(
 
 
 def _first(found: Plan, arrival: Arrival, current: dict[ResponseId, Latest], *, replay: bool) -> Outcome:
-    match arrival.verdict:
-        case NotUnderstood(reason):
-            return Outcome(arrival.id, Status.QUARANTINED, reason)
-        case Ignored(reason):
-            return Outcome(arrival.id, Status.IGNORED, reason)
-        case Understood():
-            return _understood(found, arrival, arrival.verdict, current, replay=replay)
-        case _:
-            assert_never(arrival.verdict)
+    # Here and below the commonest comes first, and no pattern takes apart what can be asked: this is done for each.
+    verdict = arrival.verdict
+    if isinstance(verdict, Understood):
+        return _understood(found, arrival, verdict, current, replay=replay)
+    if isinstance(verdict, NotUnderstood):
+        return Outcome(arrival.id, Status.QUARANTINED, verdict.reason)
+    if isinstance(verdict, Ignored):
+        return Outcome(arrival.id, Status.IGNORED, verdict.reason)
+    assert_never(verdict)
 
 
 def _understood(
@@ -235,21 +240,22 @@ def _understood(
     if verdict.partial:
         response = told = put_together(latest, response, replayed_from=replayed_from)
         content = content_hash(response)
-    match decide(latest, response, content, replayed_from=replayed_from):
-        case NextRevision(revision):
-            event = event_id(id_, revision)
-            found.revisions.append(Revision(arrival, id_, response, revision, event))
-            now_latest = Latest(revision, content, response.revised_at, event, arrival.received_at, told)
-            outcome = Outcome(arrival.id, Status.ACCEPTED, None, id_, (event,))
-        case SameContent(confirmed_at):
-            assert latest is not None  # noqa: S101 - nothing is the same as nothing
-            now_latest = Latest(
-                latest.revision, latest.content_hash, confirmed_at, latest.event_id, latest.received_at, told
-            )
-            reason = f"the same content as revision {latest.revision}"
-            outcome = Outcome(arrival.id, Status.DUPLICATE, reason, id_, (latest.event_id,))
-        case Outdated():
-            return Outcome(arrival.id, Status.IGNORED, "outdated: a later revision is known", id_)
+    decision = decide(latest, response, content, replayed_from=replayed_from)
+    if isinstance(decision, NextRevision):
+        revision = decision.revision
+        event = event_id(id_, revision)
+        found.revisions.append(Revision(arrival, id_, response, revision, event))
+        now_latest = Latest(revision, content, response.revised_at, event, arrival.received_at, told)
+        outcome = Outcome(arrival.id, Status.ACCEPTED, None, id_, (event,))
+    elif isinstance(decision, SameContent):
+        assert latest is not None  # noqa: S101 - nothing is the same as nothing
+        now_latest = Latest(
+            latest.revision, latest.content_hash, decision.confirmed_at, latest.event_id, latest.received_at, told
+        )
+        reason = f"the same content as revision {latest.revision}"
+        outcome = Outcome(arrival.id, Status.DUPLICATE, reason, id_, (latest.event_id,))
+    else:
+        return Outcome(arrival.id, Status.IGNORED, "outdated: a later revision is known", id_)
     if now_latest != latest:
         current[id_] = now_latest
         found.changed[id_] = Revised(arrival.source.name, response.vendor_response_id, now_latest)

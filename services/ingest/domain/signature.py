@@ -228,14 +228,17 @@ def _verify_signature(
     right = False
     for key in keys or (_DECOY,):
         digest = hmac.digest(key, content, description.algorithm)
-        expected = digest.hex().encode() if description.encoding == "hex" else base64.b64encode(digest)
+        expected = (
+            digest.hex().encode() if description.encoding == "hex" else binascii.b2a_base64(digest, newline=False)
+        )
         for candidate in given or (b"",):
             right |= hmac.compare_digest(expected, candidate)
     right = right and bool(keys)
     if description.public_prefix is not None:
         by_owner = _signatures(description, place, description.public_prefix)
-        right |= _signed_by_owner(by_owner, content, [secret.key for secret in valid if secret.public])
-        given += by_owner
+        if by_owner:
+            right |= _signed_by_owner(by_owner, content, [secret.key for secret in valid if secret.public])
+            given += by_owner
     if not given or id_ is None or timestamp is None:
         return Verification.MISSING
     if not right:
@@ -266,11 +269,16 @@ def _signatures(description: Signature, place: bytes, with_prefix: str) -> list[
     if not place:
         return []
     prefix = with_prefix.encode()
-    entries = place.split(b" ")[:_MOST_SIGNATURES] if description.several else [place.strip()]
-    found = [entry[len(prefix) :] for entry in entries if entry.startswith(prefix)]
-    if description.encoding == "hex":
-        found = [signature.lower() for signature in found]
-    return [signature for signature in found if signature]
+    if not description.several:
+        place = place.strip()
+    elif b" " in place:
+        entries = place.split(b" ")[:_MOST_SIGNATURES]
+        found = [entry[len(prefix) :] for entry in entries if entry.startswith(prefix)]
+        return [signature.lower() if description.encoding == "hex" else signature for signature in found if signature]
+    if not place.startswith(prefix) or len(place) == len(prefix):
+        return []
+    signature = place[len(prefix) :]
+    return [signature.lower() if description.encoding == "hex" else signature]
 
 
 def _content(description: Signature, body: bytes, fields: Mapping[str, bytes], *, id_: str, timestamp: str) -> bytes:

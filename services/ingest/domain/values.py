@@ -144,7 +144,7 @@ def _written_time(value: str, zone: tzinfo, where: str) -> datetime:
         time = datetime.fromisoformat(_SPACE_BEFORE_OFFSET.sub(_offset, value))
         if time.tzinfo is None:
             time = time.replace(tzinfo=zone)
-        return time.astimezone(UTC)
+        return time if time.tzinfo is UTC else time.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Unclear(f"{where} is not a time") from error
 

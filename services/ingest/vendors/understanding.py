@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from libs.events.ids import parse
 from services.ingest.domain.deliveries import Ignored, NotUnderstood, Understood
-from services.ingest.domain.responses import Response
+from services.ingest.domain.responses import Response, content_hash, namespace_of, response_id_in
 from services.ingest.domain.values import (
     Unclear,
     comment_of,
@@ -24,7 +25,7 @@ from services.ingest.domain.values import (
 from services.ingest.vendors.description import at
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from services.ingest.domain.deliveries import Verdict
@@ -52,6 +53,7 @@ class Reader:
     def __init__(self, vendor: Vendor, source: Source) -> None:
         self._vendor = vendor
         self._source = source
+        self._namespace = parse(str(namespace_of(source.name)))  # as the driver has it: see libs.events.ids
         self._zone = ZoneInfo(source.time_zone)
         fields = source.fields.over(vendor.fields)
         self._score = self._field("score", "the score", fields.score)
@@ -60,6 +62,9 @@ class Reader:
         self._touchpoint = self._field("touchpoint", "the touchpoint", fields.touchpoint)
         self._language = self._field("language", "the language", fields.language)
         self._claimed_class = self._field("claimed_class", "the claimed class", fields.claimed_class)
+        self._answered_at = [(path, ".".join(path)) for path in vendor.answered_at]
+        self._revised_at = [(path, ".".join(path)) for path in vendor.revised_at]
+        self._id_place = ".".join(vendor.response_id)
 
     def read(
         self, body: bytes, received_at: datetime, content_type: str = "application/json"
@@ -85,12 +90,16 @@ class Reader:
         if vendor.event_type is not None:
             type_ = at(payload, vendor.event_type)
             if isinstance(type_, str) and type_ in vendor.withdrawals:
-                return Understood.of(self._source.name, self._withdrawal(payload, received_at), partial=vendor.partial)
+                return self._understood(self._withdrawal(payload, received_at))
             if not isinstance(type_, str) or type_ not in vendor.event_types:
                 return self._other_type(type_)
         if vendor.survey_type is not None:
             self._same_metric(at(payload, vendor.survey_type))
-        return Understood.of(self._source.name, self._response(payload, received_at), partial=vendor.partial)
+        return self._understood(self._response(payload, received_at))
+
+    def _understood(self, response: Response) -> Understood:
+        id_ = response_id_in(self._namespace, response.vendor_response_id)
+        return Understood(response, id_, content_hash(response), self._vendor.partial)
 
     def _other_type(self, type_: object) -> Verdict:
         place = ".".join(self._vendor.event_type or ())
@@ -109,7 +118,7 @@ class Reader:
 
     def _withdrawal(self, payload: Payload, received_at: datetime) -> Response:
         """The response as the one that is no more."""
-        withdrawn_at = self._time(payload, self._vendor.revised_at)
+        withdrawn_at = self._time(payload, self._revised_at)
         return Response(
             vendor_response_id=self._response_id(payload),
             score=None,
@@ -123,16 +132,15 @@ class Reader:
         )
 
     def _response_id(self, payload: Payload) -> str:
-        place = ".".join(self._vendor.response_id)
-        found = id_of(at(payload, self._vendor.response_id), place)
+        found = id_of(at(payload, self._vendor.response_id), self._id_place)
         if found is None:
-            raise Unclear(f"there is no response id at {place}", "response_id")
+            raise Unclear(f"there is no response id at {self._id_place}", "response_id")
         return found
 
     def _response(self, payload: Payload, received_at: datetime) -> Response:
         vendor, source = self._vendor, self._source
         vendor_response_id = self._response_id(payload)
-        answered_at = self._time(payload, vendor.answered_at) if vendor.answered_at else received_at
+        answered_at = self._time(payload, self._answered_at) if vendor.answered_at else received_at
         if answered_at is None:
             raise Unclear(f"there is no time of the answer at {_places(vendor.answered_at)}", "answered_at")
         plausible(answered_at, received_at)
@@ -145,7 +153,7 @@ class Reader:
             touchpoint=_value(self._touchpoint, payload, id_of) or source.touchpoint,
             language=_value(self._language, payload, language_of) or source.language,
             answered_at=answered_at,
-            revised_at=answered_at if same_time else self._time(payload, vendor.revised_at),
+            revised_at=answered_at if same_time else self._time(payload, self._revised_at),
             claimed_class=_value(self._claimed_class, payload, id_of),
         )
 
@@ -159,14 +167,14 @@ class Reader:
             as_text=self._vendor.numbers_as_text,
         )
 
-    def _time(self, payload: Payload, places: tuple[Path, ...]) -> datetime | None:
-        for place in places:
-            value = at(payload, place)
+    def _time(self, payload: Payload, places: Sequence[tuple[Path, str]]) -> datetime | None:
+        for path, place in places:
+            value = at(payload, path)
             if value is not None:
                 try:
-                    time = time_of(value, ".".join(place), self._zone)
+                    time = time_of(value, place, self._zone)
                 except Unclear as error:
-                    raise Unclear(error.reason, place[-1]) from error
+                    raise Unclear(error.reason, path[-1]) from error
                 if time is not None:
                     return time
         return None
@@ -188,6 +196,9 @@ class Reader:
                 path = tuple(name.split("."))
             case _:
                 assert_never(reference.place)
+        if len(path) == 1:
+            [key] = path
+            return lambda payload: payload.get(key)
         return lambda payload: at(payload, path)
 
 
