@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-import httpx
-
 from faults.deliveries import SOURCE
+from faults.posting import NoAnswer, post
 
 if TYPE_CHECKING:
     from random import Random
@@ -62,9 +61,6 @@ class Sender:
         self._urls = [url]
         self._secret = secret
         self._pause = 1.0 / per_second
-        self._client = httpx.AsyncClient(
-            trust_env=False, timeout=_ANSWER_S, limits=httpx.Limits(max_connections=_IN_FLIGHT_AT_MOST)
-        )
         self._in_flight: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
 
@@ -98,7 +94,6 @@ class Sender:
         for task in self._in_flight:
             task.cancel()
         await asyncio.gather(*self._in_flight, return_exceptions=True)
-        await self._client.aclose()
 
     def also_to(self, url: str) -> None:
         """Send to a second process of ingest too."""
@@ -149,16 +144,16 @@ class Sender:
         headers = delivery.headers(self._secret, datetime.now(UTC))
         url = f"{self._random.choice(self._urls)}/v1/webhooks/{SOURCE}"
         try:
-            answer = await self._client.post(url, content=delivery.body, headers=headers)
-        except httpx.TransportError:
+            answer = await post(url, delivery.body, headers, within_s=_ANSWER_S)
+        except NoAnswer:
             return False
-        if answer.status_code in _LATER:
+        if answer.status in _LATER:
             return False
-        if answer.status_code == _ACCEPTED:
+        if answer.status == _ACCEPTED:
             told = answer.json()
             self.log.receipts.append(Receipt(delivery, told["delivery_id"], told["status"], tuple(told["event_ids"])))
-        elif answer.status_code == _UNAUTHENTICATED and delivery.kind in ("forged", "stale"):
+        elif answer.status == _UNAUTHENTICATED and delivery.kind in ("forged", "stale"):
             self.log.refused.append(delivery)
         else:
-            self.log.odd.append(f"{delivery.kind} {delivery.id} was answered {answer.status_code} {answer.text[:200]}")
+            self.log.odd.append(f"{delivery.kind} {delivery.id} was answered {answer.status} {answer.body[:200]!r}")
         return True

@@ -212,7 +212,6 @@ class Stage:
             "PATH": os.defpath,
             "LC_ALL": "C.UTF-8",
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             CRASHPOINTS: str(self.crash_folder(service)),
             "OTKLIK_KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{self.servers.kafka_links[service].port}",
             "OTKLIK_SMTP_URL": f"smtp://{LOOPBACK}:{self.mail_link.port}",
