@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import text
 
 from libs.events.codec import Headers
+from libs.events.statements import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,12 +92,13 @@ async def oldest(connection: AsyncConnection, limit: int) -> list[Waiting]:
     A row that committed late with a low id is among the oldest next time: rows leave by deletion and not by passing
     a mark, so none is skipped.
     """
-    rows = (await connection.execute(_OLDEST, {"limit": limit})).all()
+    rows: Sequence[Any] = await Statements(connection).fetch(_OLDEST, {"limit": limit})
     return [
-        Waiting(row.id, Outgoing(row.topic, row.key, row.value, _unpack(row.headers)), row.emitted_at) for row in rows
+        Waiting(id_, Outgoing(topic, key, value, _unpack(headers)), emitted_at)
+        for id_, topic, key, value, headers, emitted_at in rows
     ]
 
 
 async def delete(connection: AsyncConnection, published: Sequence[Waiting]) -> None:
     """Remove what the broker has acknowledged."""
-    await connection.execute(_DELETE, {"ids": [row.id for row in published]})
+    await Statements(connection).execute(_DELETE, {"ids": [row.id for row in published]})

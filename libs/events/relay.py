@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from libs.events.health import Health
     from libs.events.outbox import Outgoing
 
-BATCH: Final = 1_000
+BATCH: Final = 2_000
 _IDLE: Final = timedelta(seconds=1)
 """How long a wake-up may be lost before rows are found by looking."""
 
