@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
 from fastapi import FastAPI
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
@@ -42,8 +41,6 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body."""
 
 _MOST_DIGITS: Final = 18
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class WebhookDoor:
@@ -212,7 +209,9 @@ async def _body(receive: Receive, announced: str, most: int) -> bytes | None:
 def _accepted(outcome: Outcome) -> Answer:
     # To a vendor, what is of no effect was taken like anything else; our own list of deliveries says more.
     status = Status.ACCEPTED if outcome.status is Status.IGNORED else outcome.status
-    content = _encode({"delivery_id": outcome.delivery_id, "status": status, "event_ids": outcome.event_ids})
+    # Ids and one of four words: nothing of it needs an encoder.
+    events = ",".join([f'"{event}"' for event in outcome.event_ids])
+    content = f'{{"delivery_id":"{outcome.delivery_id}","status":"{status.value}","event_ids":[{events}]}}'.encode()
     return 202, [*_ACCEPTED_HEADERS, (b"content-length", b"%d" % len(content))], content
 
 

@@ -29,6 +29,7 @@ from libs.events.event import named
 ResponseId = NewType("ResponseId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 
+_pack: Final = msgspec.msgpack.Encoder().encode
 _NAMESPACE: Final = UUID("a0e3c4b1-52c8-5f6e-9d0b-6f74b6c6ab51")
 
 
@@ -118,7 +119,7 @@ def content_hash(response: Response) -> bytes:
     )
     if response.withdrawn:
         return hashlib.sha256(b"withdrawn").digest()
-    return hashlib.sha256(repr(content).encode()).digest()
+    return hashlib.sha256(_pack(content)).digest()
 
 
 def decide(latest: Latest | None, response: Response, content: bytes, *, replayed_from: datetime | None) -> Decision:
