@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import httpx
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from bench.mail_sink import taken
 from bench.processes import family_cpu_seconds
@@ -96,6 +98,13 @@ class System:
         """Speaks to a service with a key of its own; close it."""
         headers = {"Authorization": f"Bearer {await self.key(service)}"}
         return httpx.AsyncClient(base_url=self.addresses.urls[service], headers=headers, timeout=60, trust_env=False)
+
+    def make_topic(self, name: str) -> str:
+        """A topic that no service knows."""
+        admin = AdminClient({"bootstrap.servers": self.addresses.bootstrap_servers})
+        for made in admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)]).values():
+            made.result(30)
+        return name
 
     def mails(self) -> int:
         """How many mails arrived, by the receiving side's own count."""

@@ -83,6 +83,17 @@ class Watch:
         }
         return Sample(at, ends, done, self._system.mails())
 
+    async def until(self, met: Callable[[Sample], bool], *, bound_s: float) -> Sample:
+        """The first sample of which `met` holds."""
+        deadline = time.monotonic() + bound_s
+        while True:
+            sample = await asyncio.to_thread(self.look)
+            if met(sample):
+                return sample
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not after {bound_s:.0f} s: {sample}")
+            await asyncio.sleep(0.1)
+
     async def until_rest(
         self,
         *,
