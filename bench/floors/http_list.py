@@ -27,9 +27,14 @@ def parameter(value: object) -> object:
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI as it is
     """Answer one request."""
-    if not pool:
-        pool.append(asyncpg.create_pool(DSN, min_size=10, max_size=10, server_settings={"jit": "off"}))
-        await pool[0]
+    if scope["type"] == "lifespan":
+        await receive()
+        pool.append(await asyncpg.create_pool(DSN, min_size=10, max_size=10, server_settings={"jit": "off"}))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await pool[0].close()
+        await send({"type": "lifespan.shutdown.complete"})
+        return
     await receive()
     sql, parameters = STATEMENTS[scope["path"]]
     rows = await pool[0].fetch(sql, *map(parameter, parameters))
@@ -48,5 +53,5 @@ if __name__ == "__main__":
         http="httptools",
         log_config=None,
         access_log=False,
-        lifespan="off",
+        lifespan="on",
     )

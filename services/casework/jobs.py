@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -57,8 +58,8 @@ class Clocks:
                 await saving.save(tx, book)
         CHECKED_AT.set(tx.now.timestamp())
         if claimed:
-            for step in book.steps:
-                FIRED.labels(step.entry.kind).inc()
+            for kind, count in Counts(step.entry.kind for step in book.steps).items():
+                FIRED.labels(kind).inc(count)
             log.info("clocks.fired", cases=len(claimed), steps=len(book.steps))
         return len(claimed) == self._batch
 

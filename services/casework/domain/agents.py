@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from libs.events.contracts.cases import Employee
@@ -59,6 +59,15 @@ class Staff:
     """Everybody, by id, as known in one transaction."""
 
     agents: Mapping[AgentId, Agent]
+    managers: tuple[Agent, ...] = field(init=False)
+    """The most experienced first."""
+    executives: tuple[Agent, ...] = field(init=False)
+    """The most experienced first."""
+
+    def __post_init__(self) -> None:
+        # Once, and not for each of the hundreds of cases that climb in one transaction.
+        object.__setattr__(self, "managers", self._ordered("manager"))
+        object.__setattr__(self, "executives", self._ordered("executive"))
 
     @classmethod
     def of(cls, agents: Iterable[Agent]) -> Staff:
@@ -73,3 +82,7 @@ class Staff:
     def employee(self, id_: AgentId) -> Employee:
         """As events name them. People are disabled and never deleted, so an owner is always known."""
         return self.agents[id_].as_employee()
+
+    def _ordered(self, role: AgentRole) -> tuple[Agent, ...]:
+        found = (agent for agent in self.agents.values() if agent.role == role)
+        return tuple(sorted(found, key=lambda agent: (-agent.seniority, agent.id)))

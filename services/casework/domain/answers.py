@@ -6,26 +6,24 @@ is known as such.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from uuid import UUID
 
-if TYPE_CHECKING:
-    from datetime import datetime
-    from uuid import UUID
+import msgspec
+from msgspec.structs import replace
 
-    from services.casework.domain.names import (
-        CaseId,
-        CustomerId,
-        Metric,
-        NpsClass,
-        ResponseId,
-        SurveyKind,
-        Tier,
-    )
+from services.casework.domain.names import (
+    CaseId,
+    CustomerId,
+    Metric,
+    NpsClass,
+    ResponseId,
+    SurveyKind,
+    Tier,
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One response with its latest revision, and the case to which it belongs, if any."""
 
     response_id: ResponseId

@@ -12,11 +12,14 @@ The order within the batch is kept, so a batch gives what its answers give one b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+from msgspec.structs import replace
+
 from services.casework.domain import replies
-from services.casework.domain.cases import Status
+from services.casework.domain.cases import Case, Status
 from services.casework.domain.errors import NobodyToAssign
 from services.casework.domain.names import case_id_of
 from services.casework.domain.timeline import Actor, Cause
@@ -27,15 +30,14 @@ if TYPE_CHECKING:
 
     from services.casework.domain.agents import Staff
     from services.casework.domain.answers import Answer
-    from services.casework.domain.cases import Case, Decision
+    from services.casework.domain.cases import Decision
     from services.casework.domain.clocks import Policy
     from services.casework.domain.names import AgentId, CaseId, CustomerId, ResponseId, Tier
     from services.casework.domain.routing import Desk
     from services.casework.domain.timeline import Step
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """One case before (None: it is new) and after the transaction."""
 
     before: Case | None
@@ -161,7 +163,7 @@ class Intake:
         if not may_open or not answer.is_detractor or answer.score is None:
             return answer
         policy = self._around.policies[answer.tier]
-        own = self._book.case(case_id_of(answer.response_id))
+        own = self._book.case(case_id_of(answer.response_id, answer.cause_id))
         if own is not None:
             decision = replies.open_again(own, answer, policy, self._around.staff, self._cause(answer))
             return answer.of_case(self._book.put(decision).id)

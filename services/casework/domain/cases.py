@@ -23,20 +23,21 @@ This module holds the state; what people do is in `commands`, what customers do 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
-from services.casework.domain.timeline import Entry, Step
+import msgspec
+
+from services.casework.domain.clocks import Deadline
+from services.casework.domain.names import AgentId, CaseId, CustomerId, Level, ResponseId, RootCauseId, Tier
+from services.casework.domain.timeline import Details, Entry, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from libs.events.event import Contract
-    from services.casework.domain.clocks import Deadline
-    from services.casework.domain.names import AgentId, CaseId, CustomerId, Level, ResponseId, RootCauseId, Tier
-    from services.casework.domain.timeline import Cause, Details, EntryKind
+    from services.casework.domain.timeline import Cause, EntryKind
 
 CLOSED_FROM: Final = datetime(9000, 1, 1, tzinfo=UTC)
 """In the order of the list, whatever is not closed comes before this and whatever is closed after."""
@@ -57,8 +58,7 @@ Outcome = Literal["confirmed", "unconfirmed"]
 """How a closed case ended."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One case at one version."""
 
     id: CaseId
@@ -119,8 +119,10 @@ class Case:
         """The earliest instant at which a clock makes something happen; None when all are silent."""
         match self.status:
             case Status.OPEN:
-                pending = [self.first_contact.fires_at, self.resolution.fires_at]
-                return min((at for at in pending if at is not None), default=None)
+                first_contact, resolution = self.first_contact.fires_at, self.resolution.fires_at
+                if first_contact is None or resolution is None:
+                    return first_contact or resolution
+                return min(first_contact, resolution)
             case Status.CONTACTED:
                 return self.resolution.fires_at
             case Status.RESOLVED:
@@ -136,8 +138,7 @@ class Case:
         return _FAR - ((self.closed_at or self.opened_at) - _EPOCH)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What was decided: the case as it is now, and the steps that led there."""
 
     case: Case

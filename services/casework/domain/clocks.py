@@ -9,16 +9,22 @@ by the policy of that moment. A clock is stopped by what the case does, not here
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, cast
-from uuid import UUID, uuid5
+
+import msgspec
+from msgspec.structs import replace
+
+from libs.events.event import named
+from services.casework.domain.names import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
-    from services.casework.domain.names import CaseId, Clock, Tier
+    from services.casework.domain.names import CaseId, Tier
 
 
 class Stage(StrEnum):
@@ -29,8 +35,7 @@ class Stage(StrEnum):
     BREACHED = "breached"
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(msgspec.Struct, frozen=True, gc=False):
     """One clock: when the work is due, when to warn, and what has been said already."""
 
     due_at: datetime
@@ -105,8 +110,7 @@ DEFAULT_POLICIES: Final[Mapping[Tier, Policy]] = {
 Happening = Literal["warned", "breached", "silence"]
 
 
-@dataclass(frozen=True, slots=True)
-class Firing:
+class Firing(msgspec.Struct, frozen=True, gc=False):
     """Something that a clock makes happen to a case, once."""
 
     clock: Clock
@@ -119,7 +123,7 @@ class Firing:
         The number of reopenings is a part of it, as a clock that starts anew may end at an instant of an earlier one.
         """
         due_at = self.due_at.astimezone(UTC).isoformat()
-        return uuid5(case_id, f"{reopenings}/{self.clock}/{self.happening}/{due_at}")
+        return named(case_id, f"{reopenings}/{self.clock}/{self.happening}/{due_at}")
 
 
 def firing_of(clock: Clock, deadline: Deadline, now: datetime) -> Firing | None:

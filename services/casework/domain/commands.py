@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from libs.events.contracts.cases import CaseAssigned, CaseContacted, CaseReopened, CaseResolved
 from services.casework.domain.alarms import can_climb, climb, fire

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from libs.events.contracts.cases import CaseJoined, CaseOpened
 from services.casework.domain.alarms import climb, close, fire
@@ -26,7 +28,7 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
     """A detractor's answer opens a case: opened, assigned, and breached at once where the answer came too late."""
     first_contact, resolution = policy.opened(started_at(answer.answered_at, cause.at))
     case = Case(
-        id=case_id_of(answer.response_id),
+        id=case_id_of(answer.response_id, answer.cause_id),
         event_key=answer.customer_id or answer.response_id,
         customer_id=answer.customer_id,
         opening_response_id=answer.response_id,

@@ -18,18 +18,20 @@ waits (`answers`), because a case without an owner must not exist, and neither m
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
+from services.casework.domain.agents import Agent
 from services.casework.domain.errors import NobodyToAssign
+from services.casework.domain.timeline import Details
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from services.casework.domain.agents import Agent, Staff
+    from services.casework.domain.agents import Staff
     from services.casework.domain.names import AgentId, Level, Tier
-    from services.casework.domain.timeline import Details
 
     Order = Callable[[Agent, int], tuple[float | int | str | bool, ...]]
 
@@ -37,8 +39,7 @@ _EXPERIENCED: Final = 2
 _MANAGING: Final = ("manager", "executive")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """The owner, and why: a code with parameters that the portal words in the reader's language."""
 
     agent: Agent
@@ -164,15 +165,9 @@ def responsible_at(level: Level, owner: Agent, staff: Staff, now: datetime) -> A
             nearest = [owner.department_manager_id, owner.team_lead_id]
             known = [staff.agents[id_] for id_ in nearest if id_ is not None and id_ in staff.agents]
             above = [agent for agent in known if agent.role in _MANAGING and agent.id != owner.id]
-            managers = _ordered(staff, "manager")
-            return _first_present([*above, *managers], now)
+            return _first_present([*above, *staff.managers], now)
         case "executive":
-            return _first_present(_ordered(staff, "executive"), now)
-
-
-def _ordered(staff: Staff, role: str) -> list[Agent]:
-    found = [agent for agent in staff.agents.values() if agent.role == role]
-    return sorted(found, key=lambda agent: (-agent.seniority, agent.id))
+            return _first_present(staff.executives, now)
 
 
 def _first_present(agents: Sequence[Agent], now: datetime) -> Agent | None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-    from uuid import UUID
+import msgspec
 
-    from libs.events.event import Contract
-    from services.casework.domain.names import CaseId
+from libs.events.event import Contract
+from services.casework.domain.names import CaseId
 
 ActorKind = Literal["person", "key", "customer", "clock"]
 
@@ -36,8 +35,7 @@ Details = dict[str, str | int | bool | None]
 """Codes and parameters, never prose: the portal words them in the reader's language. No personal data."""
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True, gc=False):
     """Who caused it: a person by id, an API key by name, the customer, or a clock."""
 
     kind: ActorKind
@@ -47,8 +45,7 @@ class Actor:
 CLOCK = Actor("clock", "clock")
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """Why something is decided now: the id of the event, command or firing behind it, by whom and when."""
 
     id: UUID
@@ -57,8 +54,7 @@ class Cause:
     traceparent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One line of a case's timeline. `version` numbers the lines of a case from 1 without a gap."""
 
     case_id: CaseId
@@ -71,8 +67,7 @@ class Entry:
     """What somebody wrote in their own words. The only place for it, so that an erasure finds it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One line of the timeline, with the event that tells others about it, if it is their business."""
 
     entry: Entry

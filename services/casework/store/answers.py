@@ -31,15 +31,7 @@ _SAVE: Final = text("""
            language, answered_at, cause_id, traceparent, case_id, waits_for_owner)
     SELECT response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
            language, answered_at, cause_id, traceparent, case_id, waits_for_owner
-      FROM unnest(
-           CAST(:response_id AS text[]), CAST(:revision AS integer[]), CAST(:customer_id AS text[]),
-           CAST(:program AS text[]), CAST(:touchpoint AS text[]), CAST(:kind AS text[]), CAST(:metric AS text[]),
-           CAST(:score AS integer[]), CAST(:nps_class AS text[]), CAST(:comment AS text[]), CAST(:tier AS text[]),
-           CAST(:language AS text[]), CAST(:answered_at AS timestamptz[]), CAST(:cause_id AS uuid[]),
-           CAST(:traceparent AS text[]), CAST(:case_id AS uuid[]), CAST(:waits_for_owner AS boolean[]))
-        AS taken (
-           response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
-           language, answered_at, cause_id, traceparent, case_id, waits_for_owner)
+      FROM unnest(CAST(:rows AS answer_row[]))
         ON CONFLICT (response_id) DO UPDATE
        SET revision = excluded.revision, customer_id = excluded.customer_id, program = excluded.program,
            touchpoint = excluded.touchpoint, kind = excluded.kind, metric = excluded.metric, score = excluded.score,
@@ -80,28 +72,7 @@ async def save(tx: Tx, answers: Sequence[Answer]) -> None:
         return
     # Sorted, so that two transactions with the same answers cannot wait for each other.
     answers = sorted(answers, key=lambda answer: answer.response_id)
-    await tx.execute(
-        _SAVE,
-        {
-            "response_id": [answer.response_id for answer in answers],
-            "revision": [answer.revision for answer in answers],
-            "customer_id": [answer.customer_id for answer in answers],
-            "program": [answer.program for answer in answers],
-            "touchpoint": [answer.touchpoint for answer in answers],
-            "kind": [answer.kind for answer in answers],
-            "metric": [answer.metric for answer in answers],
-            "score": [answer.score for answer in answers],
-            "nps_class": [answer.nps_class for answer in answers],
-            "comment": [answer.comment for answer in answers],
-            "tier": [answer.tier for answer in answers],
-            "language": [answer.language for answer in answers],
-            "answered_at": [answer.answered_at for answer in answers],
-            "cause_id": [answer.cause_id for answer in answers],
-            "traceparent": [answer.traceparent for answer in answers],
-            "case_id": [answer.case_id for answer in answers],
-            "waits_for_owner": [answer.waits_for_owner for answer in answers],
-        },
-    )
+    await tx.execute(_SAVE, {"rows": [_row(answer) for answer in answers]})
 
 
 async def waiting(tx: Tx, limit: int) -> list[tuple[ResponseId, CustomerId | None]]:
@@ -140,4 +111,27 @@ def answer_of(row: Row[Any]) -> Answer:
         traceparent=row.traceparent,
         case_id=row.case_id,
         waits_for_owner=row.waits_for_owner,
+    )
+
+
+def _row(answer: Answer) -> tuple[object, ...]:
+    """The answer in the order of `answer_row`."""
+    return (
+        answer.response_id,
+        answer.revision,
+        answer.customer_id,
+        answer.program,
+        answer.touchpoint,
+        answer.kind,
+        answer.metric,
+        answer.score,
+        answer.nps_class,
+        answer.comment,
+        answer.tier,
+        answer.language,
+        answer.answered_at,
+        answer.cause_id,
+        answer.traceparent,
+        answer.case_id,
+        answer.waits_for_owner,
     )

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ARRAY, DateTime, Integer, Text, Uuid, and_, any_, bindparam, literal_column, or_, select, text
+import msgspec
+from sqlalchemy import text
 
 from services.casework.domain.cases import Case, Status
 from services.casework.domain.clocks import Deadline, Stage
-from services.casework.store.tables import CASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,28 +23,51 @@ if TYPE_CHECKING:
     from libs.events.database import Tx
     from services.casework.domain.names import AgentId, CaseId, CustomerId
 
-_IDS: Final = bindparam("ids", type_=ARRAY(Uuid))
-_CUSTOMERS: Final = bindparam("customers", type_=ARRAY(Text))
-# A literal and not a parameter, as only so the planner may use the partial index.
-_NOT_CLOSED: Final = CASES.c.status != literal_column("'closed'")
-_LOCK: Final = (
-    select(*CASES.c)
-    .where(or_(CASES.c.id == any_(_IDS), and_(CASES.c.customer_id == any_(_CUSTOMERS), _NOT_CLOSED)))
-    .order_by(CASES.c.id)
-    .with_for_update()
-)
-_LOCK_ALL_OF_CUSTOMERS: Final = (
-    select(*CASES.c).where(CASES.c.customer_id == any_(_CUSTOMERS)).order_by(CASES.c.id).with_for_update()
-)
-_CLAIM_FIRING: Final = (
-    select(*CASES.c)
-    .where(CASES.c.fires_at <= bindparam("now", type_=DateTime(timezone=True)))
-    .order_by(CASES.c.fires_at)
-    .limit(bindparam("limit", type_=Integer))
-    .with_for_update(skip_locked=True)
-)
+# "closed" is a literal and not a parameter, as only so the planner may use the partial index.
+_LOCK: Final = text("""
+    SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status, outcome,
+           level, owner_id, owner_reason, CAST(owner_reason_details AS text) AS owner_reason_details, responsible_id,
+           round, reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
+           first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
+           resolved_at, root_cause_id, confirm_by, closed_at
+      FROM cases
+     WHERE id = ANY(CAST(:ids AS uuid[]))
+        OR (customer_id = ANY(CAST(:customers AS text[])) AND status <> 'closed')
+     ORDER BY id
+       FOR UPDATE
+""")
+
+_LOCK_ALL_OF_CUSTOMERS: Final = text("""
+    SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status, outcome,
+           level, owner_id, owner_reason, CAST(owner_reason_details AS text) AS owner_reason_details, responsible_id,
+           round, reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
+           first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
+           resolved_at, root_cause_id, confirm_by, closed_at
+      FROM cases
+     WHERE customer_id = ANY(CAST(:customers AS text[]))
+     ORDER BY id
+       FOR UPDATE
+""")
+
+_CLAIM_FIRING: Final = text("""
+    SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status, outcome,
+           level, owner_id, owner_reason, CAST(owner_reason_details AS text) AS owner_reason_details, responsible_id,
+           round, reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
+           first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
+           resolved_at, root_cause_id, confirm_by, closed_at
+      FROM cases
+     WHERE fires_at <= :now
+     ORDER BY fires_at
+     LIMIT :limit
+       FOR UPDATE SKIP LOCKED
+""")
 
 _OLDEST_FIRING: Final = text("SELECT min(fires_at) AS fires_at FROM cases WHERE fires_at IS NOT NULL")
+
+_COLUMNS: Final = 32
+_STATUSES: Final = {status.value: status for status in Status}
+_STAGES: Final = {stage.value: stage for stage in Stage}
+_details: Final = msgspec.json.Decoder(dict[str, str | int | bool | None]).decode
 
 _PREVIOUS_OWNERS: Final = text("""
     SELECT DISTINCT ON (customer_id) customer_id, owner_id
@@ -99,34 +122,70 @@ async def has_other_open_case(tx: Tx, case: Case) -> bool:
 
 
 def case_of(row: Row[Any]) -> Case:
-    """The case in a row of the table."""
+    """The case in a row that begins with the columns of the statements above."""
+    columns: tuple[Any, ...] = row[:_COLUMNS]
+    # By place: by name, 32 columns of 500 rows cost as much as all that is then decided about the cases.
+    (
+        id_,
+        event_key,
+        customer_id,
+        opening_response_id,
+        program,
+        touchpoint,
+        language,
+        score,
+        tier,
+        status,
+        outcome,
+        level,
+        owner_id,
+        owner_reason,
+        owner_reason_details,
+        responsible_id,
+        round_,
+        reopenings,
+        version,
+        answered_at,
+        opened_at,
+        first_contact_due_at,
+        first_contact_warn_at,
+        first_contact_stage,
+        first_contacted_at,
+        resolution_due_at,
+        resolution_warn_at,
+        resolution_stage,
+        resolved_at,
+        root_cause_id,
+        confirm_by,
+        closed_at,
+    ) = columns
     return Case(
-        id=row.id,
-        event_key=row.event_key,
-        customer_id=row.customer_id,
-        opening_response_id=row.opening_response_id,
-        program=row.program,
-        touchpoint=row.touchpoint,
-        language=row.language,
-        score=row.score,
-        tier=row.tier,
-        status=Status(row.status),
-        outcome=row.outcome,
-        level=row.level,
-        owner_id=row.owner_id,
-        owner_reason=row.owner_reason,
-        owner_reason_details=row.owner_reason_details,
-        responsible_id=row.responsible_id,
-        round=row.round,
-        reopenings=row.reopenings,
-        version=row.version,
-        answered_at=row.answered_at,
-        opened_at=row.opened_at,
-        first_contact=Deadline(row.first_contact_due_at, row.first_contact_warn_at, Stage(row.first_contact_stage)),
-        first_contacted_at=row.first_contacted_at,
-        resolution=Deadline(row.resolution_due_at, row.resolution_warn_at, Stage(row.resolution_stage)),
-        resolved_at=row.resolved_at,
-        root_cause_id=row.root_cause_id,
-        confirm_by=row.confirm_by,
-        closed_at=row.closed_at,
+        id=id_,
+        event_key=event_key,
+        customer_id=customer_id,
+        opening_response_id=opening_response_id,
+        program=program,
+        touchpoint=touchpoint,
+        language=language,
+        score=score,
+        tier=tier,
+        status=_STATUSES[status],
+        outcome=outcome,
+        level=level,
+        owner_id=owner_id,
+        owner_reason=owner_reason,
+        owner_reason_details=_details(owner_reason_details),
+        responsible_id=responsible_id,
+        round=round_,
+        reopenings=reopenings,
+        version=version,
+        answered_at=answered_at,
+        opened_at=opened_at,
+        first_contact=Deadline(first_contact_due_at, first_contact_warn_at, _STAGES[first_contact_stage]),
+        first_contacted_at=first_contacted_at,
+        resolution=Deadline(resolution_due_at, resolution_warn_at, _STAGES[resolution_stage]),
+        resolved_at=resolved_at,
+        root_cause_id=root_cause_id,
+        confirm_by=confirm_by,
+        closed_at=closed_at,
     )

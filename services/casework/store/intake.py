@@ -61,7 +61,7 @@ async def _surroundings(
     """The cases that `answers` may touch, locked, and what opening new ones needs, if one may open."""
     detractors = [answer for answer in answers if answer.is_detractor]
     customers = {answer.customer_id for answer in answers if answer.customer_id is not None}
-    own = {case_id_of(answer.response_id) for answer in detractors}
+    own = {case_id_of(answer.response_id, answer.cause_id) for answer in detractors}
     book = Casebook(await cases_store.lock(tx, case_ids | own, customers))
     unhappy = {answer.customer_id for answer in detractors if answer.customer_id is not None}
     staff = await people.staff(tx) if detractors else Staff({})

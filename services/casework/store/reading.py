@@ -11,6 +11,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    cast,
     column,
     literal,
     literal_column,
@@ -34,9 +35,16 @@ if TYPE_CHECKING:
 _OWNERS: Final = table("agents", column("id", Text), column("name", Text)).alias("owners")
 _RESPONSIBLE: Final = table("agents", column("id", Text), column("name", Text)).alias("responsible")
 
+_OF_CASE: Final = [
+    cast(each, Text).label(each.name) if each is CASES.c.owner_reason_details else each
+    for each in CASES.c
+    if each not in {CASES.c.fires_at, CASES.c.listed_at}
+]
+"""What `store.cases.case_of` takes, in its order."""
 _SUMMARIES: Final = (
     select(
-        *CASES.c,
+        *_OF_CASE,
+        CASES.c.listed_at,
         CUSTOMERS.c.name.label("customer_name"),
         CUSTOMERS.c.tier.label("customer_tier"),
         CUSTOMERS.c.language.label("customer_language"),

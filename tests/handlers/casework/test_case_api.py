@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import uuid4
 
 import httpx
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import text
 
 from libs.events.database import Database

@@ -1,10 +1,10 @@
 """How answers meet cases: opened once, joined, revised, remembered."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from libs.events.contracts.cases import CaseAssigned, CaseJoined, CaseOpened
 from services.casework.domain import replies
