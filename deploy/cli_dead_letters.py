@@ -43,7 +43,8 @@ Since = Annotated[str | None, typer.Option("--since", help="Only what was set as
 Everything = Annotated[bool, typer.Option("--everything", help="All that is open; needed where nothing else is said.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-Act = Callable[[DeadLetterDesk, Sequence[DeadLetter]], Awaitable[None]]
+Act = Callable[[DeadLetterDesk, Sequence[DeadLetter]], Awaitable[Sequence[DeadLetter]]]
+"""Returns those about which nothing was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,8 @@ def replay(
     """Give records to the consumer that failed, and to no other, once more. What fails again comes back."""
     chosen = _chosen(ids, _wanted(consumer, topic, type_, since), everything=everything)
 
-    async def act(desk: DeadLetterDesk, letters: Sequence[DeadLetter]) -> None:
-        await desk.replay(letters, by=_person(), reason=reason)
+    async def act(desk: DeadLetterDesk, letters: Sequence[DeadLetter]) -> Sequence[DeadLetter]:
+        return await desk.replay(letters, by=_person(), reason=reason)
 
     done = asyncio.run(_do(settings_of(data_dir), chosen, act, verb="Replay", yes=yes))
     if done:
@@ -131,8 +132,9 @@ def drop(
         raise CommandError("What is dropped is dropped for a reason: say --reason")
     chosen = _chosen(ids, _wanted(consumer, topic, type_, since), everything=everything)
 
-    async def act(desk: DeadLetterDesk, letters: Sequence[DeadLetter]) -> None:
+    async def act(desk: DeadLetterDesk, letters: Sequence[DeadLetter]) -> Sequence[DeadLetter]:
         await desk.drop(letters, by=_person(), reason=reason)
+        return ()
 
     done = asyncio.run(_do(settings_of(data_dir), chosen, act, verb="Drop", yes=yes, only_open=True))
     if done:
@@ -208,7 +210,7 @@ async def _print_table(settings: StackSettings, wanted: Wanted, limit: int) -> N
 async def _do(
     settings: StackSettings, chosen: Chosen, act: Act, *, verb: str, yes: bool, only_open: bool = False
 ) -> int:
-    """Preview, ask, act in batches; how many it was about."""
+    """Preview, ask, act in batches; for how many it was done."""
     ids = [parse_id(written, queues_of(TOPICS)) for written in chosen.ids]
     async with _desk(settings) as desk:
         if ids:
@@ -233,9 +235,11 @@ async def _do(
             with _progress() as progress:
                 task = progress.add_task(verb, total=total)
                 async for batch in _batches(desk, chosen, letters if ids else None):
-                    await act(desk, batch)
-                    done += len(batch)
+                    left = await act(desk, batch)
+                    done += len(batch) - len(left)
                     progress.advance(task, len(batch))
+                    for letter in left:
+                        progress.console.print(f"{letter.id}: its key has a newer record; drop it", style="yellow")
     except Unavailable as error:
         if not done:
             raise

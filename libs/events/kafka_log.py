@@ -44,12 +44,12 @@ class KafkaLog:
         self._seconds = patience.total_seconds()
         self._producer: AIOKafkaProducer | None = None
 
-    async def bounds(self, topics: Collection[str]) -> dict[str, Bounds]:
-        """What is kept of the first partition of each topic; a topic that is not there is left out."""
+    async def bounds(self, topics: Collection[str], partition: int = PARTITION) -> dict[str, Bounds]:
+        """What is kept of this partition of each topic; a topic that is not there is left out."""
         try:
             async with asyncio.timeout(self._seconds):
                 there = await self._consumer.topics()
-                partitions = [TopicPartition(topic, PARTITION) for topic in topics if topic in there]
+                partitions = [TopicPartition(topic, partition) for topic in topics if topic in there]
                 if not partitions:
                     return {}
                 # Of a topic that it does not read, the client learns only after a second who leads it.
@@ -58,24 +58,24 @@ class KafkaLog:
                 end = await self._consumer.end_offsets(partitions)
         except (KafkaError, OSError) as error:
             raise away(error) from error
-        return {partition.topic: (first[partition], end[partition]) for partition in partitions}
+        return {each.topic: (first[each], end[each]) for each in partitions}
 
-    async def read(self, topic: str, first: int, end: int) -> AsyncIterator[Record]:
-        """The records of the first partition from `first` on, below `end`, in order; raises Unavailable."""
+    async def read(self, topic: str, first: int, end: int, partition: int = PARTITION) -> AsyncIterator[Record]:
+        """The records of this partition from `first` on, below `end`, in order; raises Unavailable."""
         if first >= end:
             return
-        partition = TopicPartition(topic, PARTITION)
+        place = TopicPartition(topic, partition)
         try:
-            self._consumer.assign([partition])
-            self._consumer.seek(partition, first)
+            self._consumer.assign([place])
+            self._consumer.seek(place, first)
             while True:
-                for fetched in await self._next(partition):
+                for fetched in await self._next(place):
                     if fetched.offset >= end:
                         return
                     yield record_of(fetched)
                 # Past the gaps, too, that compaction leaves.
                 async with asyncio.timeout(self._seconds):
-                    if await self._consumer.position(partition) >= end:
+                    if await self._consumer.position(place) >= end:
                         return
         except (KafkaError, OSError) as error:
             raise away(error) from error

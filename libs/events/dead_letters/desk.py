@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from libs.events.dead_letters.letter import (
+    PARTITION,
     Decision,
     LetterId,
     NoSuchLetter,
@@ -62,11 +63,11 @@ class Entry:
 class Log(Protocol):
     """A connection to a broker whose topics are read by place: real Kafka, or the memory broker of the tests."""
 
-    async def bounds(self, topics: Collection[str]) -> dict[str, Bounds]:
-        """What is kept of the first partition of each topic; a topic that is not there is left out."""
+    async def bounds(self, topics: Collection[str], partition: int = PARTITION) -> dict[str, Bounds]:
+        """What is kept of this partition of each topic; a topic that is not there is left out."""
 
-    def read(self, topic: str, first: int, end: int) -> AsyncIterator[Record]:
-        """The records of the first partition from `first` on, below `end`, in order; raises Unavailable."""
+    def read(self, topic: str, first: int, end: int, partition: int = PARTITION) -> AsyncIterator[Record]:
+        """The records of this partition from `first` on, below `end`, in order; raises Unavailable."""
 
     async def append(self, entries: Sequence[Entry]) -> None:
         """Write in order; return when all replicas have everything; raises Unavailable."""
@@ -143,6 +144,7 @@ class DeadLetterDesk:
 
     def __init__(self, log: Log, topics: Sequence[Topic], *, clock: Callable[[], datetime]) -> None:
         self.queues: Final = queues_of(topics)
+        self._compacted = frozenset(topic.name for topic in topics if topic.compacted)
         self._log = log
         self._clock = clock
 
@@ -234,9 +236,15 @@ class DeadLetterDesk:
             raise NoSuchLetter("Some of these dead letters are not there any more")
         return found
 
-    async def replay(self, letters: Sequence[DeadLetter], *, by: str, reason: str = "") -> None:
-        """Give the records to the consumers that failed, and to nobody else, once more."""
+    async def replay(self, letters: Sequence[DeadLetter], *, by: str, reason: str = "") -> list[DeadLetter]:
+        """Give the records to the consumers that failed, and to nobody else, once more.
+
+        Returns those that stay as they are, because their key has a newer record on a compacted topic: whoever reads
+        that one needs them no more, and a profile must not come back after its customer was erased.
+        """
         now = self._clock()
+        superseded = await self._superseded(letters)
+        letters = [letter for letter in letters if letter.id not in superseded]
         await self._log.append(
             [
                 Entry(letter.id.queue.replays, letter.key or None, letter.value, letter.replay_headers(at=now, by=by))
@@ -244,6 +252,28 @@ class DeadLetterDesk:
             ]
         )
         await self._decide(letters, Outcome.REPLAYED, at=now, by=by, reason=reason)
+        return list(superseded.values())
+
+    async def _superseded(self, letters: Sequence[DeadLetter]) -> dict[LetterId, DeadLetter]:
+        """Letters of compacted topics whose records are no longer the latest of their keys."""
+        by_partition: dict[tuple[str, int], dict[LetterId, tuple[int, DeadLetter]]] = {}
+        for letter in letters:
+            origin = letter.origin
+            if origin is not None and origin.topic in self._compacted:
+                of_partition = by_partition.setdefault((origin.topic, origin.partition), {})
+                of_partition[letter.id] = (origin.offset, letter)
+        found: dict[LetterId, DeadLetter] = {}
+        for (topic, partition), suspects in by_partition.items():
+            first, end = (await self._log.bounds([topic], partition)).get(topic, (0, 0))
+            oldest = min(offset for offset, _ in suspects.values())
+            keys = {letter.key for _, letter in suspects.values()}
+            latest: dict[bytes, int] = {}
+            async for record in self._log.read(topic, max(first, oldest), end, partition):
+                if record.key in keys:
+                    latest[record.key or b""] = record.offset
+            # A record that compaction has removed already had a newer one, whose tombstone may be gone as well.
+            found |= {id_: letter for id_, (offset, letter) in suspects.items() if latest.get(letter.key) != offset}
+        return found
 
     async def drop(self, letters: Sequence[DeadLetter], *, by: str, reason: str) -> None:
         """Let them be, for a reason; they stay on their topic until its retention ends."""

@@ -8,6 +8,7 @@ twice, or fail in the middle of a publication.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -191,15 +192,16 @@ class MemoryLog:
     def __init__(self, broker: MemoryBroker) -> None:
         self._broker = broker
 
-    async def bounds(self, topics: Collection[str]) -> dict[str, tuple[int, int]]:
-        """What is kept of the first partition of each topic; a topic that is not there is left out."""
+    async def bounds(self, topics: Collection[str], partition: int = 0) -> dict[str, tuple[int, int]]:
+        """What is kept of this partition of each topic; a topic that is not there is left out."""
         self._broker.require()
-        return {topic: (0, len(self._broker.records(topic))) for topic in topics if self._broker.places(topic)}
+        places = [(topic, partition) for topic in topics if self._broker.places(topic)]
+        return {place[0]: (0, len(self._broker.read(place, 0, sys.maxsize))) for place in places}
 
-    async def read(self, topic: str, first: int, end: int) -> AsyncIterator[Record]:
-        """The records of the first partition from `first` on, below `end`, in order; raises Unavailable."""
+    async def read(self, topic: str, first: int, end: int, partition: int = 0) -> AsyncIterator[Record]:
+        """The records of this partition from `first` on, below `end`, in order; raises Unavailable."""
         self._broker.require()
-        for record in self._broker.read((topic, 0), first, end - first):
+        for record in self._broker.read((topic, partition), first, end - first):
             yield record
 
     async def append(self, entries: Sequence[Entry]) -> None:

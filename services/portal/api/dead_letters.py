@@ -107,7 +107,9 @@ class DeadLetterPages:
         rest = None if page.rest is None else encode_cursor(page.rest)
         return self._list_page(request, visit, asked, page.letters, cursor=cursor, rest=rest)
 
-    async def one(self, request: Request, visit: Visit, letter_id: str, *, refused: Refused | None = None) -> Response:
+    async def one(
+        self, request: Request, visit: Visit, letter_id: str, *, refused: Refused | None = None, status: int = 200
+    ) -> Response:
         """One letter with everything that its reader may see."""
         try:
             letter = await self._letters.one(letter_id)
@@ -115,7 +117,7 @@ class DeadLetterPages:
             return self._list_page(request, visit, Asked("", State.OPEN), [], away="away.kafka")
         except NoSuchLetter as error:
             raise of_status(_NOT_FOUND) from error
-        return self._letter_page(request, visit, letter, refused=refused)
+        return self._letter_page(request, visit, letter, refused=refused, status=status)
 
     async def decide(
         self, request: Request, visit: Visit, letter_id: str, action: LetterAction, form: Form
@@ -125,7 +127,7 @@ class DeadLetterPages:
         reason = form.get("reason").replace("\r\n", "\n")[:LONGEST_REASON]
         if action is LetterAction.DROP and not reason:
             refused = Refused(action, reason, words("letters.reason_missing"))
-            return await self.one(request, visit, letter_id, refused=refused)
+            return await self.one(request, visit, letter_id, refused=refused, status=422)
         try:
             match action:
                 case LetterAction.REPLAY:
@@ -137,8 +139,8 @@ class DeadLetterPages:
         except NoSuchLetter as error:
             raise of_status(_NOT_FOUND) from error
         if not decided.made:
-            refused = Refused(action, reason, words("letters.decided_before"))
-            return await self.one(request, visit, letter_id, refused=refused)
+            why = words("letters.superseded" if action is LetterAction.REPLAY else "letters.decided_before")
+            return await self.one(request, visit, letter_id, refused=Refused(action, reason, why), status=409)
         address = f"/dead-letters/{quote(str(decided.letter.id), safe='')}"
         return RedirectResponse(f"{address}?{urlencode({'done': action.value})}", _SEE_OTHER)
 
@@ -173,12 +175,11 @@ class DeadLetterPages:
             rest=rest,
         )
 
-    def _letter_page(self, request: Request, visit: Visit, letter: DeadLetter, *, refused: Refused | None) -> Response:
+    def _letter_page(
+        self, request: Request, visit: Visit, letter: DeadLetter, *, refused: Refused | None, status: int
+    ) -> Response:
         role = visit.person.role
         done = request.query_params.get("done")
-        status = 200
-        if refused is not None:
-            status = 422 if letter.state is State.OPEN else 409
         return self._pages.page(
             request,
             visit,

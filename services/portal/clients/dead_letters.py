@@ -67,12 +67,12 @@ class DeadLetters:
             return await desk.one(id_)
 
     async def replay(self, person: Person, written_id: str, *, reason: str) -> Decided:
-        """Give it to its consumer once more, in the person's name; raises NoSuchLetter."""
+        """Give it to its consumer once more, in the person's name, unless it is superseded; raises NoSuchLetter."""
         id_ = parse_id(written_id, self.queues)
         async with self._desk(PATIENCE) as desk:
             letter = await desk.one(id_)
-            await desk.replay([letter], by=_name(person), reason=reason)
-        return Decided(letter, made=True)
+            superseded = await desk.replay([letter], by=_name(person), reason=reason)
+        return Decided(letter, made=not superseded)
 
     async def drop(self, person: Person, written_id: str, *, reason: str) -> Decided:
         """Let it be, in the person's name, unless something was decided already; raises NoSuchLetter."""

@@ -145,6 +145,19 @@ async def test_a_drop_needs_its_reason_and_is_made_once(company: Company, oleg: 
     assert (letter.decision.reason, letter.decision.by) == ("a test of theirs", "Oleg Sidorov (oleg)")
 
 
+async def test_a_profile_of_an_erased_customer_is_not_brought_back(company: Company, ada: Visitor) -> None:
+    await company.set_aside(CUSTOMERS, "notify.customers", type_="customer.profile.changed.v1")
+    address = "/dead-letters/notify.customers%3A0"
+    await ada.get(address)
+
+    page = await ada.post(f"{address}/replay", {})
+
+    assert page.status_code == 409
+    assert "has a newer record already, or was erased" in page.text
+    assert company.broker.records(CUSTOMERS.replays("notify.customers")) == []
+    assert (await letters(company))[0].state is State.OPEN
+
+
 async def test_only_our_own_pages_can_decide(company: Company, oleg: Visitor) -> None:
     await company.set_aside(SURVEY_SCORES, SCORES)
     await oleg.get(LETTER)
