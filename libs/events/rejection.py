@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from libs.events.codec import Record
 from libs.events.outbox import Outgoing
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from libs.events.codec import Record
-
+MAX_BYTES: Final = 2_000_000
+"""Dead-letter topics take 2 MiB (see `kafka.create_topics`), with what Kafka itself adds to a record."""
 _REASON_LENGTH: Final = 2_000
+_PER_HEADER: Final = 10
+"""At most, what the lengths of a header's name and value take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,21 @@ class Rejected:
 
 
 def dead_letter(rejected: Rejected, *, topic: str, consumer: str, now: datetime) -> Outgoing:
-    """The record as it stands on `topic`: its own bytes and headers, then ours."""
+    """The record as it stands on `topic`: its own bytes and headers, then ours.
+
+    Without its own where they are more than a dead-letter topic takes, as a record that was sent compressed can be: it
+    would hold up the outbox, and all that stands behind it. Then the letter says where the record stands.
+    """
+    letter = _letter(rejected, rejected.record, topic=topic, consumer=consumer, now=now)
+    size = _size(letter)
+    if size <= MAX_BYTES:
+        return letter
     record = rejected.record
+    left = Record(record.topic, record.partition, record.offset, None, None, (("dlq_left_out", str(size).encode()),))
+    return _letter(rejected, left, topic=topic, consumer=consumer, now=now)
+
+
+def _letter(rejected: Rejected, record: Record, *, topic: str, consumer: str, now: datetime) -> Outgoing:
     reason = f"{type(rejected.error).__name__}: {rejected.error}"[:_REASON_LENGTH]
     return Outgoing(
         topic,
@@ -44,3 +60,8 @@ def dead_letter(rejected: Rejected, *, topic: str, consumer: str, now: datetime)
             ("dlq_time", now.isoformat().encode()),
         ),
     )
+
+
+def _size(letter: Outgoing) -> int:
+    headers = sum(len(name.encode()) + len(value) + _PER_HEADER for name, value in letter.headers)
+    return len(letter.key.encode()) + len(letter.value or b"") + headers

@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from libs.events.codec import encode
 from libs.events.contracts.messages import ConfirmationAnswered
@@ -236,6 +237,97 @@ async def test_what_breaks_its_contract_is_set_aside_without_a_second_attempt(
     assert letter.value == value
     assert await bench.effects.by_customer() == {"boris": [1]}
     assert bench.effects.batches == [1]
+
+
+@pytest.mark.parametrize("missing", ["ce_id", "ce_type", "ce_source", "ce_time", "ce_specversion"])
+async def test_without_an_attribute_a_record_is_set_aside(bench: Workbench, missing: str) -> None:
+    good = an_outgoing(an_answer(), topic=bench.topic.name, key="anna")
+    headers = tuple((name, value) for name, value in good.headers if name != missing)
+    bench.deliver_record(Outgoing(good.topic, good.key, good.value, headers))
+    bench.deliver(an_answer("boris"))
+
+    async with running(bench.consumer()):
+        await bench.all_done()
+
+    (letter,) = await bench.dead_letters()
+    assert missing in header(letter, "dlq_reason")
+    assert await bench.effects.by_customer() == {"boris": [1]}
+
+
+async def test_a_nul_byte_that_the_database_refuses_costs_no_neighbour_its_effect(bench: Workbench) -> None:
+    bench.deliver(an_answer("anna", 1), an_answer("a\x00a", 2), an_answer("anna", 3))
+
+    async with running(bench.consumer()):
+        await bench.all_done()
+
+    (letter,) = await bench.dead_letters()
+    assert header(letter, "dlq_offset") == "1"
+    assert await bench.effects.by_customer() == {"anna": [1, 3]}
+
+
+async def test_of_a_hundred_poison_in_a_row_none_is_lost_and_what_follows_takes_effect(bench: Workbench) -> None:
+    bench.deliver(an_answer("anna", 0), *(an_answer("boris", number) for number in range(1, 101)), an_answer("anna", 0))
+    bench.effects.judge = fails_on(*range(1, 101), error=PermanentError("of no use"))
+    stops = 0
+
+    while bench.lag:  # as a supervisor does
+        stop = asyncio.Event()
+        life = asyncio.create_task(bench.consumer().run(stop))
+        await eventually(lambda life=life: life.done() or bench.lag == 0)  # type: ignore[misc]
+        stop.set()
+        await asyncio.wait([life])
+        stops += isinstance(life.exception(), TooManyDeadLetters)
+
+    assert [header(letter, "dlq_offset") for letter in await bench.dead_letters()] == [
+        str(offset) for offset in range(1, 101)
+    ]
+    assert stops == 4
+    assert await bench.effects.by_customer() == {"anna": [0, 0]}
+
+
+async def test_a_dead_letter_that_cannot_be_written_stops_the_process_and_the_record_stays_unread(
+    bench: Workbench, database: Database
+) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text("ALTER TABLE outbox ADD CONSTRAINT refused CHECK (topic NOT LIKE '%.dlq')"))
+    bench.deliver(an_answer("anna", 1), an_answer("anna", 2), an_answer("anna", 3))
+    bench.effects.judge = fails_on(2)
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match="refused"):
+            await bench.consumer().run(asyncio.Event())
+        assert await bench.effects.by_customer() == {"anna": [1]}
+        assert bench.lag == 3
+
+    async with database.transaction() as tx:
+        await tx.execute(text("ALTER TABLE outbox DROP CONSTRAINT refused"))
+    async with running(bench.consumer()):
+        await bench.all_done()
+    assert await bench.effects.by_customer() == {"anna": [1, 3]}
+    assert [header(letter, "dlq_offset") for letter in await bench.dead_letters()] == ["1"]
+
+
+@pytest.mark.parametrize("where", ["value", "headers", "key"])
+async def test_a_record_that_no_dead_letter_can_hold_is_known_by_its_place(bench: Workbench, where: str) -> None:
+    large = b"\xff" * 2_000_000
+    record = Outgoing(
+        bench.topic.name,
+        large.decode("latin-1") if where == "key" else "anna",
+        large if where == "value" else b"{",
+        (("foreign", large),) if where == "headers" else (),
+    )
+    bench.deliver_record(record)
+
+    async with running(bench.consumer()):
+        await bench.all_done()
+
+    (letter,) = await bench.dead_letters()
+    assert len(letter.key) + len(letter.value or b"") + sum(len(value) for _, value in letter.headers) < 4_000
+    assert int(header(letter, "dlq_left_out")) > 2_000_000
+    assert (header(letter, "dlq_topic"), header(letter, "dlq_partition"), header(letter, "dlq_offset")) == (
+        bench.topic.name,
+        "0",
+        "0",
+    )
 
 
 async def test_headers_of_others_do_not_make_an_event_undecodable(bench: Workbench) -> None:
