@@ -54,13 +54,17 @@ def utc_now() -> datetime:
 class Tx:
     """One transaction: statements, and the events that are published if and only if it commits."""
 
-    __slots__ = ("_connection", "_outgoing", "_read_only", "_statements", "now")
+    __slots__ = ("_connection", "_emitted", "_notify", "_outgoing", "_read_only", "_statements", "now")
 
-    def __init__(self, connection: AsyncConnection, now: datetime, *, read_only: bool) -> None:
+    def __init__(
+        self, connection: AsyncConnection, now: datetime, *, read_only: bool = False, notify: bool = True
+    ) -> None:
         self._connection = connection
         self._statements = Statements(connection)
         self._outgoing: list[outbox.Outgoing] = []
+        self._emitted = False
         self._read_only = read_only
+        self._notify = notify
         self.now: Final = now
 
     async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
@@ -78,6 +82,17 @@ class Tx:
         """Run `statement`; how many rows it touched."""
         return await self._statements.execute(statement, parameters)
 
+    async def fetch_storing_emitted(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """All rows of `statement`, which also stores what was emitted so far, and sends the notification.
+
+        It finds that in the parameters of `outbox.STORE`, and whether to notify in `:notify`. For a path so busy that
+        it has one statement for everything.
+        """
+        emitted = outbox.columns(self._outgoing, self.now)
+        rows = await self._statements.fetch(statement, {**parameters, **emitted, "notify": self._notify})
+        self._outgoing = []
+        return rows
+
     def emit(self, event: Event[Contract], *, key: str) -> None:
         """Publish `event` on its topic under `key` when this transaction commits; the only way to publish.
 
@@ -92,6 +107,7 @@ class Tx:
         """Publish bytes as they are; for dead letters."""
         if self._read_only:
             raise RuntimeError("a reading transaction publishes nothing")
+        self._emitted = True
         self._outgoing.append(outbox.Outgoing(topic, key, value, headers))
 
 
@@ -147,11 +163,11 @@ class Database:
         """A transaction that commits with its emitted events, or leaves no trace of either."""
         async with self.connection() as connection:
             async with connection.begin():
-                tx = Tx(connection, self.clock(), read_only=False)
+                tx = Tx(connection, self.clock(), notify=not self.relayed_here)
                 yield tx
                 if tx._outgoing:  # noqa: SLF001 - the two classes are one thing; nobody else may take the rows
                     await outbox.store(tx, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
-            if tx._outgoing:  # noqa: SLF001
+            if tx._emitted:  # noqa: SLF001
                 self.committed.set()
 
     @asynccontextmanager

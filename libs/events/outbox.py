@@ -22,7 +22,7 @@ CHANNEL_PREFIX: Final = "outbox_"
 """PostgreSQL channels are per database and schemas are not: the channel is this and the schema's name."""
 
 
-class Outgoing(msgspec.Struct, frozen=True):
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """One record to be published."""
 
     topic: str
@@ -31,7 +31,7 @@ class Outgoing(msgspec.Struct, frozen=True):
     headers: Headers
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """One stored record with its place in the outbox."""
 
     id: int
@@ -39,10 +39,10 @@ class Waiting(msgspec.Struct, frozen=True):
     emitted_at: datetime
 
 
-_STORE: Final = text("""
+STORE: Final = text("""
     INSERT INTO outbox (topic, key, value, headers, emitted_at)
-    SELECT topic, key, value, headers, :now
-      FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[]),
+    SELECT topic, key, value, headers, :emitted_at
+      FROM unnest(CAST(:topics AS text[]), CAST(:partition_keys AS text[]),
                   CAST(:values AS bytea[]), CAST(:headers AS bytea[])) WITH ORDINALITY
            AS emitted (topic, key, value, headers, place)
      ORDER BY place
@@ -50,8 +50,8 @@ _STORE: Final = text("""
 _STORE_AND_NOTIFY: Final = text("""
     WITH stored AS (
         INSERT INTO outbox (topic, key, value, headers, emitted_at)
-        SELECT topic, key, value, headers, :now
-          FROM unnest(CAST(:topics AS text[]), CAST(:keys AS text[]),
+        SELECT topic, key, value, headers, :emitted_at
+          FROM unnest(CAST(:topics AS text[]), CAST(:partition_keys AS text[]),
                       CAST(:values AS bytea[]), CAST(:headers AS bytea[])) WITH ORDINALITY
                AS emitted (topic, key, value, headers, place)
          ORDER BY place
@@ -74,16 +74,18 @@ class Writer(Protocol):
 
 async def store(writer: Writer, outgoing: Sequence[Outgoing], *, now: datetime, notify: bool) -> None:
     """Write `outgoing` in order, in the caller's transaction; wake a relay elsewhere where `notify`."""
-    await writer.execute(
-        _STORE_AND_NOTIFY if notify else _STORE,
-        {
-            "topics": [record.topic for record in outgoing],
-            "keys": [record.key for record in outgoing],
-            "values": [record.value for record in outgoing],
-            "headers": [_pack(record.headers) for record in outgoing],
-            "now": now,
-        },
-    )
+    await writer.execute(_STORE_AND_NOTIFY if notify else STORE, columns(outgoing, now))
+
+
+def columns(outgoing: Sequence[Outgoing], now: datetime) -> dict[str, Any]:
+    """What `STORE` takes."""
+    return {
+        "topics": [record.topic for record in outgoing],
+        "partition_keys": [record.key for record in outgoing],
+        "values": [record.value for record in outgoing],
+        "headers": [_pack(record.headers) for record in outgoing],
+        "emitted_at": now,
+    }
 
 
 async def oldest(connection: AsyncConnection, limit: int) -> list[Waiting]:

@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import TextClause, text
 
 from libs.events.database import Database
-from services.ingest.store import deliveries, kept
+from services.ingest.store import deliveries, kept, known
 
 ID = UUID(int=1)
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
-    "known": (deliveries._KNOWN, {"sources": ["a", "b"], "keys": ["1", "2"]}),
-    "latest": (deliveries._LATEST, {"ids": [ID]}),
+    "look": (known._LOOK, {"sources": ["a", "b"], "keys": ["1", "2"], "responses": [ID, ID]}),
+    "responses": (known._HOLD_RESPONSES, {"ids": [ID]}),
     "changed": (
         deliveries._CHANGE_RESPONSES,
         {
