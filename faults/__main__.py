@@ -63,6 +63,7 @@ async def run(given: argparse.Namespace, faults: list[Fault], console: Console) 
                 seed=given.seed,
                 count=given.n,
                 per_second=given.rate,
+                bound_s=given.minutes * 60,
                 told=told,
             )
     finally:
@@ -80,6 +81,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="of the run; another one each time where none is given")
     parser.add_argument("--only", default="", help="patterns of names, separated by commas, as 'kill@*,*@postgres'")
     parser.add_argument("--rate", type=float, default=PER_SECOND, help="how much is sent a second")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no fault after so many minutes")
     parser.add_argument("--report", type=Path, default=_REPORT, help="where the JSON goes")
     parser.add_argument("--list", action="store_true", help="list the faults and do nothing")
     parser.add_argument("--keep", action="store_true", help="keep the logs and data of the run")

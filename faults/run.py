@@ -43,14 +43,20 @@ async def run_faults(
     count: int,
     per_second: float = PER_SECOND,
     recovery_s: float = 75.0,
+    bound_s: float = float("inf"),
     stop_when_broken: bool = False,
     told: Callable[[Row | str], None] = lambda _what: None,
 ) -> Report:
-    """Strike `count` faults on a fresh stage. With `stop_when_broken` the first broken invariant ends the run."""
+    """Strike `count` faults on a fresh stage. After `bound_s` no more of them; the ledger follows in any case.
+
+    With `stop_when_broken` the first broken invariant ends the run, without the ledger.
+    """
     report = Report(seed)
     began = time.monotonic()
     async with Trial(stage, seed=seed, per_second=per_second, recovery_s=recovery_s) as trial:
         for number, fault, fault_seed in plan(faults, seed, count):
+            if time.monotonic() - began > bound_s:
+                break
             told(f"{number} {fault.name}")
             row = await trial.strike(fault, number, fault_seed)
             report.rows.append(row)

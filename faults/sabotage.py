@@ -93,9 +93,14 @@ SABOTAGES: Final = (
             "                outcomes = await record(tx, arrivals)\n"
         ),
         wrong=(
-            "            transaction = database.transaction()\n"
-            "            outcomes = await record(await transaction.__aenter__(), arrivals)\n"
-            "            asyncio.get_running_loop().create_task(transaction.__aexit__(None, None, None))\n"
+            "            class Early:\n"
+            "                async def __aenter__(self):\n"
+            "                    self.transaction = database.transaction()\n"
+            "                    return await self.transaction.__aenter__()\n"
+            "                async def __aexit__(self, *error):\n"
+            "                    asyncio.get_running_loop().create_task(self.transaction.__aexit__(*error))\n"
+            "            async with Early() as tx:\n"
+            "                outcomes = await record(tx, arrivals)\n"
         ),
         services=("ingest",),
         fault="commit.cut_before@ingest",
