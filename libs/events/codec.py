@@ -20,7 +20,7 @@ from libs.events.topics import CONTRACTS
 Headers = tuple[tuple[str, bytes], ...]
 
 
-class Record(msgspec.Struct, frozen=True):
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One record as Kafka delivered it."""
 
     topic: str

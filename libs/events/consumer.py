@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 log: Final = structlog.get_logger()
 
-BATCH: Final = 500
+BATCH: Final = 1_000
 DEAD_LETTERS_IN_A_ROW: Final = 20
 _POLL: Final = timedelta(seconds=1)
 _LOOK_EVERY: Final = timedelta(seconds=5)

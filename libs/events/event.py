@@ -15,7 +15,7 @@ Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment with its zone; a naive time breaks the contract."""
 
 
-class Contract(msgspec.Struct, frozen=True, kw_only=True):
+class Contract(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of every payload. Subclasses name their `TYPE` (with its version) as a class variable.
 
     Unknown fields are ignored when read, so that a field can be added without breaking older readers.
@@ -43,7 +43,7 @@ def derived_id(cause: UUID, type_: str, part: str = "") -> EventId:
     return EventId(named(cause, f"{type_}/{part}" if part else type_))
 
 
-class Event(msgspec.Struct, Generic[PayloadT_co], frozen=True):
+class Event(msgspec.Struct, Generic[PayloadT_co], frozen=True, gc=False):
     """One fact. `time` is when it happened (aware, UTC), `subject` the id of what it is about."""
 
     id: EventId

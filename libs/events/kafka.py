@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from libs.events.outbox import Outgoing
 
 log: Final = structlog.get_logger()
+
+_value: Final = itemgetter(1)
 
 Offsets = dict[tuple[str, int], int]
 """The next offset to be read, by topic and partition: the last one done, plus one."""
@@ -356,7 +359,9 @@ async def _end(*tasks: asyncio.Task[object] | None) -> None:
 def record_of(record: ConsumerRecord) -> Record:
     """The record as the rest of the package knows it."""
     # Kafka knows headers without a value; nothing here tells them from empty ones.
-    headers = tuple((name, value or b"") for name, value in record.headers)
+    headers = tuple(record.headers)
+    if None in map(_value, headers):
+        headers = tuple((name, value or b"") for name, value in headers)
     return Record(record.topic, record.partition, record.offset, record.key, record.value, headers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from datetime import timedelta
@@ -43,6 +44,8 @@ STOP_SECONDS: Final = 25.0
 _CLOSE_SECONDS: Final = 3.0
 _PRUNE_EVERY: Final = timedelta(hours=1)
 _READY_SECONDS: Final = 2.0
+_COLLECT_EVERY: Final = 20_000
+"""New objects, of those that can be part of a cycle: about as many as a batch makes. Python has 700."""
 
 
 class _Server(uvicorn.Server):
@@ -118,6 +121,9 @@ class Runtime:
     def run(self) -> None:
         """Run until a signal; leaves with status 1 when a part failed."""
         configure_logging()
+        # What the process is made of stays; the records of a batch are no cycles, and go without being looked for.
+        gc.freeze()
+        gc.set_threshold(_COLLECT_EVERY)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             failed = runner.run(self.serve())
         if failed:

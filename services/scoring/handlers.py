@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from libs.events.database import Tx
     from libs.events.event import Contract
-    from services.scoring.domain.segments import Rules
     from services.scoring.store.instruments import Registered
     from services.scoring.store.responses import Respondent
 
@@ -43,13 +42,15 @@ async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     the same: a response whose customer became known with a later revision travels on two partitions.
     """
     answers = [_checked(event) for event in events]
+    askings = [Asking(said.program, said.touchpoint, said.instrument) for said in (each.payload for each in answers)]
     await locks.storing_answers(tx)
+    in_force = (await rules.current(tx)).rules
     scoring = _Scoring(
         respondents=await responses.respondents(tx, {a.payload.customer_id for a in answers if a.payload.customer_id}),
-        registered=await instruments.register(tx, _first_answers(answers)),
-        rules=(await rules.current(tx)).rules,
+        registered=await instruments.register(tx, _first_answers(answers, askings)),
+        of_unknown=unknown(in_force),
     )
-    scored = [scoring.score(answer) for answer in answers]
+    scored = [scoring.score(answer, asking) for answer, asking in zip(answers, askings, strict=True)]
     standings = await _store(tx, scored)
     for answer, each in zip(answers, scored, strict=True):
         _announce(tx, answer, each, standings)
@@ -113,8 +114,7 @@ def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Stan
     tx.emit(event, key=row.customer_id or row.id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Scored:
+class _Scored(NamedTuple):
     row: ResponseRow
     account_id: str | None
 
@@ -125,17 +125,17 @@ class _Scoring:
 
     respondents: Mapping[str, Respondent]
     registered: Mapping[Asking, Registered]
-    rules: Rules
+    of_unknown: Valuation
 
-    def score(self, answer: Answer) -> _Scored:
+    def score(self, answer: Answer, asking: Asking) -> _Scored:
         said = answer.payload
         respondent = self.respondents.get(said.customer_id) if said.customer_id else None
         class_ = nps_class(said.instrument, said.score)
-        place = self.registered[_asking(said)]
+        place = self.registered[asking]
         valuation = (
             Valuation(respondent.tier, respondent.tier_reason or "")
             if respondent is not None and respondent.tier is not None
-            else unknown(self.rules)
+            else self.of_unknown
         )
         row = ResponseRow(
             id=said.response_id,
@@ -172,34 +172,30 @@ def _checked(event: Event[Contract]) -> Answer:
     said = event.payload
     if not isinstance(said, (ResponseReceived, ResponseRevised)):
         raise PermanentError(f"scoring does not know {event.type}")
-    if not in_scale(said.instrument, said.score):
-        scale = f"{said.instrument.scale_min} to {said.instrument.scale_max}"
+    asked = said.instrument
+    if not in_scale(asked, said.score):
+        scale = f"{asked.scale_min} to {asked.scale_max}"
         raise PermanentError(f"response {said.response_id}: its score is not on its scale, {scale}")
-    if not all(
-        -_LARGEST <= n <= _LARGEST for n in (said.revision, said.instrument.scale_min, said.instrument.scale_max)
-    ):
+    numbers = (said.revision, asked.scale_min, asked.scale_max)
+    if min(numbers) < -_LARGEST or max(numbers) > _LARGEST:
         raise PermanentError(f"response {said.response_id}: a number that no revision and no scale has")
-    names = (said.response_id, said.program, said.touchpoint, said.customer_id)
-    if any(name is not None and len(name) > LONGEST_ID for name in names):
+    names = (said.response_id, said.program, said.touchpoint or "", said.customer_id or "")
+    if max(map(len, names)) > LONGEST_ID:
         raise PermanentError(f"a response whose id, program, touchpoint or customer has more than {LONGEST_ID} letters")
     others = (said.source, said.vendor_response_id, said.comment, said.language, said.claimed_class)
-    asked = (said.instrument.question, said.instrument.sampling)
-    if any(text is not None and "\0" in text for text in (*names, *others, *asked)):
+    if "\0" in "".join(filter(None, (*names, *others, asked.question, asked.sampling))):
         raise PermanentError("a NUL character, which no column can hold")
     return event  # type: ignore[return-value]  # by its payload
 
 
-def _first_answers(answers: Iterable[Answer]) -> dict[Asking, datetime]:
+def _first_answers(answers: Iterable[Answer], askings: Iterable[Asking]) -> dict[Asking, datetime]:
     first: dict[Asking, datetime] = {}
-    for said in (answer.payload for answer in answers):
-        asking = _asking(said)
-        if asking not in first or said.answered_at < first[asking]:
-            first[asking] = said.answered_at
+    for answer, asking in zip(answers, askings, strict=True):
+        answered_at = answer.payload.answered_at
+        known = first.get(asking)
+        if known is None or answered_at < known:
+            first[asking] = answered_at
     return first
-
-
-def _asking(said: ResponseReceived | ResponseRevised) -> Asking:
-    return Asking(said.program, said.touchpoint, said.instrument)
 
 
 def _without_person(row: ResponseRow) -> ResponseRow:

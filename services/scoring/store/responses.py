@@ -113,8 +113,7 @@ class ResponseRow(NamedTuple):
     erased: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What a response says so far."""
 
     revision: int
