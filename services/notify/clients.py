@@ -28,6 +28,11 @@ _FOR_GOOD: Final = 500
 _CLOSING: Final = 421
 _STALE_SECONDS: Final = 20.0
 """A connection that was idle for longer is asked whether it still lives before a message is trusted to it."""
+_IN_ONE_GO: Final = 14_000
+"""Content up to this many bytes leaves together with its last dot: TCP sends it without waiting for anything
+(RFC 6928), so that the time in which a kill leaves a doubt grows by nothing, and a mail costs a system call less. More
+than that goes ahead of the mark.
+"""
 _RSET: Final = b"RSET\r\n"
 _UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f<>]|^$")
 """What cannot stand between the brackets of RCPT: it would be another command."""
@@ -164,17 +169,20 @@ class _Transfer:
         refused = await self._begin()
         if refused is not None:
             return refused
-        line.write(self._envelope.content)
+        content = self._envelope.content
+        if len(content) > _IN_ONE_GO:
+            line.write(content)
+            content = b""
         async with asyncio.timeout(line.timeout):
             allowed = await before_last_dot()
         if not allowed:
             line.close()
             return Withdrawn()
-        return await self._end() if line.is_open else self._lost()
+        return await self._end(content) if line.is_open else self._lost()
 
-    async def _end(self) -> Outcome:
-        """The last dot, and what the server says to it."""
-        answers = await self._line.exchange([b".\r\n"])
+    async def _end(self, content: bytes) -> Outcome:
+        """What is left of the content, the last dot, and what the server says to it."""
+        answers = await self._line.exchange([content + b".\r\n"])
         if not answers:
             return Unanswered(f"{self._line.silence} after the last dot")
         (answer,) = answers

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log: Final = structlog.get_logger()
 
-_AHEAD: Final = 4
+_AHEAD: Final = 8
 """Messages in hand per connection: enough to keep the connections busy, few enough to leave others their share."""
 _WAIT: Final = timedelta(seconds=1)
 _PATIENCE: Final = timedelta(seconds=3)
@@ -85,9 +85,8 @@ class Sender:
             await self._wait(asyncio.FIRST_COMPLETED)
             return True
         await self._server.rest()
-        async with self._database.reading() as tx:
-            if not await delivery.is_any_due(tx):
-                return False
+        if not self._in_flight and not await self._is_any_due():
+            return False
         number = await self._presence.number()
         await self._server.reach()
         troubled, self._trouble = self._trouble is not None, None
@@ -116,6 +115,11 @@ class Sender:
             log.warning("sender.outcomes_lost")
         await self._server.close()
         await self._presence.leave()
+
+    async def _is_any_due(self) -> bool:
+        """Whether it is worth while to ask for the mail server; what is in flight shows that it is there."""
+        async with self._database.reading() as tx:
+            return await delivery.is_any_due(tx)
 
     async def _wait(self, until: str) -> None:
         if self._in_flight:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import structlog
@@ -21,7 +22,6 @@ from services.notify.telemetry import MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
-    from datetime import timedelta
 
     from libs.events.database import Database, Tx
     from services.notify.domain.messages import Entry, MessageId
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log: Final = structlog.get_logger()
 
+_LINGER: Final = timedelta(milliseconds=5)
+"""No connection waits for an outcome to be written; a kill meanwhile leaves that many more in doubt."""
+
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
 
@@ -37,8 +40,12 @@ AnswerT = TypeVar("AnswerT")
 class Together(Generic[ItemT, AnswerT]):
     """Does `write` for items that wait at the same time in one go; each caller gets its own answer."""
 
-    def __init__(self, write: Callable[[Sequence[ItemT]], Awaitable[Sequence[AnswerT]]]) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[ItemT]], Awaitable[Sequence[AnswerT]]], *, linger: timedelta | None = None
+    ) -> None:
+        """`linger`: how long the first to come waits for others."""
         self._write = write
+        self._linger = linger
         self._waiting: list[tuple[ItemT, asyncio.Future[AnswerT]]] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -57,6 +64,8 @@ class Together(Generic[ItemT, AnswerT]):
 
     async def _work(self) -> None:
         while self._waiting:
+            if self._linger is not None:
+                await asyncio.sleep(self._linger.total_seconds())
             taken, self._waiting = self._waiting, []
             try:
                 answers = await self._write([item for item, _ in taken])
@@ -76,7 +85,7 @@ class Journal:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._marks: Together[Entry, bool] = Together(self._mark)
-        self._outcomes: Together[tuple[Entry, Settlement], None] = Together(self._settle)
+        self._outcomes: Together[tuple[Entry, Settlement], None] = Together(self._settle, linger=_LINGER)
 
     async def before_last_dot(self, entry: Entry) -> bool:
         """Note that the last dot of this mail is next; False where it is not ours to send any more.
@@ -96,8 +105,8 @@ class Journal:
             await self._outcomes.drain()
 
     async def _mark(self, entries: Sequence[Entry]) -> list[bool]:
-        async with self._database.transaction() as tx:
-            ours = await delivery.mark_transmitting(tx, entries)
+        async with self._database.connection() as connection:
+            ours = await delivery.mark_transmitting(connection, entries, now=self._database.clock())
         return [entry.id in ours for entry in entries]
 
     async def _settle(self, known: Sequence[tuple[Entry, Settlement]]) -> list[None]:

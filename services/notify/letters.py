@@ -14,7 +14,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from libs.events.contracts.messages import MessageKind
 from services.notify.forms import Form
-from services.notify.mime import Letter, Mailbox, mail_bytes, one_line
+from services.notify.mime import Letter, Mailbox, encoded_mail, one_line
 from services.notify.texts import LANGUAGES, at, day, moment_in_short, zone
 
 if TYPE_CHECKING:
@@ -89,15 +89,18 @@ class Letters:
         return f"<{id_.hex}@{self.sender.address.rpartition('@')[2]}>"
 
     def write(self, message: Addressed, now: datetime) -> Letter:
-        """The subject and both bodies."""
-        form, blanks = self._form(message, now)
-        subject, text, html = form.fill(blanks)
-        return Letter(subject=subject, text=text, html=html, language=form.language)
+        """The subject and both bodies, as one reads them."""
+        return self._render(message.kind, self._values(message, now))
 
     def mail(self, message: Addressed, now: datetime) -> bytes:
         """The whole mail."""
-        return mail_bytes(
-            self.write(message, now),
+        form, blanks = self._form(message, now)
+        subject, plain, html = form.fill(blanks)
+        return encoded_mail(
+            plain,
+            html,
+            subject=subject,
+            language=form.language,
             sender=self.sender,
             recipient=message.recipient,
             message_id=self.message_id(message.id),

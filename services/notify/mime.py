@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _LINE: Final = 76
-_LINES: Final = re.compile(f".{{1,{_LINE}}}")
+_PLAIN: Final = b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+_HTML: Final = _PLAIN.replace(b"plain", b"html")
 _LINE_ENDING: Final = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT: Final = re.compile(rb"(?m)^\.")
 _LONGEST_NAME: Final = 200
@@ -59,32 +60,49 @@ class Letter:
 
 
 def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_id: str, date: datetime) -> bytes:
-    """The mail as it goes over the line: no line of it begins with a dot, and all end in CRLF."""
+    """The mail of a letter as it goes over the line: no line of it begins with a dot, and all end in CRLF."""
+    return encoded_mail(
+        base64_lines(text_bytes(letter.text)),
+        base64_lines(text_bytes(letter.html)),
+        subject=letter.subject,
+        language=letter.language,
+        sender=sender,
+        recipient=recipient,
+        message_id=message_id,
+        date=date,
+    )
+
+
+def encoded_mail(
+    plain: bytes,
+    html: bytes,
+    *,
+    subject: str,
+    language: str,
+    sender: Mailbox,
+    recipient: Mailbox,
+    message_id: str,
+    date: datetime,
+) -> bytes:
+    """The same, of bodies that are encoded already."""
     boundary = f"=_{message_id.strip('<>').partition('@')[0]}"
     head = (
         f"From: {_from(sender)}\r\n"
         f"To: {recipient.header()}\r\n"
-        f"Subject: {_subject(letter.subject)}\r\n"
+        f"Subject: {_subject(subject)}\r\n"
         f"Date: {_date(date.replace(microsecond=0))}\r\n"
         f"Message-ID: {message_id}\r\n"
         # A machine writes: no out-of-office answers, please (RFC 3834; the second is what Exchange understands).
         "Auto-Submitted: auto-generated\r\n"
         "X-Auto-Response-Suppress: All\r\n"
-        f"Content-Language: {letter.language}\r\n"
+        f"Content-Language: {language}\r\n"
         "MIME-Version: 1.0\r\n"
         f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
         "\r\n"
     )
-    parts = "".join(
-        f"--{boundary}\r\n"
-        f"Content-Type: text/{kind}; charset=utf-8\r\n"
-        "Content-Transfer-Encoding: base64\r\n"
-        "\r\n"
-        f"{_body(content)}\r\n"
-        for kind, content in (("plain", letter.text), ("html", letter.html))
-    )
-    # Base64 holds no dot, and lines are cut here; the head alone could.
-    return stuffed(head.encode()) + f"{parts}--{boundary}--\r\n".encode("ascii")
+    between = f"--{boundary}".encode("ascii")
+    # Base64 holds no dot, and its lines end as they must; the head alone could be otherwise.
+    return b"".join((stuffed(head.encode()), between, _PLAIN, plain, between, _HTML, html, between, b"--\r\n"))
 
 
 # What one sender writes in one second to many is written once.
@@ -111,6 +129,10 @@ def one_line(text: str) -> str:
 
 def stuffed(content: bytes) -> bytes:
     """Any mail as DATA carries it: lines end in CRLF, and a dot at the start of a line is doubled (RFC 5321, 4.5.2)."""
+    ends = content.count(b"\r\n")
+    is_ready = ends == content.count(b"\n") == content.count(b"\r") and content.endswith(b"\r\n")
+    if is_ready and b"\n." not in content and not content.startswith(b"."):
+        return content
     lines = _LINE_ENDING.sub(b"\r\n", content)
     if not lines.endswith(b"\r\n"):
         lines += b"\r\n"
@@ -142,9 +164,17 @@ def encoded_words(text: str) -> str:
     return "\r\n ".join(words)
 
 
-def _body(content: str) -> str:
-    whole = _base64(content.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "replace"))
-    return "\r\n".join(_LINES.findall(whole))
+def text_bytes(content: str) -> bytes:
+    """Text as mails carry it."""
+    return content.replace("\r\n", "\n").replace("\n", "\r\n").encode("utf-8", "replace")
+
+
+def base64_lines(raw: bytes) -> bytes:
+    """Bytes as lines of Base64, each with its end; nothing for nothing."""
+    whole = binascii.b2a_base64(raw, newline=False)
+    if len(whole) <= _LINE:
+        return whole + b"\r\n" if whole else b""
+    return b"".join([whole[start : start + _LINE] + b"\r\n" for start in range(0, len(whole), _LINE)])
 
 
 def _base64(raw: bytes) -> str:

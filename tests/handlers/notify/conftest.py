@@ -264,6 +264,8 @@ class MailTrap:
     envelopes: list[Envelope] = field(default_factory=list)
     script: dict[str, list[Any]] = field(default_factory=dict)
     sessions: int = 0
+    pipelines: bool = True
+    """Whether it offers PIPELINING."""
     stages: list[str] = field(default_factory=list)
     _server: asyncio.Server | None = None
     _lines: set[Any] = field(default_factory=set)
@@ -290,6 +292,14 @@ class MailTrap:
         assert isinstance(message, EmailMessage)
         self.mails.append(message)
         self.envelopes.append(envelope)
+
+    async def handle_EHLO(  # noqa: N802
+        self, _server: "_Line", session: Session, _envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        if self.pipelines:
+            responses.insert(1, "250-PIPELINING")
+        return responses
 
     async def handle_DATA(self, server: "_Line", _session: Session, envelope: Envelope) -> str:  # noqa: N802
         action = await done(self.next("dot"))

@@ -23,6 +23,12 @@ Clock = Any
 MailTrap = Any
 
 
+@pytest.fixture(autouse=True, params=[True, False], ids=["pipelined", "one by one"])
+def commands(trap: MailTrap, request: pytest.FixtureRequest) -> None:
+    """Each server takes commands in one go, or one after the other; what it answers means the same."""
+    trap.pipelines = request.param
+
+
 async def test_the_owners_mail_says_what_by_when_and_where(world: World, post: Post, trap: MailTrap) -> None:
     await world.cases(world.assigned(previous_owner_id="e-other"))
     await post.rest()

@@ -1,5 +1,6 @@
-"""A form filled in is the letter that its templates would have written, to the byte, whatever stands in the blanks."""
+"""A form filled in is read as the mail that its templates would have made, whatever stands in the blanks."""
 
+import base64
 import email
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,12 +15,12 @@ from itsdangerous import URLSafeSerializer
 from libs.events.contracts.cases import Clock, EscalationReason
 from libs.events.contracts.messages import MessageKind
 from services.notify.domain.messages import MessageId
-from services.notify.letters import Addressed, Letters, environment
+from services.notify.forms import _Body
+from services.notify.letters import Addressed, Letters
 from services.notify.links import ConfirmationLinks
-from services.notify.mime import Letter, Mailbox, mail_bytes, stuffed
+from services.notify.mime import Mailbox, mail_bytes, stuffed, text_bytes
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
-TEMPLATES = environment()
 
 AMessage = Callable[..., Addressed]
 
@@ -43,15 +44,6 @@ FACTS: dict[MessageKind, dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
-def written_by_templates(letters: Letters, message: Addressed) -> Letter:
-    """The slow way: both templates rendered with the values themselves."""
-    values = letters._values(message, MONDAY)
-    text = TEMPLATES.get_template(f"{message.language}/{message.kind}.txt").render(values)
-    subject, _, body = text.partition("\n")
-    html = TEMPLATES.get_template(f"{message.language}/{message.kind}.html").render(values, subject=subject.strip())
-    return Letter(subject=subject.strip(), text=body.strip("\n") + "\n", html=html, language=message.language)
-
-
 @st.composite
 def messages(draw: st.DrawFn) -> dict[str, Any]:
     kind = draw(st.sampled_from(get_args(MessageKind)))
@@ -71,32 +63,72 @@ def test_a_form_filled_in_is_what_the_templates_would_have_written(
     letters: Letters, a_message: AMessage, members: dict[str, Any]
 ) -> None:
     message = a_message(**members)
-    expected = written_by_templates(letters, message)
-    assert letters.write(message, MONDAY) == expected
+    letter = letters.write(message, MONDAY)
     mail = letters.mail(message, MONDAY)
-    assert mail == mail_bytes(
-        expected,
+    assert stuffed(mail) == mail, "no line of it begins with a dot, and all end as they must"
+    assert all(len(line) <= 78 for line in mail.split(b"\r\n") if not line.startswith((b"To: ", b" <")))
+    mail.decode("ascii")
+
+    slowly = mail_bytes(
+        letter,
         sender=letters.sender,
         recipient=message.recipient,
         message_id=letters.message_id(message.id),
         date=MONDAY,
     )
+    head, _, _ = mail.partition(b"\r\n\r\n")
+    assert head == slowly.partition(b"\r\n\r\n")[0]
+    filled_in, written = read(mail), read(slowly)
+    assert filled_in == written
+    assert [kind for kind, _ in filled_in] == ["text/plain", "text/html"]
+    assert [body.decode("utf-8", "replace") for _, body in filled_in] == [
+        body.encode("utf-8", "replace").decode().replace("\n", "\r\n") for body in (letter.text, letter.html)
+    ]
 
-    # And it arrives so: through the line, and read by somebody else's parser.
-    assert stuffed(mail) == mail, "no line of it begins with a dot, and all end as they must"
-    arrived = email.message_from_bytes(mail, policy=policy.default)
-    assert [part.get_content_type() for part in arrived.iter_parts()] == ["text/plain", "text/html"]
-    for part, body in zip(arrived.iter_parts(), (expected.text, expected.html), strict=True):
-        assert part.get_content().replace("\r\n", "\n").rstrip("\n") == body.rstrip("\n")
+
+def read(mail: bytes) -> list[tuple[str, bytes]]:
+    """Its parts, as somebody else's parser reads them."""
+    message = email.message_from_bytes(mail, policy=policy.default)
+    assert message.defects == []
+    parts = []
+    for part in message.iter_parts():
+        body = part.get_payload(decode=True)
+        assert isinstance(body, bytes)
+        assert part.defects == []
+        parts.append((part.get_content_type(), body))
+    return parts
+
+
+@given(
+    pieces=st.lists(st.tuples(st.text(max_size=8), st.text("абc.\ue000", max_size=70)), max_size=6),
+    end=st.text(max_size=80),
+)
+def test_pieces_of_any_length_are_encoded_together(pieces: list[tuple[str, str]], end: str) -> None:
+    fixed = [text.replace("\ue000", "").replace("\ue001", "").replace("\r", "") for text, _ in pieces]
+    end = end.replace("\ue000", "").replace("\ue001", "").replace("\r", "")
+    names = ["abcdef"[number] for number in range(len(pieces))]
+    marked = "".join(f"{text}\ue000{name}\ue001" for text, name in zip(fixed, names, strict=True)) + end
+    values = {name: value.encode() for name, (_, value) in zip(names, pieces, strict=True)}
+    body = _Body(marked).fill(values)
+    whole = "".join(f"{text}{value}" for text, (_, value) in zip(fixed, pieces, strict=True)) + end
+    assert base64.b64decode(body) == text_bytes(whole)
+    assert all(0 < len(line) <= 76 for line in body.split(b"\r\n")[:-1])
+    assert b"=" not in body.rstrip(b"=\r\n"), "nothing comes after the padding"
 
 
 def test_what_is_said_to_one_is_not_said_to_the_next(letters: Letters, a_message: AMessage) -> None:
-    first = letters.write(a_message(recipient=Mailbox("Anna", "anna@mail.example"), language="en"), MONDAY)
-    second = letters.write(a_message(recipient=Mailbox("", "boris@mail.example"), language="en"), MONDAY)
-    third = letters.write(a_message(recipient=Mailbox("Vera", "vera@mail.example"), language="en"), MONDAY)
-    assert "Anna" in first.text
-    assert "Anna" not in second.text + second.html + third.text + third.html
-    assert "Vera" in third.html
+    first, second, third = (
+        b"".join(
+            body
+            for _, body in read(
+                letters.mail(a_message(recipient=Mailbox(name, "a@mail.example"), language="en"), MONDAY)
+            )
+        )
+        for name in ("Anna", "", "Vera")
+    )
+    assert b"Anna" in first
+    assert b"Anna" not in second + third
+    assert b"Vera" in third
 
 
 def test_days_are_said_anew_when_the_year_or_the_zone_is_another(letters: Letters, a_message: AMessage) -> None:
