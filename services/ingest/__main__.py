@@ -12,9 +12,13 @@ from typing import Final
 from libs.events.database import Database
 from libs.events.runtime import Runtime
 from services.ingest.api import build_app
+from services.ingest.arrivals import DeliveryIds
+from services.ingest.clients.api import new_client
+from services.ingest.fetching import Fetcher
 from services.ingest.intake import Bounds
 from services.ingest.jobs import forget_old_answers
 from services.ingest.settings import Settings
+from services.ingest.sources import SourceBook
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -39,11 +43,25 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
     )
+    book, ids = SourceBook(database), DeliveryIds()
     if role in {"api", "all"}:
         bounds = Bounds(waiting=settings.waiting_deliveries, waiting_bytes=settings.waiting_bytes)
-        runtime.add_app(build_app(database, webhook_bytes=settings.webhook_bytes, bounds=bounds))
+        app = build_app(
+            database,
+            webhook_bytes=settings.webhook_bytes,
+            bounds=bounds,
+            book=book,
+            ids=ids,
+            plain_http=settings.plain_http,
+        )
+        runtime.add_app(app)
     if role in {"worker", "all"}:
         runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
+        client = new_client()
+        runtime.on_close(client.aclose)
+        fetcher = Fetcher(database, book, ids, client)
+        runtime.add_loop("fetches", fetcher.fetch_some, idle=timedelta(seconds=5))
+        runtime.add_loop("polls", fetcher.poll_one, idle=timedelta(seconds=15))
         runtime.add_relay()
     runtime.run()
 

@@ -80,10 +80,29 @@ def rest_arrival(ready: ReadySource, body: bytes, received_at: datetime, tracepa
     )
 
 
+def api_arrival(ready: ReadySource, body: bytes, received_at: datetime, traceparent: str, id_: DeliveryId) -> Arrival:
+    """A response as the vendor's API told it. The same answer again is the same delivery."""
+    _, verdict = ready.fetched.read(body, received_at)
+    body_hash = hash_of(body)
+    return Arrival(
+        id=id_,
+        source=ready.source,
+        via="api",
+        key=delivery_key(None, body_hash),
+        body=body,
+        body_hash=body_hash,
+        headers="{}",
+        content_type="application/json",
+        received_at=received_at,
+        verdict=verdict,
+        traceparent=traceparent,
+    )
+
+
 def stored_arrival(ready: ReadySource, kept: Contents, traceparent: str) -> Arrival:
     """A kept delivery, understood again by today's field map."""
     delivery = kept.delivery
-    reader = ready.own_shape if delivery.via == "rest" else ready.reader
+    reader = {"rest": ready.own_shape, "api": ready.fetched}.get(delivery.via, ready.reader)
     _, verdict = reader.read(kept.body, delivery.received_at, delivery.content_type)
     return Arrival(
         id=DeliveryId(delivery.id),

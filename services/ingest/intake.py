@@ -26,9 +26,9 @@ from services.ingest.store.deliveries import Raced, record, record_again
 from services.ingest.telemetry import BATCH, DELIVERIES, ISOLATED, WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from libs.events.database import Database
+    from libs.events.database import Database, Tx
     from services.ingest.domain.deliveries import Arrival, Outcome
 
 log: Final = structlog.get_logger()
@@ -153,12 +153,18 @@ class Intake:
             return await record_in(self._database, arrivals)
 
 
-async def record_in(database: Database, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
-    """Record `arrivals` in a transaction of their own, again where another process was faster."""
+async def record_in(
+    database: Database,
+    arrivals: Sequence[Arrival],
+    also: Callable[[Tx, Sequence[Outcome]], Awaitable[None]] | None = None,
+) -> Sequence[Outcome]:
+    """Record `arrivals` in a transaction of their own, `also` what follows; again where another process was faster."""
     for _ in range(RACES):
         try:
             async with database.transaction() as tx:
                 outcomes = await record(tx, arrivals)
+                if also is not None:
+                    await also(tx, outcomes)
         except Raced:
             continue
         count_outcomes(outcomes)

@@ -37,6 +37,7 @@ class ReadySource:
     secrets: tuple[Secret, ...]
     reader: Reader
     own_shape: Reader
+    fetched: Reader
     secret_headers: frozenset[str]
 
     @classmethod
@@ -54,6 +55,7 @@ class ReadySource:
             tuple(secrets),
             Reader(vendor, source),
             Reader(OWN_SHAPE, source),
+            Reader(vendor.fetched or vendor, source),
             vendor.authentication.secret_headers,
         )
 

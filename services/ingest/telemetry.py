@@ -26,3 +26,13 @@ WAITING: Final = Gauge("otklik_ingest_waiting_bytes", "Bytes of bodies that wait
 ISOLATED: Final = Counter(
     "otklik_ingest_isolated_batches_total", "Batches that were recorded one by one after an error"
 )
+FETCHED: Final = Counter(
+    "otklik_ingest_fetches_total",
+    "Attempts to fetch announced answers from vendors' APIs: fetched, failed, refused, given_up",
+    ["outcome"],
+)
+RECONCILED: Final = Counter(
+    "otklik_ingest_reconciled_responses_total",
+    "Responses that polls of vendors' APIs brought: missed (the webhooks had lost them), known",
+    ["outcome"],
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.ingest.api import deliveries, dry_runs, responses, sources
+from services.ingest.api import accounts, deliveries, dry_runs, responses, sources
 from services.ingest.api.webhooks import PREFIX, WebhookDoor, WebhookRoute, WebhooksFirst, probe
 from services.ingest.arrivals import DeliveryIds
 from services.ingest.intake import Bounds, Intake
@@ -26,8 +26,13 @@ def build_app(
     webhook_bytes: int = WEBHOOK_BYTES,
     bounds: Bounds = Bounds(),  # noqa: B008 - it is frozen
     book: SourceBook | None = None,
+    ids: DeliveryIds | None = None,
+    plain_http: bool = False,
 ) -> FastAPI:
-    """The app over `database`. `book` is there for tests that turn its clock."""
+    """The app over `database`. `book` and `ids` are shared with what else takes deliveries in this process.
+
+    With `plain_http` vendors' APIs may be asked without TLS: for a vendor that is played on this machine.
+    """
     app = create_app(
         "Otklik ingest",
         database,
@@ -36,12 +41,13 @@ def build_app(
         kind=WebhooksFirst,
     )
     app.state.book = book or SourceBook(database)
-    app.state.ids = DeliveryIds()
+    app.state.ids = ids or DeliveryIds()
+    app.state.plain_http = plain_http
     app.door = WebhookDoor(
         app.state.book, Intake(database, bounds), app.state.ids, clock=database.clock, most_bytes=webhook_bytes
     )
     app.router.routes.append(WebhookRoute(app.door))
     app.add_route(PREFIX + "{source}", probe, methods=["GET"], include_in_schema=False)
-    for part in (responses, sources, dry_runs, deliveries):
+    for part in (responses, sources, accounts, dry_runs, deliveries):
         app.include_router(part.router)
     return app

@@ -1,6 +1,6 @@
 """`/v1/dry-runs`: what would be understood of a delivery by a field map, before it is used; and `/v1/vendors`."""
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, assert_never
 from uuid import UUID
 
 from fastapi import Request
@@ -11,7 +11,7 @@ from libs.webapi.strict_json import Router
 from services.ingest.api.access import DeliveriesReader, SourcesReader, database_of
 from services.ingest.api.models import FieldMapBody, ReferenceBody, SourceBody
 from services.ingest.api.sources import source_of, vendor_of
-from services.ingest.domain.deliveries import Ignored, NotUnderstood, Understood
+from services.ingest.domain.deliveries import Announced, Ignored, NotUnderstood, Understood
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.guesses import Candidate, guess
 from services.ingest.domain.responses import Response
@@ -72,7 +72,7 @@ class PlaceOut(BaseModel):
 class DryRunOut(BaseModel):
     """What would be understood. `field` is the field of the map that failed. Guesses are for a person to accept."""
 
-    status: Literal["understood", "ignored", "not_understood"]
+    status: Literal["understood", "ignored", "not_understood", "announced"]
     reason: str | None
     field: str | None
     response: ResponseOut | None
@@ -118,7 +118,8 @@ async def dry_run(
         if found is None:
             raise of_status(404, detail="There is no such delivery.")
         raw, content_type, now = found.body, found.delivery.content_type, found.delivery.received_at
-        vendor = OWN_SHAPE if found.delivery.via == "rest" else vendor
+        if found.delivery.via != "webhook":
+            vendor = OWN_SHAPE if found.delivery.via == "rest" else vendor.fetched or vendor
     else:
         raw, content_type = (body.body or "").encode(), body.content_type
     source = source_of("dry-run", body)
@@ -140,6 +141,11 @@ async def dry_run(
             return DryRunOut(status="ignored", reason=reason, field=None, response=None, **shown)
         case NotUnderstood(reason=reason, field=field):
             return DryRunOut(status="not_understood", reason=reason, field=field, response=None, **shown)
+        case Announced():
+            reason = "the answers are asked for at the vendor's API"
+            return DryRunOut(status="announced", reason=reason, field=None, response=None, **shown)
+        case _:
+            assert_never(verdict)
 
 
 def _vendor_out(vendor: Vendor) -> VendorOut:
@@ -155,7 +161,7 @@ def _vendor_out(vendor: Vendor) -> VendorOut:
             "authentication": kind,
             "header": header,
             "secret": secret,
-            "needs_score": vendor.fields.score is None,
+            "needs_score": (vendor.fetched or vendor).fields.score is None,
             "content_types": sorted(vendor.content_types),
         }
     )

@@ -144,7 +144,7 @@ class DeliveryOut(BaseModel):
 
     id: UUID
     source: str
-    via: Literal["webhook", "rest"]
+    via: Literal["webhook", "rest", "api"]
     key: Annotated[str, Field(description="The vendor's id of the delivery, else the hash of its body.")]
     conflicting: Annotated[bool, Field(description="Another body under an id that was known already.")]
     size: int

@@ -176,7 +176,8 @@ def vendor_of(body: SourceBody, *, needs_score: bool = True) -> Vendor:
     vendor = VENDORS.get(body.vendor)
     if vendor is None:
         raise _invalid("/vendor", f"is none of {', '.join(sorted(VENDORS))}")
-    if needs_score and body.field_map.score is None and vendor.fields.score is None:
+    told = vendor.fetched or vendor
+    if needs_score and body.field_map.score is None and told.fields.score is None:
         raise _invalid("/field_map/score", f"is needed: {vendor.title} does not say which question is the score")
     return vendor
 

@@ -41,7 +41,8 @@ if TYPE_CHECKING:
 DeliveryKey = NewType("DeliveryKey", str)
 """The vendor's id of the delivery where there is one, else the hash of its body."""
 
-Via = Literal["webhook", "rest"]
+Via = Literal["webhook", "rest", "api"]
+"""`api`: what we asked for at the vendor's."""
 
 
 class Status(StrEnum):
@@ -84,7 +85,13 @@ class NotUnderstood(msgspec.Struct, frozen=True, gc=False):
     field: str | None = None
 
 
-Verdict = Understood | Ignored | NotUnderstood
+class Announced(msgspec.Struct, frozen=True, gc=False):
+    """The payload says that there is a response, whose answers are to be asked for at the vendor's API."""
+
+    vendor_response_id: str
+
+
+Verdict = Understood | Ignored | NotUnderstood | Announced
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
@@ -158,6 +165,8 @@ class Plan(msgspec.Struct):
     revisions: list[Revision] = []
     new: dict[ResponseId, Revised] = {}
     changed: dict[ResponseId, Revised] = {}
+    announced: list[tuple[Arrival, str]] = []
+    """With the vendor's ids of the responses that are to be fetched."""
 
 
 def new_delivery_id(received_at: datetime, randomness: int) -> DeliveryId:
@@ -227,6 +236,9 @@ def _first(found: Plan, arrival: Arrival, current: dict[ResponseId, Latest], *, 
         return Outcome(arrival.id, Status.QUARANTINED, verdict.reason)
     if isinstance(verdict, Ignored):
         return Outcome(arrival.id, Status.IGNORED, verdict.reason)
+    if isinstance(verdict, Announced):
+        found.announced.append((arrival, verdict.vendor_response_id))
+        return Outcome(arrival.id, Status.ACCEPTED, "an announcement: the answers are asked for at the vendor")
     assert_never(verdict)
 
 

@@ -12,50 +12,26 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from sqlalchemy import text
 
-from services.ingest.domain.deliveries import (
-    DeliveryKey,
-    Known,
-    Outcome,
-    Plan,
-    Status,
-    Understood,
-    after_replay,
-    plan,
-)
+from services.ingest.domain.deliveries import after_replay, plan
 from services.ingest.domain.publication import event_of, key_of
-from services.ingest.domain.responses import DeliveryId, Latest, Response, ResponseId
+from services.ingest.store.fetching import ask
+from services.ingest.store.firsts import add_all, all_first
+from services.ingest.store.known import hold_responses, look, outcome_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Row as SqlRow
-
     from libs.events.database import Tx
-    from services.ingest.domain.deliveries import Arrival, Revised
+    from services.ingest.domain.deliveries import Arrival, Outcome, Plan, Revised
+    from services.ingest.domain.responses import ResponseId
 
 
 _pack: Final = msgspec.msgpack.Encoder().encode
-_unpack: Final = msgspec.msgpack.Decoder(Response).decode
 
 
 class Raced(Exception):
     """Another process added one of our rows first. Roll back and record the same arrivals again."""
 
-
-_KNOWN: Final = text("""
-    SELECT deliveries.id, source, delivery_key, body_hash, conflict <> '' AS conflicting,
-           status, reason, response_id, event_ids
-      FROM unnest(CAST(:sources AS text[]), CAST(:keys AS text[])) AS wanted (source, delivery_key)
-      JOIN deliveries USING (source, delivery_key)
-""")
-
-_LATEST: Final = text("""
-    SELECT id, revision, content_hash, revised_at, event_id, received_at, told
-      FROM responses
-     WHERE id = ANY(CAST(:ids AS uuid[]))
-     ORDER BY id
-       FOR UPDATE
-""")
 
 _ADD_RESPONSES: Final = text("""
     INSERT INTO responses
@@ -132,20 +108,23 @@ _REPLAYED: Final = text("""
 
 async def record(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
     """Keep `arrivals`, decide in their order what they change, emit what is new; the outcome of each."""
-    known = await _known(tx, arrivals)
-    keys = {(row.source, row.key) for row in known}
-    fresh = [arrival for arrival in arrivals if (arrival.source.name, arrival.key) not in keys]
-    decided = plan(arrivals, known, await _latest(tx, fresh))
+    known, latest = await look(tx, arrivals)
+    decided = plan(arrivals, known, latest)
+    _emit(tx, decided)
+    if all_first(decided, len(arrivals)):
+        if not await add_all(tx, decided):
+            raise Raced
+        return decided.outcomes
     await _change_responses(tx, decided)
     await _add_deliveries(tx, decided)
-    _emit(tx, decided)
+    await _ask(tx, decided)
     return decided.outcomes
 
 
 async def record_again(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
     """Decide again, by today's understanding, what stored deliveries change; a second time changes nothing more."""
-    latest = await _latest(tx, arrivals)
-    held = {row.id: _outcome(row) for row in await tx.fetch(_HOLD, {"ids": [arrival.id for arrival in arrivals]})}
+    latest = await hold_responses(tx, arrivals)
+    held = {row.id: outcome_of(row) for row in await tx.fetch(_HOLD, {"ids": [arrival.id for arrival in arrivals]})}
     decided = plan(arrivals, (), latest, replay=True)
     after = [after_replay(held[outcome.delivery_id], outcome) for outcome in decided.outcomes]
     changed = [
@@ -167,37 +146,19 @@ async def record_again(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]
             },
         )
     _emit(tx, decided)
+    await _ask(tx, decided)
     return after
 
 
-async def _known(tx: Tx, arrivals: Sequence[Arrival]) -> list[Known]:
-    rows = await tx.fetch(
-        _KNOWN,
-        {
-            "sources": [arrival.source.name for arrival in arrivals],
-            "keys": [arrival.key for arrival in arrivals],
-        },
-    )
-    return [
-        Known(row.source, DeliveryKey(row.delivery_key), row.body_hash, row.conflicting, _outcome(row)) for row in rows
-    ]
-
-
-async def _latest(tx: Tx, arrivals: Sequence[Arrival]) -> dict[ResponseId, Latest]:
-    ids = {arrival.verdict.response_id for arrival in arrivals if isinstance(arrival.verdict, Understood)}
-    if not ids:
-        return {}
-    return {
-        ResponseId(row.id): Latest(
-            row.revision,
-            row.content_hash,
-            row.revised_at,
-            row.event_id,
-            row.received_at,
-            None if row.told is None else _unpack(row.told),
+async def _ask(tx: Tx, decided: Plan) -> None:
+    if decided.announced:
+        await ask(
+            tx,
+            [
+                (arrival.source.name, response, arrival.id, arrival.traceparent)
+                for arrival, response in decided.announced
+            ],
         )
-        for row in await tx.fetch(_LATEST, {"ids": list(ids)})
-    }
 
 
 async def _change_responses(tx: Tx, decided: Plan) -> None:
@@ -261,8 +222,3 @@ def _delivery_columns(decided: Plan) -> dict[str, list[Any]]:
 def _emit(tx: Tx, decided: Plan) -> None:
     for revision in decided.revisions:
         tx.emit(event_of(revision, tx.now), key=key_of(revision))
-
-
-def _outcome(row: SqlRow[Any]) -> Outcome:
-    response = None if row.response_id is None else ResponseId(row.response_id)
-    return Outcome(DeliveryId(row.id), Status(row.status), row.reason, response, tuple(row.event_ids))

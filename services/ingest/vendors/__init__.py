@@ -13,7 +13,9 @@ from services.ingest.vendors.generic import GENERIC, GENERIC_TOKEN
 from services.ingest.vendors.google_forms import GOOGLE_FORMS
 from services.ingest.vendors.jotform import JOTFORM
 from services.ingest.vendors.limesurvey import LIMESURVEY
+from services.ingest.vendors.qualtrics import QUALTRICS
 from services.ingest.vendors.smartsurvey import SMARTSURVEY
+from services.ingest.vendors.surveymonkey import SURVEYMONKEY
 from services.ingest.vendors.survicate import SURVICATE
 from services.ingest.vendors.tally import TALLY
 from services.ingest.vendors.typeform import TYPEFORM
@@ -37,7 +39,9 @@ VENDORS: Final[dict[str, Vendor]] = {
         GOOGLE_FORMS,
         JOTFORM,
         LIMESURVEY,
+        QUALTRICS,
         SMARTSURVEY,
+        SURVEYMONKEY,
         SURVICATE,
         TALLY,
         TYPEFORM,

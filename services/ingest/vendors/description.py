@@ -91,6 +91,9 @@ class Vendor:
     vendor has several. With `numbers_as_text` the vendor sends whole numbers as text. With `partial` no delivery tells
     the whole response: what a later one does not tell stays as it was, the time of the answer first of all. Without
     `answered_at` the vendor does not say when the customer answered, and the time of the first receipt has to do.
+
+    Where `fetched` is set the delivery only announces: the answers are asked for at the vendor's API, which tells them
+    in that shape. What a poll of the API brings has that shape too, or else the delivery's own.
     """
 
     name: str
@@ -116,6 +119,7 @@ class Vendor:
     question: Callable[[Payload, str], object] = no_questions
     questions: Callable[[Payload], Sequence[Question]] = no_list
     payload: Callable[[object], Payload] = an_object
+    fetched: Vendor | None = None
 
     def takes(self, media_type: str) -> bool:
         """Whether the vendor sends bodies of this type; "*" in `content_types` stands for anything."""

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from libs.events.ids import parse
-from services.ingest.domain.deliveries import Ignored, NotUnderstood, Understood
+from services.ingest.domain.deliveries import Announced, Ignored, NotUnderstood, Understood
 from services.ingest.domain.responses import Response, content_hash, namespace_of, response_id_in
 from services.ingest.domain.values import (
     Unclear,
@@ -93,6 +93,8 @@ class Reader:
                 return self._understood(self._withdrawal(payload, received_at))
             if not isinstance(type_, str) or type_ not in vendor.event_types:
                 return self._other_type(type_)
+        if vendor.fetched is not None:
+            return Announced(self._response_id(payload))
         if vendor.survey_type is not None:
             self._same_metric(at(payload, vendor.survey_type))
         return self._understood(self._response(payload, received_at))

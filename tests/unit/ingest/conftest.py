@@ -20,6 +20,7 @@ MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 SAMPLES = Path(__file__).parent / "samples"
 CONTENT_TYPES = {
     "jotform": "multipart/form-data; boundary=------------------------9c8e7f",
+    "qualtrics": "application/x-www-form-urlencoded",
     "wootric": "application/x-www-form-urlencoded",
 }
 
@@ -83,6 +84,19 @@ def understood(a_source: Callable[..., Source]) -> Callable[..., Any]:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         content_type = CONTENT_TYPES.get(vendor, "application/json")
         _, verdict = Reader(VENDORS[vendor], a_source(vendor, **source)).read(body, MONDAY, content_type)
+        return verdict
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def fetched(a_source: Callable[..., Source]) -> Callable[..., Any]:
+    """The verdict on what a thin vendor's API told."""
+
+    def read(body: bytes, vendor: str, **source: object) -> Verdict:
+        shape = VENDORS[vendor].fetched
+        assert shape is not None
+        _, verdict = Reader(shape, a_source(vendor, **source)).read(body, MONDAY)
         return verdict
 
     return read

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.deliveries import Ignored, NotUnderstood, Understood
+from services.ingest.domain.deliveries import Announced, Ignored, NotUnderstood, Understood
 from services.ingest.vendors import VENDORS
 
 Understand = Callable[..., Any]
@@ -140,7 +140,38 @@ def test_limesurvey_s_time_is_of_the_source_s_zone(sample: Callable[[str], bytes
 @pytest.mark.parametrize("vendor", sorted(set(VENDORS) - {"generic-token"}))
 def test_every_vendor_has_its_sample(sample: Callable[[str], bytes], understood: Understand, vendor: str) -> None:
     asked = {"metric": "csat", "scale_min": 1, "scale_max": 5} if vendor == "chatwoot" else {}
-    assert isinstance(understood(sample(vendor), vendor, asked=asked), Understood)
+    expected = Announced if VENDORS[vendor].fetched else Understood
+    assert isinstance(understood(sample(vendor), vendor, asked=asked), expected)
+
+
+@pytest.mark.parametrize(("vendor", "response_id"), [("surveymonkey", "5007154402"), ("qualtrics", "R_1hzHbd")])
+def test_a_thin_vendor_announces_and_tells_nothing(
+    sample: Callable[[str], bytes], understood: Understand, vendor: str, response_id: str
+) -> None:
+    assert understood(sample(vendor), vendor) == Announced(response_id)
+
+
+def test_a_deleted_response_is_a_withdrawal(sample: Callable[[str], bytes], understood: Understand) -> None:
+    payload = json.loads(sample("surveymonkey")) | {"event_type": "response_deleted"}
+    response = understood(payload, "surveymonkey").response
+    assert response.withdrawn
+    assert response.vendor_response_id == "5007154402"
+    assert response.revised_at == datetime(2026, 3, 2, 8, 50, tzinfo=UTC)
+
+
+def test_surveymonkey_s_fetched_answers(sample: Callable[[str], bytes], fetched: Understand) -> None:
+    fields = {"score": {"question": "319352786"}, "comment": {"question": "319352787"}}
+    response = fetched(sample("fetched-surveymonkey"), "surveymonkey", fields=fields).response
+    assert (response.score, response.comment, response.customer_id) == (4, "Nobody called back", "c-41")
+    assert response.answered_at == datetime(2026, 3, 2, 8, 49, 38, tzinfo=UTC)  # and not when we fetched it
+
+
+def test_qualtrics_fetched_answers(sample: Callable[[str], bytes], fetched: Understand) -> None:
+    fields = {"score": {"question": "QID1"}, "comment": {"question": "QID2_TEXT"}}
+    response = fetched(sample("fetched-qualtrics"), "qualtrics", fields=fields).response
+    assert (response.score, response.comment, response.customer_id) == (3, "Долго ждал", "c-42")
+    assert response.language == "RU"
+    assert response.answered_at == datetime(2026, 3, 2, 8, 28, 11, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("score", ["7", " 7 ", "7.0"])
