@@ -65,7 +65,7 @@ _CASES: Final = """
       FROM (SELECT n, CASE n % 60 WHEN 0 THEN 'open' WHEN 20 THEN 'contacted' WHEN 40 THEN 'resolved'
                                   ELSE 'closed' END AS status,
                    'c-' || CASE WHEN n % 20 = 0 THEN n ELSE n % 300000 END AS customer,
-                   now() - n * interval '1 second' + interval '3 days' AS at
+                   now() - n * (interval '12 days' / CAST($1 AS integer)) + interval '3 days' AS at
               FROM generate_series(1, CAST($1 AS integer)) AS n) AS numbered
 """
 _CUSTOMERS: Final = """

@@ -17,6 +17,8 @@ from services.casework.jobs import Clocks, Forgetting, WaitingAnswers, Watchdog
 from services.casework.settings import Settings
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_CLOCK_HANDS: Final = 2
+"""More have nothing to do: one decides, in this process, while the database writes for the other."""
 
 
 def main() -> None:
@@ -45,7 +47,8 @@ def main() -> None:
         runtime.add_consumer("casework.scores", SURVEY_SCORES, handle_scores)
         runtime.add_consumer("casework.customers", CUSTOMERS, handle_customers)
         runtime.add_consumer("casework.messages", NOTIFY_MESSAGES, handle_messages)
-        runtime.add_loop("clocks", Clocks(database, batch=settings.clock_batch).step, idle=timedelta(seconds=1))
+        clocks = Clocks(database, batch=settings.clock_batch, hands=_CLOCK_HANDS)
+        runtime.add_loop("clocks", clocks.step, idle=timedelta(seconds=1))
         runtime.add_loop(
             "waiting_answers", WaitingAnswers(database, batch=settings.clock_batch).step, idle=timedelta(seconds=2)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Final, NewType
 from uuid import UUID
 
@@ -34,17 +33,13 @@ CustomerId = NewType("CustomerId", str)
 ResponseId = NewType("ResponseId", str)
 RootCauseId = NewType("RootCauseId", str)
 
-_CASES: Final = UUID("5e0c8f6a-3f1b-5d55-9b0c-6f4d3a1f7c21")
+_CASES: Final = "5e0c8f6a-3f1b-5d55-9b0c-6f4d3a1f7c21"
+_PLAIN: Final = UUID(_CASES)
 
 
-def case_id_of(response_id: ResponseId, like: UUID = _CASES) -> CaseId:
+def case_id_of(response_id: ResponseId, like: UUID = _PLAIN) -> CaseId:
     """The id of the case that this response opens: one response can never open two.
 
     It is of the class of `like`: where that is the database driver's, all that is done with the id costs a fraction.
     """
-    return CaseId(named(_namespace(type(like)), response_id))
-
-
-@cache
-def _namespace(class_: type[UUID]) -> UUID:
-    return class_(str(_CASES))
+    return CaseId(named(type(like)(_CASES), response_id))

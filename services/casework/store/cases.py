@@ -56,10 +56,25 @@ _CLAIM_FIRING: Final = text("""
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
            resolved_at, root_cause_id, confirm_by, closed_at
       FROM cases
-     WHERE fires_at <= :now
+     WHERE fires_at <= :now AND id <> ALL(CAST(:but AS uuid[]))
      ORDER BY fires_at
      LIMIT :limit
        FOR UPDATE SKIP LOCKED
+""")
+
+_CLAIM_ONE_FIRING: Final = text("""
+    SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status, outcome,
+           level, owner_id, owner_reason, CAST(owner_reason_details AS text) AS owner_reason_details, responsible_id,
+           round, reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
+           first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
+           resolved_at, root_cause_id, confirm_by, closed_at
+      FROM cases
+     WHERE id = :id AND fires_at <= :now
+       FOR UPDATE SKIP LOCKED
+""")
+
+_FIRING: Final = text("""
+    SELECT id FROM cases WHERE fires_at <= :now AND id <> ALL(CAST(:but AS uuid[])) ORDER BY fires_at LIMIT :limit
 """)
 
 _OLDEST_FIRING: Final = text("SELECT min(fires_at) AS fires_at FROM cases WHERE fires_at IS NOT NULL")
@@ -97,9 +112,21 @@ async def lock_all_of_customers(tx: Tx, customers: Iterable[CustomerId]) -> list
     return [case_of(row) for row in await tx.fetch(_LOCK_ALL_OF_CUSTOMERS, {"customers": list(customers)})]
 
 
-async def claim_firing(tx: Tx, limit: int) -> list[Case]:
+async def claim_firing(tx: Tx, limit: int, but: Iterable[CaseId] = ()) -> list[Case]:
     """Cases whose clocks have something to do by now, the longest due first, but for those in other hands."""
-    return [case_of(row) for row in await tx.fetch(_CLAIM_FIRING, {"now": tx.now, "limit": limit})]
+    parameters = {"now": tx.now, "limit": limit, "but": list(but)}
+    return [case_of(row) for row in await tx.fetch(_CLAIM_FIRING, parameters)]
+
+
+async def claim_one_firing(tx: Tx, id_: CaseId) -> Case | None:
+    """The case, if its clocks have something to do by now and it is in no other hands."""
+    row = await tx.fetch_one(_CLAIM_ONE_FIRING, {"id": id_, "now": tx.now})
+    return None if row is None else case_of(row)
+
+
+async def firing(tx: Tx, limit: int, but: Iterable[CaseId]) -> list[CaseId]:
+    """Which cases have clocks with something to do by now, the longest due first; not locked."""
+    return [row.id for row in await tx.fetch(_FIRING, {"now": tx.now, "limit": limit, "but": list(but)})]
 
 
 async def oldest_firing(tx: Tx) -> datetime | None:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import httpx
 import pytest
 from prometheus_client import REGISTRY
+from sqlalchemy import text
 
 from libs.events.contracts.cases import CaseClockBreached, CaseClockWarned, CaseClosed, CaseEscalated
 from libs.events.database import Database
@@ -224,6 +225,55 @@ async def test_a_tick_takes_a_constant_number_of_statements(
             await Clocks(database, batch=500).step()
         counts.append(len(seen))
     assert counts[0] == counts[1] <= 6
+
+
+async def test_a_case_that_raises_is_set_aside_and_the_others_do_not_wait_for_it(
+    scored: Make, deliver: Deliver, published: Published, database: Database, clock: Clock, rows: Rows
+) -> None:
+    """Its owner is missing, as no way of ours could bring about: the whole set raises, and one of it alone."""
+
+    def set_aside() -> float | None:
+        return REGISTRY.get_sample_value("casework_clocks_set_aside")
+
+    async def give_bad_case_to(owner: str) -> None:
+        async with database.transaction() as tx:
+            statement = text("UPDATE cases SET owner_id = :owner WHERE id = :id")
+            await tx.execute(statement, {"owner": owner, "id": CASE})
+
+    await deliver(*(scored(f"r-{number}", customer_id=f"c-{number}") for number in range(1, 21)))
+    await give_bad_case_to("nobody")
+    clocks = Clocks(database, batch=6, hands=2)
+    clock.now = MONDAY + timedelta(hours=36)
+    while await clocks.step():
+        pass
+    assert len({each.case_id for each in await by_clock(published)}) == 19
+    assert set_aside() == 1
+    # Alone from now on: the set with a case that comes later is not in its way.
+    clock.now += timedelta(seconds=1)
+    await deliver(scored("r-21", customer_id="c-21", answered_at=MONDAY))
+    await clocks.step()
+    assert len({each.case_id for each in await by_clock(published)}) == 20
+
+    await give_bad_case_to("anna")
+    await clocks.step()
+    assert set_aside() == 1
+    clock.now += timedelta(seconds=10)
+    await clocks.step()
+    warned = Counter(each.case_id for each in await by_clock(published))
+    assert (len(warned), set(warned.values())) == (21, {1})
+    assert set_aside() == 0
+    assert len(await rows("SELECT id FROM cases WHERE first_contact_stage = 'warned'")) == 21
+
+
+async def test_where_most_cases_raise_the_program_is_at_fault_and_ends(
+    scored: Make, deliver: Deliver, database: Database, clock: Clock
+) -> None:
+    await deliver(*(scored(f"r-{number}", customer_id=f"c-{number}") for number in range(21)))
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE cases SET owner_id = 'nobody'"))
+    clock.now = MONDAY + timedelta(hours=36)
+    with pytest.raises(KeyError):
+        await Clocks(database, batch=500).step()
 
 
 async def test_a_full_batch_says_that_more_is_waiting(
