@@ -15,7 +15,7 @@ from libs.events.topics import CASEWORK_CASES, CUSTOMERS
 from services.notify.api import build_app
 from services.notify.clients import MailServer, Receipts
 from services.notify.handlers import cases_handler, handle_customers
-from services.notify.jobs import Attendant, Sender, forget_old_answers
+from services.notify.jobs import Attendant, Sender, forget_old_answers, forget_old_messages
 from services.notify.journal import Journal
 from services.notify.letters import Letters
 from services.notify.links import ConfirmationLinks
@@ -77,6 +77,9 @@ def _add_work(runtime: Runtime, database: Database, links: ConfirmationLinks, se
         runtime.add_loop("doubts", attendant.doubts, idle=timedelta(seconds=2))
         runtime.on_close(receipts.close)
     runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
+    runtime.add_loop(
+        "retention", partial(forget_old_messages, database, settings.messages_kept), idle=timedelta(hours=1)
+    )
     runtime.on_close(sender.close)
     runtime.add_relay()
 

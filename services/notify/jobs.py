@@ -83,7 +83,7 @@ class Sender:
         free = self._capacity - len(self._in_flight)
         if free < self._capacity // 2:
             await self._wait(asyncio.FIRST_COMPLETED)
-            return True
+            return await self._went_on()
         await self._server.rest()
         if not self._in_flight and not await self._is_any_due():
             return False
@@ -97,6 +97,10 @@ class Sender:
             return False
         # A server that refused us is tried with one message, and the loop is well only when that one went through.
         await self._wait(asyncio.ALL_COMPLETED if troubled else asyncio.FIRST_COMPLETED)
+        return await self._went_on()
+
+    async def _went_on(self) -> bool:
+        """Come again at once, unless the server refused us meanwhile: that is raised."""
         await self._rest_of_flight()
         if self._trouble is not None:
             raise self._trouble
@@ -209,6 +213,12 @@ async def forget_old_answers(database: Database) -> bool:
     """Forget what operators' commands were answered long ago; whether there may be more."""
     async with database.transaction() as tx:
         return await prune_keys(tx, older_than=_ANSWERS_KEPT)
+
+
+async def forget_old_messages(database: Database, kept: timedelta) -> bool:
+    """Forget settled messages that are older than `kept`; whether there may be more."""
+    async with database.transaction() as tx:
+        return await ledger.prune(tx, kept=kept)
 
 
 class Attendant:

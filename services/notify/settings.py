@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.events.topics import INBOX_RETENTION
 from services.notify.domain.messages import is_address
 from services.notify.links import SECRET_LENGTH
 from services.notify.mime import Mailbox
@@ -59,6 +60,10 @@ class Settings(BaseSettings):
     doubt_settles_seconds: Annotated[float, Field(gt=0)] = 120.0
     """The longest time after its last dot in which a mail may still turn up there."""
 
+    messages_kept_days: Annotated[int, Field(ge=INBOX_RETENTION.days)] = 400
+    """How long the ledger lists a message that is settled. Never shorter than the inbox remembers: until then an event
+    that comes again finds one or the other."""
+
     @property
     def mailbox(self) -> Mailbox:
         """The sender as a name and an address."""
@@ -75,6 +80,11 @@ class Settings(BaseSettings):
     def smtp_timeout(self) -> timedelta:
         """As a span of time."""
         return timedelta(seconds=self.smtp_timeout_seconds)
+
+    @property
+    def messages_kept(self) -> timedelta:
+        """As a span of time."""
+        return timedelta(days=self.messages_kept_days)
 
     @property
     def profile_wait(self) -> timedelta:

@@ -9,10 +9,11 @@ import sqlalchemy as sa
 from sqlalchemy import text
 
 from services.notify.domain.messages import Entry, Status
+from services.notify.domain.rounds import ANSWER_GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from sqlalchemy import Row
@@ -65,6 +66,18 @@ _EXPIRE: Final = text("""
       FROM late WHERE m.id = late.id
  RETURNING m.id, m.cause_id, m.kind, m.case_id, m.customer_id, m.employee_id, m.attempt, m.traceparent
 """)
+# Oldest first by the index of the newest; of what is unsettled or in doubt nothing is forgotten, however old, nor a
+# question that may still be answered.
+_PRUNE: Final = text("""
+      WITH old AS MATERIALIZED (
+               SELECT m.id FROM messages m
+                WHERE m.created_at < :before AND m.status IN ('sent', 'failed', 'suppressed')
+                  AND NOT EXISTS (SELECT FROM confirmations c WHERE c.message_id = m.id AND c.confirm_by >= :answerable)
+                ORDER BY m.created_at LIMIT :limit FOR UPDATE OF m SKIP LOCKED),
+           rounds AS (DELETE FROM confirmations c USING old WHERE c.message_id = old.id)
+    DELETE FROM messages m USING old WHERE m.id = old.id
+""")
+_PRUNE_ROWS: Final = 2_000
 
 
 def entries(rows: Iterable[Row[Any]]) -> list[Entry]:
@@ -128,6 +141,12 @@ async def promote(tx: Tx, *, limit: int) -> list[Entry]:
 async def expire(tx: Tx, *, limit: int) -> list[Entry]:
     """Give up on up to `limit` waiting messages whose customer's profile has not come in time."""
     return entries(await tx.fetch(_EXPIRE, {"now": tx.now, "limit": limit}))
+
+
+async def prune(tx: Tx, *, kept: timedelta) -> bool:
+    """Forget some settled messages older than `kept`, with the rounds they asked about; whether there may be more."""
+    parameters = {"before": tx.now - kept, "answerable": tx.now - ANSWER_GRACE, "limit": _PRUNE_ROWS}
+    return await tx.execute(_PRUNE, parameters) == _PRUNE_ROWS
 
 
 _MESSAGES: Final = sa.table(
