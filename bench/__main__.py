@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import report
+from bench import drawings, report
 from bench.bench import Bench
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ STAGES: Final = (
 _ROUNDS: Final = 5
 _QUICK_ROUNDS: Final = 2
 _QUICK_SCALE: Final = 0.05
+_WIDE_ENOUGH: Final = 150
+"""Columns of the table where nobody's terminal says how many there are."""
 
 
 def main() -> None:
@@ -49,28 +52,37 @@ def main() -> None:
     arguments = parser.parse_args()
     rounds: int = arguments.rounds or (_QUICK_ROUNDS if arguments.quick else _ROUNDS)
     scale = _QUICK_SCALE if arguments.quick else 1.0
-    console = Console()
-    figures = _measure(arguments.only, rounds, scale, console)
+    console = Console(width=None if sys.stdout.isatty() else _WIDE_ENOUGH)
+    figures, failed = _measure(arguments.only, rounds, scale, console)
     console.print(report.table(figures))
     report.write_json(figures, arguments.json, rounds=rounds, scale=scale)
     report.plot(figures, arguments.plot)
-    console.print(f"Everything: {arguments.json}   Drawn: {arguments.plot}")
+    drawn = [arguments.plot, *drawings.draw(figures, arguments.plot)]
+    console.print(f"Everything: {arguments.json}   Drawn: {', '.join(map(str, drawn))}")
+    if failed:
+        sys.exit(f"Not measured to the end: {', '.join(failed)}")
 
 
-def _measure(stages: Sequence[str], rounds: int, scale: float, console: Console) -> list[Figure]:
+def _measure(stages: Sequence[str], rounds: int, scale: float, console: Console) -> tuple[list[Figure], list[str]]:
+    """The figures of all stages, and the names of those that failed: one of them costs no other its figures."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.fields[doing]}"))
     figures: list[Figure] = []
+    failed: list[str] = []
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("", total=len(stages), doing="")
         bench = Bench(rounds=rounds, scale=scale, say=lambda doing: progress.update(bar, doing=doing))
         try:
             for stage in stages:
                 progress.update(bar, description=stage, doing="")
-                figures += asyncio.run(import_module(f"bench.stages.{stage}").run(bench))
+                try:
+                    figures += asyncio.run(import_module(f"bench.stages.{stage}").run(bench))
+                except Exception:  # noqa: BLE001 - whatever it is, it is shown, and the run fails in the end
+                    console.print_exception()
+                    failed.append(stage)
                 progress.advance(bar)
         finally:
             bench.close()
-    return figures
+    return figures, failed
 
 
 if __name__ == "__main__":

@@ -55,6 +55,10 @@ class Connection(asyncio.Protocol):
         self._since = since
         self._transport.write(request)
 
+    def close(self) -> None:
+        """End it."""
+        self._transport.close()
+
     def data_received(self, data: bytes) -> None:
         """Take an answer, when it is whole."""
         data = self._buffer + data if self._buffer else data
@@ -151,6 +155,8 @@ class Load:
         if self.under_way or self._due:
             async with asyncio.timeout(_LATE_S):
                 await self.idle.wait()
+        for connection in made:
+            connection.close()
         return took
 
     async def _keep_the_rate(self, began: float, seconds: float) -> None:

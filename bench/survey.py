@@ -117,6 +117,10 @@ class Survey:
             for start in range(0, amount, _BATCH):
                 items = [self._customer(id_) for id_ in ids[start : start + _BATCH]]
                 _checked(await scoring.post("/v1/customers/batch", json={"items": items}))
+        self.know(ids)
+
+    def know(self, ids: list[str]) -> None:
+        """Let these customers answer, too."""
         self._chance.shuffle(ids)
         self._without_case += ids
 

@@ -101,7 +101,7 @@ class System:
 
     def make_topic(self, name: str) -> str:
         """A topic that no service knows."""
-        admin = AdminClient({"bootstrap.servers": self.addresses.bootstrap_servers})
+        admin = AdminClient({"bootstrap.servers": self.addresses.bootstrap_servers, "log_level": 0})
         for made in admin.create_topics([NewTopic(name, num_partitions=1, replication_factor=1)]).values():
             made.result(30)
         return name

@@ -56,7 +56,7 @@ class Watch:
 
     def __init__(self, system: System) -> None:
         self._system = system
-        self._admin = AdminClient({"bootstrap.servers": system.addresses.bootstrap_servers})
+        self._admin = AdminClient({"bootstrap.servers": system.addresses.bootstrap_servers, "log_level": 0})
         self._places = {
             topic.name: [TopicPartition(topic.name, number) for number in range(topic.partitions)] for topic in TOPICS
         }

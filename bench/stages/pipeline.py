@@ -11,6 +11,7 @@ from bench.figures import Better, Figure, against_floor, percentile
 from bench.first_case import Latencies, latencies
 from bench.load import write_requests
 from bench.outage import recover
+from bench.report import number
 from bench.steady import highest_rate
 from bench.study import RESPONSES, Outcome, study
 from bench.survey import Survey
@@ -74,7 +75,7 @@ def _of_study(amount: int, outcomes: list[Outcome]) -> Figure:
     cpu = sum(last.cpu.values())
     return Figure(
         stage=_STAGE,
-        name=f"{amount:,} responses, from the first request to rest".replace(",", "\u202f"),
+        name=f"{number(amount)} responses, from the first request to rest",
         unit="s",
         rounds=[outcome.seconds for outcome in outcomes],
         red=90.0 if amount == RESPONSES else None,
