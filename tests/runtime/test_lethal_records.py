@@ -126,16 +126,15 @@ async def test_it_is_found_wherever_it_stands_in_its_partition(
     lives: Lives, bench: Workbench, database: Database
 ) -> None:
     # Batches of seven; the poison stands in a later one, of which nothing is noted when it kills for the first time.
-    poison = [("anna", 11), ("vera", 12)]
+    poison = [("anna", 11)]
     await lives.live({"answers": answers("anna", "boris", "vera", count=15)}, poison=poison, partitions=3, batch=7)
 
-    letters = await bench.dead_letters()
-    assert sorted(header(letter, "ce_subject") for letter in letters) == ["case of anna", "case of vera"]
-    assert len(poison) * DEATHS <= lives.deaths <= len(poison) * (DEATHS + 1)
+    assert [header(letter, "ce_subject") for letter in await bench.dead_letters()] == ["case of anna"]
+    assert DEATHS <= lives.deaths <= DEATHS + 1
     assert await bench.effects.by_customer() == {
         "anna": [number for number in range(15) if number != 11],
         "boris": list(range(15)),
-        "vera": [number for number in range(15) if number != 12],
+        "vera": list(range(15)),
     }
     assert await noted(database) == {}
 
