@@ -481,7 +481,7 @@ def test_whatever_happens_each_event_takes_effect_once_and_poison_is_set_aside(
             run_state_machine_as_test(
                 Walk,
                 settings=settings(
-                    max_examples=25,
+                    max_examples=20,
                     stateful_step_count=40,
                     deadline=None,
                     suppress_health_check=list(HealthCheck),
