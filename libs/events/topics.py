@@ -69,7 +69,7 @@ CUSTOMERS: Final = Topic(
     types=(customers.CustomerProfileChanged, customers.CustomerErased),
     partitions=6,
     retention=None,
-    consumers=("casework.customers", "notify.customers", "portal.customers"),
+    consumers=("ingest.customers", "casework.customers", "notify.customers", "portal.customers"),
     producer="scoring",
 )
 CASEWORK_CASES: Final = Topic(

@@ -11,12 +11,14 @@ from typing import Final
 
 from libs.events.database import Database
 from libs.events.runtime import Runtime
+from libs.events.topics import CUSTOMERS
 from services.ingest.api import build_app
 from services.ingest.arrivals import DeliveryIds
 from services.ingest.clients.api import new_client
 from services.ingest.fetching import Fetcher
+from services.ingest.handlers import handle_customers
 from services.ingest.intake import Bounds
-from services.ingest.jobs import forget_old_answers
+from services.ingest.jobs import forget_old_answers, sweep_erased, sweep_old
 from services.ingest.settings import Settings
 from services.ingest.sources import SourceBook
 
@@ -57,6 +59,11 @@ def main() -> None:
         runtime.add_app(app)
     if role in {"worker", "all"}:
         runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
+        runtime.add_loop("erasures", partial(sweep_erased, database), idle=timedelta(minutes=1))
+        runtime.add_loop(
+            "retention", partial(sweep_old, database, keep_days=settings.keep_days), idle=timedelta(hours=1)
+        )
+        runtime.add_consumer("ingest.customers", CUSTOMERS, handle_customers)
         client = new_client()
         runtime.on_close(client.aclose)
         fetcher = Fetcher(database, book, ids, client)

@@ -20,5 +20,8 @@ class Settings(BaseSettings):
     webhook_bytes: Annotated[int, Field(ge=1024, le=64 * 1_048_576, description="The largest delivery.")] = 1_048_576
     waiting_deliveries: Annotated[int, Field(ge=1, description="How many may wait for their transaction.")] = 4_000
     waiting_bytes: Annotated[int, Field(ge=1024, description="And how many bytes of bodies.")] = 32 * 1_048_576
+    keep_days: Annotated[
+        int, Field(ge=30, le=3650, description="How long contents of deliveries are kept, where a source says nothing.")
+    ] = 400
     plain_http: Annotated[bool, Field(description="Whether a vendor's API may be asked without TLS.")] = False
     kafka_bootstrap_servers: Annotated[str, Field(validation_alias="OTKLIK_KAFKA_BOOTSTRAP_SERVERS")] = "127.0.0.1:9092"

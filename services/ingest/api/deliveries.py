@@ -109,7 +109,7 @@ async def _replay(request: Request, deliveries: Sequence[Contents]) -> list[Repl
     arrivals: list[Arrival] = []
     for contents in deliveries:
         ready = await book.find(contents.delivery.source)
-        if ready is not None and not contents.delivery.conflicting:
+        if ready is not None and not contents.delivery.conflicting and contents.body:
             arrivals.append(stored_arrival(ready, contents, traceparent))
     try:
         outcomes = await record_again_in(database_of(request), arrivals) if arrivals else []
@@ -125,7 +125,7 @@ def _replayed(delivery: StoredDelivery, now: dict[Any, Outcome]) -> Replayed:
         return Replayed(
             delivery_id=delivery.id,
             status=delivery.status,
-            reason=delivery.reason if delivery.conflicting else "not replayed: its source is not in use",
+            reason=_why_not(delivery),
             response_id=delivery.response_id,
             event_ids=list(delivery.event_ids),
         )
@@ -136,6 +136,12 @@ def _replayed(delivery: StoredDelivery, now: dict[Any, Outcome]) -> Replayed:
         response_id=outcome.response_id,
         event_ids=list(outcome.event_ids),
     )
+
+
+def _why_not(delivery: StoredDelivery) -> str | None:
+    if delivery.conflicting:
+        return delivery.reason
+    return "not replayed: its source is not in use" if delivery.size else "not replayed: its contents are not kept"
 
 
 def _told(delivery: StoredDelivery) -> dict[str, Any]:

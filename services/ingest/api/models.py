@@ -95,6 +95,9 @@ class SourceBody(BaseModel):
     ] = "UTC"
     field_map: FieldMapBody = FieldMapBody()
     enabled: bool = True
+    keep_days: Annotated[
+        int | None, Field(ge=30, le=3650, description="How long contents of deliveries are kept; null: as everywhere.")
+    ] = None
     secret: SecretText | None = None
 
 
@@ -119,6 +122,7 @@ class SourceOut(BaseModel):
     time_zone: str
     field_map: FieldMapBody
     enabled: bool
+    keep_days: int | None
     secrets: list[SecretOut]
     created_at: datetime
     updated_at: datetime

@@ -195,6 +195,7 @@ def source_of(name: str, body: SourceBody) -> Source:
         fields=FieldMap.from_json(body.field_map.model_dump(exclude_none=True)),  # type: ignore[arg-type] # its fields
         enabled=body.enabled,
         version=0,
+        keep_days=body.keep_days,
     )
 
 
@@ -211,6 +212,7 @@ def _out(note: SourceNote) -> SourceOut:
         time_zone=source.time_zone,
         field_map=FieldMapBody.model_validate(source.fields.as_json()),
         enabled=source.enabled,
+        keep_days=source.keep_days,
         secrets=[
             SecretOut(id=secret.id, created_at=secret.created_at, valid_until=secret.valid_until)
             for secret in note.secrets

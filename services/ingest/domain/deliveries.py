@@ -14,10 +14,11 @@ import hashlib
 from collections import Counter
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NewType, assert_never
+from typing import TYPE_CHECKING, Final, Literal, NewType, assert_never
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from services.ingest.domain.responses import (
     DeliveryId,
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 DeliveryKey = NewType("DeliveryKey", str)
 """The vendor's id of the delivery where there is one, else the hash of its body."""
+
+ERASED: Final = "erased: the customer asked to be forgotten"
 
 Via = Literal["webhook", "rest", "api"]
 """`api`: what we asked for at the vendor's."""
@@ -153,6 +156,7 @@ class Revised(msgspec.Struct, frozen=True, gc=False):
 
     source: str
     vendor_response_id: str
+    customer_id: str | None
     latest: Latest
 
 
@@ -196,6 +200,11 @@ def delivery_key(vendor_id: object, body_hash: bytes) -> DeliveryKey:
     return DeliveryKey(vendor_id)
 
 
+def without_contents(arrival: Arrival) -> Arrival:
+    """What may be kept of a delivery about somebody who asked to be forgotten."""
+    return replace(arrival, body=b"", headers="{}")
+
+
 def plan(
     arrivals: Sequence[Arrival], known: Iterable[Known], latest: Mapping[ResponseId, Latest], *, replay: bool = False
 ) -> Plan:
@@ -213,7 +222,8 @@ def plan(
         if first is None:
             outcome = _first(found, arrival, current, replay=replay)
             firsts[key] = (arrival.body_hash, outcome)
-            found.rows.append(Row(arrival, outcome, conflicting=False))
+            kept = without_contents(arrival) if outcome.reason is ERASED else arrival
+            found.rows.append(Row(kept, outcome, conflicting=False))
         elif first[0] == arrival.body_hash:
             outcome = _repeated(found, first[1], first[1], "the same delivery again")
         else:
@@ -248,6 +258,8 @@ def _understood(
     response, id_, content = verdict.response, verdict.response_id, verdict.content_hash
     latest = current.get(id_)
     replayed_from = arrival.received_at if replay else None
+    if latest is not None and latest.erased:
+        return Outcome(arrival.id, Status.IGNORED, ERASED, id_)
     told: Response | None = None
     if verdict.partial:
         response = told = put_together(latest, response, replayed_from=replayed_from)
@@ -270,7 +282,7 @@ def _understood(
         return Outcome(arrival.id, Status.IGNORED, "outdated: a later revision is known", id_)
     if now_latest != latest:
         current[id_] = now_latest
-        found.changed[id_] = Revised(arrival.source.name, response.vendor_response_id, now_latest)
+        found.changed[id_] = Revised(arrival.source.name, response.vendor_response_id, response.customer_id, now_latest)
     return outcome
 
 

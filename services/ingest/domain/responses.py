@@ -55,7 +55,8 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 class Latest(msgspec.Struct, frozen=True, gc=False):
     """The latest revision of a response that is known, and the delivery that brought it.
 
-    `told` is what it says, kept only of responses that are put together from several deliveries.
+    `told` is what it says, kept only of responses that are put together from several deliveries. `erased`: the customer
+    asked to be forgotten, and nothing more of this response is taken.
     """
 
     revision: int
@@ -64,6 +65,7 @@ class Latest(msgspec.Struct, frozen=True, gc=False):
     event_id: UUID
     received_at: datetime
     told: Response | None = None
+    erased: bool = False
 
 
 class NextRevision(msgspec.Struct, frozen=True, gc=False):

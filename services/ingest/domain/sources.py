@@ -38,3 +38,5 @@ class Source:
     enabled: bool
     version: int
     secrets: tuple[StoredSecret, ...] = ()
+    keep_days: int | None = None
+    """How long the contents of deliveries are kept; None: as long as everywhere."""

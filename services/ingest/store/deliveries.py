@@ -35,23 +35,26 @@ class Raced(Exception):
 
 _ADD_RESPONSES: Final = text("""
     INSERT INTO responses
-           (id, source, vendor_response_id, revision, content_hash, revised_at, event_id, received_at, told)
+           (id, source, vendor_response_id, customer_id, revision, content_hash, revised_at, event_id, received_at,
+            told)
     SELECT *
       FROM unnest(CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:vendor_ids AS text[]),
-                  CAST(:revisions AS integer[]), CAST(:hashes AS bytea[]), CAST(:revised AS timestamptz[]),
-                  CAST(:events AS uuid[]), CAST(:received AS timestamptz[]), CAST(:told AS bytea[])) AS added (id)
+                  CAST(:customers AS text[]), CAST(:revisions AS integer[]), CAST(:hashes AS bytea[]),
+                  CAST(:revised AS timestamptz[]), CAST(:events AS uuid[]), CAST(:received AS timestamptz[]),
+                  CAST(:told AS bytea[])) AS added (id)
      ORDER BY added.id
         ON CONFLICT (id) DO NOTHING
 """)
 
 _CHANGE_RESPONSES: Final = text("""
     UPDATE responses
-       SET revision = changed.revision, content_hash = changed.content_hash, revised_at = changed.revised_at,
-           event_id = changed.event_id, received_at = changed.received_at, told = changed.told
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:revisions AS integer[]), CAST(:hashes AS bytea[]),
-                  CAST(:revised AS timestamptz[]), CAST(:events AS uuid[]), CAST(:received AS timestamptz[]),
-                  CAST(:told AS bytea[]))
-           AS changed (id, revision, content_hash, revised_at, event_id, received_at, told)
+       SET customer_id = changed.customer_id, revision = changed.revision, content_hash = changed.content_hash,
+           revised_at = changed.revised_at, event_id = changed.event_id, received_at = changed.received_at,
+           told = changed.told
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:customers AS text[]), CAST(:revisions AS integer[]),
+                  CAST(:hashes AS bytea[]), CAST(:revised AS timestamptz[]), CAST(:events AS uuid[]),
+                  CAST(:received AS timestamptz[]), CAST(:told AS bytea[]))
+           AS changed (id, customer_id, revision, content_hash, revised_at, event_id, received_at, told)
      WHERE responses.id = changed.id
 """)
 
@@ -178,6 +181,7 @@ def _columns(revised: Mapping[ResponseId, Revised]) -> dict[str, list[Any]]:
     latest = [response.latest for response in revised.values()]
     return {
         "ids": list(revised),
+        "customers": [each.customer_id for each in revised.values()],
         "revisions": [now.revision for now in latest],
         "hashes": [now.content_hash for now in latest],
         "revised": [now.revised_at for now in latest],

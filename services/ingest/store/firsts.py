@@ -24,13 +24,13 @@ _ADD: Final = text("""
           FROM unnest(CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:keys AS text[]), CAST(:bodies AS bytea[]),
                       CAST(:hashes AS bytea[]), CAST(:kept_headers AS text[]), CAST(:received AS timestamptz[]),
                       CAST(:responses AS uuid[]), CAST(:events AS uuid[]), CAST(:vendor_ids AS text[]),
-                      CAST(:contents AS bytea[]), CAST(:revised AS timestamptz[]))
+                      CAST(:customers AS text[]), CAST(:contents AS bytea[]), CAST(:revised AS timestamptz[]))
                AS arrived (id, source, delivery_key, body, body_hash, headers, received_at,
-                           response_id, event_id, vendor_response_id, content_hash, revised_at)
+                           response_id, event_id, vendor_response_id, customer_id, content_hash, revised_at)
     ), told AS (
         INSERT INTO responses
-               (id, source, vendor_response_id, revision, content_hash, revised_at, event_id, received_at)
-        SELECT response_id, source, vendor_response_id, 1, content_hash, revised_at, event_id, received_at
+               (id, source, vendor_response_id, customer_id, revision, content_hash, revised_at, event_id, received_at)
+        SELECT response_id, source, vendor_response_id, customer_id, 1, content_hash, revised_at, event_id, received_at
           FROM arrived
          ORDER BY response_id
             ON CONFLICT (id) DO NOTHING
@@ -98,6 +98,7 @@ async def add_all(tx: Tx, decided: Plan) -> bool:
             "responses": list(decided.new),
             "events": [now.event_id for now in latest],
             "vendor_ids": [revised.vendor_response_id for revised in decided.new.values()],
+            "customers": [revised.customer_id for revised in decided.new.values()],
             "contents": [now.content_hash for now in latest],
             "revised": [now.revised_at for now in latest],
         },

@@ -103,6 +103,7 @@ _TO_REPLAY: Final = text("""
            received_at, status, reason, response_id, event_ids, copies, replayed_at, body, headers
       FROM deliveries
      WHERE conflict = ''
+       AND body <> ''
        AND status = :status
        AND (CAST(:source AS text) IS NULL OR source = :source)
        AND (CAST(:after AS uuid) IS NULL OR id > :after)

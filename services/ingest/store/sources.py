@@ -46,7 +46,7 @@ class SourceNote:
 
 _ENABLED: Final = text("""
     SELECT name, vendor, program, CAST(instrument AS text) AS instrument, touchpoint, language, time_zone,
-           CAST(field_map AS text) AS field_map, enabled, version,
+           CAST(field_map AS text) AS field_map, enabled, version, keep_days,
            ARRAY(SELECT secret FROM source_secrets WHERE source = name ORDER BY created_at, id) AS secrets,
            ARRAY(SELECT valid_until FROM source_secrets WHERE source = name ORDER BY created_at, id) AS secrets_until
       FROM sources
@@ -55,7 +55,8 @@ _ENABLED: Final = text("""
 
 _NOTES: Final = text("""
     SELECT name, vendor, program, CAST(instrument AS text) AS instrument, touchpoint, language, time_zone,
-           CAST(field_map AS text) AS field_map, enabled, version, created_at, updated_at
+           CAST(field_map AS text) AS field_map, enabled, version, keep_days, created_at,
+           updated_at
       FROM sources
      WHERE deleted_at IS NULL
        AND (CAST(:name AS text) IS NULL OR name = :name)
@@ -75,15 +76,15 @@ _SECRET_NOTES: Final = text("""
 _PUT: Final = text("""
     INSERT INTO sources AS present
            (name, vendor, program, instrument, touchpoint, language, time_zone, field_map, enabled,
-            version, created_at, updated_at)
+            keep_days, version, created_at, updated_at)
     SELECT :name, :vendor, :program, CAST(:instrument AS jsonb), :touchpoint, :language, :time_zone,
-           CAST(:field_map AS jsonb), :enabled, 1, :now, :now
+           CAST(:field_map AS jsonb), :enabled, :keep_days, 1, :now, :now
      WHERE CAST(:expected AS integer) IS NULL
         OR EXISTS (SELECT FROM sources WHERE name = :name AND deleted_at IS NULL)
         ON CONFLICT (name) DO UPDATE
        SET vendor = excluded.vendor, program = excluded.program, instrument = excluded.instrument,
            touchpoint = excluded.touchpoint, language = excluded.language, time_zone = excluded.time_zone,
-           field_map = excluded.field_map, enabled = excluded.enabled,
+           field_map = excluded.field_map, enabled = excluded.enabled, keep_days = excluded.keep_days,
            version = present.version + 1, updated_at = excluded.updated_at, deleted_at = NULL
      WHERE CAST(:expected AS integer) IS NULL OR present.version = :expected
     RETURNING version
@@ -150,6 +151,7 @@ async def put(tx: Tx, source: Source, *, expected: int | None) -> int | None:
             "time_zone": source.time_zone,
             "field_map": msgspec.json.encode(source.fields.as_json()).decode(),
             "enabled": source.enabled,
+            "keep_days": source.keep_days,
             "expected": expected,
             "now": tx.now,
         },
@@ -204,4 +206,5 @@ def _source(row: Row[Any], secrets: tuple[StoredSecret, ...]) -> Source:
         enabled=row.enabled,
         version=row.version,
         secrets=secrets,
+        keep_days=row.keep_days,
     )

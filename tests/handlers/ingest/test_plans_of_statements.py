@@ -18,6 +18,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         deliveries._CHANGE_RESPONSES,
         {
             "ids": [ID],
+            "customers": [None],
             "revisions": [1],
             "hashes": [b""],
             "revised": [None],
