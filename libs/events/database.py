@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from libs.events import outbox
 from libs.events.codec import encode
-from libs.events.errors import PermanentError, Unavailable
+from libs.events.connections import Connection, Connections
+from libs.events.errors import PermanentError
 from libs.events.statements import Statements
 from libs.events.topics import TOPIC_OF_TYPE
 
@@ -56,11 +57,9 @@ class Tx:
 
     __slots__ = ("_connection", "_emitted", "_notify", "_outgoing", "_read_only", "_statements", "now")
 
-    def __init__(
-        self, connection: AsyncConnection, now: datetime, *, read_only: bool = False, notify: bool = True
-    ) -> None:
-        self._connection = connection
-        self._statements = Statements(connection)
+    def __init__(self, connection: Connection, now: datetime, *, read_only: bool = False, notify: bool = True) -> None:
+        self._connection = connection.sqlalchemy
+        self._statements = Statements(connection, read_only=read_only)
         self._outgoing: list[outbox.Outgoing] = []
         self._emitted = False
         self._read_only = read_only
@@ -116,6 +115,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime] = utc_now) -> None:
         self.engine: Final = engine
+        self._connections = Connections.of(engine)
         self.clock: Final = clock
         self.committed: Final = asyncio.Event()
         """Set when rows went into the outbox; the relay of this process waits for it."""
@@ -144,38 +144,47 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._connections.close()
         await self.engine.dispose()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
         """A connection from the pool, outside any transaction; raises Unavailable where there is none to be had."""
-        async with AsyncExitStack() as stack:
-            try:
-                connection = await stack.enter_async_context(self.engine.connect())
-            except Exception as error:
-                # Broad: refused, no such socket, starting up, too many connections, wrong password, pool exhausted.
-                # Whatever it was, no record is to blame, and it is repaired from outside.
-                raise Unavailable(f"no connection to the database: {type(error).__name__}: {error}") from error
-            yield connection
+        connection = await self._connections.take()
+        try:
+            yield connection.sqlalchemy
+        finally:
+            await self._connections.give_back(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Tx]:
         """A transaction that commits with its emitted events, or leaves no trace of either."""
-        async with self.connection() as connection:
-            async with connection.begin():
-                tx = Tx(connection, self.clock(), notify=not self.relayed_here)
-                yield tx
-                if tx._outgoing:  # noqa: SLF001 - the two classes are one thing; nobody else may take the rows
-                    await outbox.store(tx, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
-            if tx._emitted:  # noqa: SLF001
-                self.committed.set()
+        async with self._begun(read_only=False) as tx:
+            yield tx
+            if tx._outgoing:  # noqa: SLF001 - the two classes are one thing; nobody else may take the rows
+                await outbox.store(tx, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
+        if tx._emitted:  # noqa: SLF001
+            self.committed.set()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
         """A read-only transaction."""
-        async with self.connection() as connection:
-            await connection.execution_options(postgresql_readonly=True)
-            yield Tx(connection, self.clock(), read_only=True)
+        async with self._begun(read_only=True) as tx:
+            yield tx
+
+    @asynccontextmanager
+    async def _begun(self, *, read_only: bool) -> AsyncIterator[Tx]:
+        connection = await self._connections.take()
+        try:
+            tx = Tx(connection, self.clock(), read_only=read_only, notify=not self.relayed_here)
+            try:
+                yield tx
+                await tx._statements.commit()  # noqa: SLF001
+            except BaseException:
+                await tx._statements.roll_back()  # noqa: SLF001
+                raise
+        finally:
+            await self._connections.give_back(connection)
 
     async def ping(self) -> None:
         """Raise unless the database answers."""

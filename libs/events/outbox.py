@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import text
 
 from libs.events.codec import Headers
+from libs.events.connections import taken
 from libs.events.statements import Statements
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ async def oldest(connection: AsyncConnection, limit: int) -> list[Waiting]:
     A row that committed late with a low id is among the oldest next time: rows leave by deletion and not by passing
     a mark, so none is skipped.
     """
-    rows: Sequence[Any] = await Statements(connection).fetch(_OLDEST, {"limit": limit})
+    rows: Sequence[Any] = await Statements(await taken(connection)).fetch(_OLDEST, {"limit": limit})
     return [
         Waiting(id_, Outgoing(topic, key, value, _unpack(headers)), emitted_at)
         for id_, topic, key, value, headers, emitted_at in rows
@@ -103,4 +104,4 @@ async def oldest(connection: AsyncConnection, limit: int) -> list[Waiting]:
 
 async def delete(connection: AsyncConnection, published: Sequence[Waiting]) -> None:
     """Remove what the broker has acknowledged."""
-    await Statements(connection).execute(_DELETE, {"ids": [row.id for row in published]})
+    await Statements(await taken(connection)).execute(_DELETE, {"ids": [row.id for row in published]})

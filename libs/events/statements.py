@@ -1,7 +1,7 @@
 """Statements of literal SQL, given to the driver without SQLAlchemy's execution between: that costs more than they do.
 
-The pool, the transaction and what a broken connection means stay SQLAlchemy's; so do its rows, its errors, and the
-event `before_cursor_execute` for whoever listens to an engine. Each statement is compiled once.
+Connections stay SQLAlchemy's, and so do its rows, its errors, and the event `before_cursor_execute` for whoever listens
+to an engine; an expression that is no literal SQL runs through it in the same transaction. Each is compiled once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from sqlalchemy import Executable
-    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from libs.events.connections import Connection
 
 _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # it is untyped
 _REMEMBERED: Final = 1_024
@@ -58,21 +59,22 @@ class _Plain:
 
 
 class Statements:
-    """Runs statements on one connection, in the transaction that SQLAlchemy begins with the first of them."""
+    """Runs statements on one connection, in a transaction that the first of them begins."""
 
-    __slots__ = ("_adapter", "_connection", "_driver", "_listened")
+    __slots__ = ("_adapter", "_connection", "_driver", "_listened", "_read_only")
 
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-        # Only the adapter, which no typing describes, can begin a transaction that SQLAlchemy then commits.
-        self._adapter: Any = None
-        self._driver: Any = None
-        self._listened = connection.sync_engine.dispatch.before_cursor_execute
+    def __init__(self, connection: Connection, *, read_only: bool = False) -> None:
+        self._connection = connection.sqlalchemy
+        self._adapter = connection.adapter
+        self._driver = connection.driver
+        self._read_only = read_only
+        self._listened = connection.sqlalchemy.sync_engine.dispatch.before_cursor_execute
 
     async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None) -> Sequence[Row[Any]]:
         """All rows of `statement`."""
         plain = _plain(statement)
         if plain is None:
+            await self._begin()
             return (await self._connection.execute(statement, parameters)).all()
         return plain.rows(await self._run(plain, parameters, rows=True))
 
@@ -80,30 +82,68 @@ class Statements:
         """Run `statement`; how many rows it touched."""
         plain = _plain(statement)
         if plain is None:
+            await self._begin()
             return (await self._connection.execute(statement, parameters)).rowcount
         status: str = await self._run(plain, parameters, rows=False)
         count = status.rpartition(" ")[2]
         return int(count) if count.isdecimal() else -1
 
+    async def commit(self) -> None:
+        """Commit what was begun."""
+        transaction = self._adapter._transaction  # noqa: SLF001 - see `Connection`
+        if transaction is not None:
+            await self._guarded("COMMIT", (), transaction.commit)
+            self._adapter._transaction = None  # noqa: SLF001
+        if self._connection.in_transaction():  # one that an expression has begun: the driver's is done already
+            await self._connection.commit()
+
+    async def roll_back(self) -> None:
+        """Undo what was begun; where that cannot be done the connection is given up."""
+        if self._connection.invalidated:
+            return
+        try:
+            transaction = self._adapter._transaction  # noqa: SLF001
+            if transaction is not None:
+                await transaction.rollback()
+                self._adapter._transaction = None  # noqa: SLF001
+            if self._connection.in_transaction():
+                await self._connection.rollback()
+        except Exception:  # noqa: BLE001 - whatever it was that kept it from being undone: the server will, without us
+            await self._connection.invalidate()
+        except BaseException:
+            await self._connection.invalidate()
+            raise
+
+    async def _begin(self) -> None:
+        if self._adapter._transaction is None:  # noqa: SLF001
+            self._adapter.readonly = self._read_only
+            try:
+                await self._adapter._start_transaction()  # noqa: SLF001
+            finally:
+                self._adapter.readonly = False
+
     async def _run(self, plain: _Plain, parameters: Mapping[str, Any] | None, *, rows: bool) -> Any:  # noqa: ANN401 - the driver's
         values = [parameters[name] for name in plain.names] if parameters else []
-        if self._driver is None:
-            raw = await self._connection.get_raw_connection()
-            self._adapter, self._driver = raw.dbapi_connection, raw.driver_connection
         for listener in self._listened:
             listener(self._connection.sync_connection, None, plain.sql, values, None, False)
         run: Callable[..., Awaitable[Any]] = self._driver.fetch if rows else self._driver.execute
+        if self._adapter._transaction is None:  # noqa: SLF001
+            await self._guarded("BEGIN", (), self._begin)
+        return await self._guarded(plain.sql, values, run, plain.sql, *values)
+
+    async def _guarded(
+        self, sql: str, values: Sequence[Any], run: Callable[..., Awaitable[Any]], *arguments: object
+    ) -> Any:  # noqa: ANN401 - the driver's
+        """Await `run`; its errors as SQLAlchemy's, and a connection that is of no use any more given up."""
         try:
-            if self._adapter._transaction is None:  # noqa: SLF001 - see above
-                await self._adapter._start_transaction()  # noqa: SLF001
-            return await run(plain.sql, *values)
+            return await run(*arguments)
         except Exception as error:
             closed: bool = self._driver.is_closed()
             if closed:
                 await self._connection.invalidate()
             for driver_s, ours in _ERRORS:
                 if isinstance(error, driver_s):
-                    raise ours(plain.sql, values, error, hide_parameters=True, connection_invalidated=closed) from error
+                    raise ours(sql, values, error, hide_parameters=True, connection_invalidated=closed) from error
             raise
         except BaseException:
             # Cancelled in the middle: nobody knows in what state the connection is.
