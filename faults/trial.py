@@ -11,6 +11,7 @@ import asyncpg
 from confluent_kafka import KafkaException
 
 from faults import ledger
+from faults.bounds import beyond_bounds
 from faults.deliveries import Vendor
 from faults.evidence import gather
 from faults.load import Sender
@@ -165,6 +166,8 @@ class Trial:
         names: Sequence[str] = self.stage.names
         evidence = await gather(names, self.tables, self.streams, self.people, self.sender.log, self.stage.sink)
         broken += ledger.check(evidence, self.streams)
+        if held := await beyond_bounds(self.stage):
+            broken.append(Broken(8, "more held at rest than may be", tuple(held), len(held)))
         self.sizes.update(ledger.sizes(evidence))
         return self._news(broken)
 
