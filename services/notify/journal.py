@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log: Final = structlog.get_logger()
 
-_LINGER: Final = timedelta(milliseconds=5)
+_LINGER: Final = timedelta(milliseconds=10)
 """No connection waits for an outcome to be written; a kill meanwhile leaves that many more in doubt."""
 
 ItemT = TypeVar("ItemT")
