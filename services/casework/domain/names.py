@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NewType
 from uuid import UUID
 
@@ -42,4 +43,9 @@ def case_id_of(response_id: ResponseId, like: UUID = _PLAIN) -> CaseId:
 
     It is of the class of `like`: where that is the database driver's, all that is done with the id costs a fraction.
     """
+    return _case_id_of(response_id, like)
+
+
+@lru_cache(2_048)  # asked several times for each answer of a batch
+def _case_id_of(response_id: ResponseId, like: UUID) -> CaseId:
     return CaseId(named(type(like)(_CASES), response_id))
