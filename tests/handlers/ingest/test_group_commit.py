@@ -102,6 +102,17 @@ async def test_each_is_answered_with_its_own_outcome(database: Database, deliver
         assert (row.status, tuple(row.event_ids)) == (outcome.status, outcome.event_ids)
 
 
+@pytest.mark.parametrize("size", [1, 10, 100])
+async def test_a_batch_that_is_all_new_takes_two_statements(
+    database: Database, statements: Statements, size: int, published: Published
+) -> None:
+    with statements(database) as seen:
+        intake = Intake(database)
+        await asyncio.gather(*(intake.submit(an_arrival(number)) for number in range(size)))
+    assert len(seen) == 2  # what is known of them; they, their responses, their events and the notification
+    assert len(await published()) == size
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 async def test_the_statements_of_a_batch_do_not_become_more_with_its_size(
     database: Database,

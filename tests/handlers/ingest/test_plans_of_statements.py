@@ -52,12 +52,12 @@ GROWN = (
         INSERT INTO deliveries
         SELECT gen_random_uuid(), 's-' || n % 50, 'webhook', 'k-' || n, '', 'x', 'x', '{}', 'application/json', now(),
                CASE WHEN n % 200 = 0 THEN 'quarantined' ELSE 'accepted' END, NULL, NULL, '{}', 1, NULL
-          FROM generate_series(1, 20000) AS n
+          FROM generate_series(1, 50000) AS n
     """),
     text("""
         INSERT INTO responses
         SELECT gen_random_uuid(), 's', 'r-' || n, 1, 'x', now(), gen_random_uuid(), now()
-          FROM generate_series(1, 20000) AS n
+          FROM generate_series(1, 50000) AS n
     """),
 )
 
@@ -73,11 +73,11 @@ async def planned(database: Database) -> Database:
     return database
 
 
-@pytest.mark.parametrize("name", STATEMENTS)
-async def test_rows_are_found_by_their_keys(planned: Database, name: str) -> None:
-    statement, parameters = STATEMENTS[name]
+async def test_rows_are_found_by_their_keys(planned: Database) -> None:
+    reading_all: dict[str, list[str]] = {}
     async with planned.transaction() as tx:
-        plan = [row[0] for row in await tx.fetch(text(f"EXPLAIN {statement.text}"), parameters)]
-    assert plan
-    read = [line for line in plan if re.search(r"Seq Scan on (deliveries|responses)", line)]
-    assert not read
+        for name, (statement, parameters) in STATEMENTS.items():
+            plan = [row[0] for row in await tx.fetch(text(f"EXPLAIN {statement.text}"), parameters)]
+            assert plan
+            reading_all[name] = [line for line in plan if re.search(r"Seq Scan on (deliveries|responses)", line)]
+    assert reading_all == {name: [] for name in STATEMENTS}
