@@ -12,9 +12,10 @@ from deploy.local.ports import free_ports, is_open
 if TYPE_CHECKING:
     from bench.bench import Bench
 
-_SETTLE_S: Final = 5.0
+_SETTLE_S: Final = 10.0
 _WATCHED_S: Final = 30.0
-_QUICK_S: Final = 8.0
+_QUICK_SETTLE_S: Final = 2.0
+_QUICK_S: Final = 6.0
 
 
 async def run(bench: Bench) -> list[Figure]:
@@ -26,9 +27,9 @@ async def run(bench: Bench) -> list[Figure]:
         http, "-m", "deploy.local.mail", f"--folder={folder}", f"--smtp-port={smtp}", f"--http-port={http}"
     )
     await bench.until(mailbox, lambda: is_open(smtp))
-    seconds = _WATCHED_S if bench.scale == 1 else _QUICK_S
+    settle, seconds = (_SETTLE_S, _WATCHED_S) if bench.scale == 1 else (_QUICK_SETTLE_S, _QUICK_S)
     bench.say(f"watching for {seconds:.0f} s")
-    await asyncio.sleep(_SETTLE_S)
+    await asyncio.sleep(settle)
     before = {**system.cpu_seconds(), "mailbox": family_cpu_seconds(mailbox.pid)}
     await asyncio.sleep(seconds)
     after = {**system.cpu_seconds(), "mailbox": family_cpu_seconds(mailbox.pid)}

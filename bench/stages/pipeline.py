@@ -51,16 +51,16 @@ async def run(bench: Bench) -> list[Figure]:
         system,
         survey,
         begin_at=amount / median(outcome.seconds for outcome in outcomes),
-        seconds=10.0 if full else 3.0,
+        seconds=10.0 if full else 2.5,
     )
-    seconds = 15.0 if full else 4.0
+    seconds = 15.0 if full else 3.0
     measured, sums = [], []
     for _ in range(max(1, bench.rounds // 2)):
         bench.say(f"latency at {rate / _QUARTER:.0f} responses a second")
         sums.append(await floors.of_hops(rate / _QUARTER, seconds / 3))
         measured.append(await latencies(system, survey, rate=rate / _QUARTER, seconds=seconds))
     recovery = await recover(
-        bench, system, survey, rate=rate / _OUTAGE_SHARE, own_rate=rate, outage_s=30.0 if full else 4.0
+        bench, system, survey, rate=rate / _OUTAGE_SHARE, own_rate=rate, outage_s=30.0 if full else 3.0
     )
     return [
         _of_study(amount, outcomes),
