@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from services.ingest.sources import ReadySource
     from services.ingest.store.kept import Contents
+    from services.ingest.vendors.understanding import Reader
 
 _SECRET_HEADER: Final = re.compile(r"auth|cookie|token|secret|signature|api-?key|hmac|password|credential")
 _encode: Final = msgspec.json.Encoder().encode
@@ -99,10 +100,37 @@ def api_arrival(ready: ReadySource, body: bytes, received_at: datetime, tracepar
     )
 
 
-def stored_arrival(ready: ReadySource, kept: Contents, traceparent: str) -> Arrival:
-    """A kept delivery, understood again by today's field map."""
+def file_arrival(
+    ready: ReadySource,
+    reader: Reader,
+    body: bytes,
+    headers: str,
+    received_at: datetime,
+    traceparent: str,
+    id_: DeliveryId,
+) -> Arrival:
+    """A row of a file. The same row in the same or another file of the source is the same delivery."""
+    _, verdict = reader.read(body, received_at)
+    body_hash = hash_of(body)
+    return Arrival(
+        id=id_,
+        source=ready.source,
+        via="file",
+        key=delivery_key(None, body_hash),
+        body=body,
+        body_hash=body_hash,
+        headers=headers,
+        content_type="application/json",
+        received_at=received_at,
+        verdict=verdict,
+        traceparent=traceparent,
+    )
+
+
+def stored_arrival(ready: ReadySource, kept: Contents, traceparent: str, row: Reader | None = None) -> Arrival:
+    """A kept delivery, understood again by today's field map; `row` understands it where it is one of a file."""
     delivery = kept.delivery
-    reader = {"rest": ready.own_shape, "api": ready.fetched}.get(delivery.via, ready.reader)
+    reader = row or {"rest": ready.own_shape, "api": ready.fetched}.get(delivery.via, ready.reader)
     _, verdict = reader.read(kept.body, delivery.received_at, delivery.content_type)
     return Arrival(
         id=DeliveryId(delivery.id),

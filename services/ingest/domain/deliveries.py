@@ -44,8 +44,8 @@ DeliveryKey = NewType("DeliveryKey", str)
 
 ERASED: Final = "erased: the customer asked to be forgotten"
 
-Via = Literal["webhook", "rest", "api"]
-"""`api`: what we asked for at the vendor's."""
+Via = Literal["webhook", "rest", "api", "file"]
+"""`api`: what we asked for at the vendor's. `file`: a row of a file."""
 
 
 class Status(StrEnum):
@@ -264,17 +264,34 @@ def _understood(
     if verdict.partial:
         response = told = put_together(latest, response, replayed_from=replayed_from)
         content = content_hash(response)
+    if response.withdrawn and latest is not None:
+        # Among the customer's other events, and so behind what it takes back.
+        response = replace(response, customer_id=latest.customer_id)
     decision = decide(latest, response, content, replayed_from=replayed_from)
     if isinstance(decision, NextRevision):
         revision = decision.revision
         event = event_id(id_, revision)
         found.revisions.append(Revision(arrival, id_, response, revision, event))
-        now_latest = Latest(revision, content, response.revised_at, event, arrival.received_at, told)
+        now_latest = Latest(
+            revision,
+            content,
+            response.revised_at,
+            event,
+            arrival.received_at,
+            told,
+            customer_id=response.customer_id,
+        )
         outcome = Outcome(arrival.id, Status.ACCEPTED, None, id_, (event,))
     elif isinstance(decision, SameContent):
         assert latest is not None  # noqa: S101 - nothing is the same as nothing
         now_latest = Latest(
-            latest.revision, latest.content_hash, decision.confirmed_at, latest.event_id, latest.received_at, told
+            latest.revision,
+            latest.content_hash,
+            decision.confirmed_at,
+            latest.event_id,
+            latest.received_at,
+            told,
+            customer_id=latest.customer_id,
         )
         reason = f"the same content as revision {latest.revision}"
         outcome = Outcome(arrival.id, Status.DUPLICATE, reason, id_, (latest.event_id,))
@@ -282,7 +299,9 @@ def _understood(
         return Outcome(arrival.id, Status.IGNORED, "outdated: a later revision is known", id_)
     if now_latest != latest:
         current[id_] = now_latest
-        found.changed[id_] = Revised(arrival.source.name, response.vendor_response_id, response.customer_id, now_latest)
+        found.changed[id_] = Revised(
+            arrival.source.name, response.vendor_response_id, now_latest.customer_id, now_latest
+        )
     return outcome
 
 
