@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -153,6 +153,23 @@ async def test_as_many_statements_for_two_hundred_mails_as_for_one(
     # What is held back is two more, for the ledger and for the outbox, however many are.
     one[1] += 2
     assert many == one
+
+
+async def test_a_connection_that_wrote_a_mark_is_good_for_transactions_again(
+    world: World, post: Post, database: Database
+) -> None:
+    await world.cases(world.assigned())
+    claimed = await post.sender._claim(await post.presence.number(), 1)
+    async with database.connection() as connection:
+        raw = await connection.get_raw_connection()
+        used = raw.driver_connection
+    assert await post.journal._mark([claimed[0].entry]) == [True]
+    with suppress(KeyError):
+        async with database.transaction() as tx:
+            await tx.execute(text("DELETE FROM messages"))
+            assert (await tx._connection.get_raw_connection()).driver_connection is used, "the one last given back"
+            raise KeyError
+    assert (await world.row()).status == "transmitting"
 
 
 async def test_settled_messages_are_forgotten_when_they_are_old_and_others_never(
