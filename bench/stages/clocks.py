@@ -161,7 +161,9 @@ class _Clocks:
         # Nobody takes anything out, so the highest number counts what was put in.
         number: int | None = await self._watching.fetchval("SELECT max(id) FROM outbox")
         if number is None:
-            number = await self._watching.fetchval("SELECT last_value FROM outbox_id_seq")
+            number = await self._watching.fetchval(
+                "SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM outbox_id_seq"
+            )
         return number or 0
 
     async def _check(self, amount: int) -> None:
