@@ -28,8 +28,9 @@ _IN_TRANSACTION: Final = """
                                                   AND datname = current_database())
 """
 _BEGIN_AT: Final = """
-    UPDATE cases SET fires_at = $1 + place * $2, first_contact_due_at = $1 + place * $2
-      FROM (SELECT id, CAST(row_number() OVER (ORDER BY fires_at) AS integer) AS place FROM cases) AS ordered
+    UPDATE cases SET fires_at = due, first_contact_due_at = due
+      FROM (SELECT id, CAST($1 AS timestamptz) + row_number() OVER (ORDER BY fires_at) * CAST($2 AS interval) AS due
+              FROM cases) AS ordered
      WHERE ordered.id = cases.id
 """
 _EVENTS_EACH: Final = 2

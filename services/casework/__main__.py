@@ -48,7 +48,7 @@ def main() -> None:
         runtime.add_consumer("casework.customers", CUSTOMERS, handle_customers)
         runtime.add_consumer("casework.messages", NOTIFY_MESSAGES, handle_messages)
         clocks = Clocks(database, batch=settings.clock_batch, hands=_CLOCK_HANDS)
-        runtime.add_loop("clocks", clocks.step, idle=timedelta(seconds=1))
+        runtime.add_loop("clocks", clocks.step, idle=timedelta(milliseconds=500))
         runtime.add_loop(
             "waiting_answers", WaitingAnswers(database, batch=settings.clock_batch).step, idle=timedelta(seconds=2)
         )
