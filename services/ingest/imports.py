@@ -29,7 +29,7 @@ from services.ingest.domain.written_times import order_of
 from services.ingest.intake import record_in
 from services.ingest.store import imports
 from services.ingest.store.imports import Counts, ErrorRow, Import, Written
-from services.ingest.vendors.files import row_reader
+from services.ingest.vendors.files import file_vendor, row_reader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -40,12 +40,15 @@ if TYPE_CHECKING:
     from services.ingest.domain.tables import Row
     from services.ingest.sources import ReadySource
     from services.ingest.store.kept import Contents
+    from services.ingest.vendors.description import Vendor
     from services.ingest.vendors.understanding import Reader
 
 log: Final = structlog.get_logger()
 
 BATCH_ROWS: Final = 500
 BATCH_BYTES: Final = 1_048_576
+AT_ONCE: Final = 4
+"""Of the pool's ten connections; webhooks need theirs."""
 IMPORT_HEADER: Final = "otklik-import"
 LINE_HEADER: Final = "otklik-line"
 
@@ -57,6 +60,10 @@ _headers: Final = msgspec.json.Decoder(dict[str, str]).decode
 
 class Moved(Exception):
     """The import is not where it was seen: somebody else sends the same file."""
+
+
+class Busy(Exception):
+    """As many files are being read as this process reads at once."""
 
 
 class Beyond(Exception):
@@ -89,11 +96,7 @@ def _texts(rows: Sequence[Mapping[str, object]], columns: ColumnMap) -> Iterable
 
 async def file_readers(tx: Tx, ready: Mapping[str, ReadySource], kept: Sequence[Contents]) -> dict[UUID, Reader]:
     """By the deliveries' ids, what understands those that are rows of files: today's column map of their import."""
-    origins: dict[UUID, UUID] = {}
-    for contents in kept:
-        origin = _headers(contents.headers).get(IMPORT_HEADER) if contents.delivery.via == "file" else None
-        if origin is not None and contents.delivery.source in ready:
-            origins[contents.delivery.id] = UUID(origin)
+    origins = {contents.delivery.id: origin for contents in kept if (origin := _import_of(contents))}
     found = await imports.some(tx, list(set(origins.values()))) if origins else {}
     readers: dict[UUID, Reader] = {}
     for import_ in found.values():
@@ -103,12 +106,26 @@ async def file_readers(tx: Tx, ready: Mapping[str, ReadySource], kept: Sequence[
     return {delivery: readers[origin] for delivery, origin in origins.items() if origin in readers}
 
 
+async def vendor_of_row(tx: Tx, kept: Contents) -> Vendor | None:
+    """The shape of a row of a file, by today's column map of its import; None where that is not known."""
+    origin = _import_of(kept)
+    import_ = None if origin is None else await imports.find(tx, origin)
+    written = None if import_ is None else import_.written
+    return None if written is None else file_vendor(written.layout.format, written.times, written.columns)
+
+
+def _import_of(kept: Contents) -> UUID | None:
+    origin = _headers(kept.headers).get(IMPORT_HEADER) if kept.delivery.via == "file" else None
+    return None if origin is None else UUID(origin)
+
+
 class Importer:
-    """Takes the bytes of files."""
+    """Takes the bytes of files, of a few at once: each has a batch of rows in memory."""
 
     def __init__(self, database: Database, ids: DeliveryIds) -> None:
         self._database = database
         self._ids = ids
+        self._at_once = 0
 
     async def take(
         self,
@@ -122,8 +139,26 @@ class Importer:
     ) -> None:
         """Read `pieces`, which begin at `offset`; `ends`: where they end and the size is not known, the file does.
 
-        Raises `Unreadable`, `Moved`, `Beyond`, or that the database is away; what was committed before stays.
+        Raises `Unreadable`, `Moved`, `Beyond`, `Busy`, or that the database is away; what was committed before stays.
         """
+        if self._at_once >= AT_ONCE:
+            raise Busy
+        self._at_once += 1
+        try:
+            await self._take(import_, ready, pieces, offset=offset, ends=ends, traceparent=traceparent)
+        finally:
+            self._at_once -= 1
+
+    async def _take(
+        self,
+        import_: Import,
+        ready: ReadySource,
+        pieces: AsyncIterator[bytes],
+        *,
+        offset: int,
+        ends: bool,
+        traceparent: str,
+    ) -> None:
         reading = _Reading(self._database, self._ids, import_, ready, traceparent)
         skip = import_.position.offset - offset
         if skip < 0:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.ingest.api import accounts, deliveries, dry_runs, responses, sources
+from services.ingest.api import accounts, deliveries, dry_runs, imports, responses, sources
+from services.ingest.api.import_models import LARGEST_FILE
 from services.ingest.api.webhooks import PREFIX, WebhookDoor, WebhookRoute, WebhooksFirst, probe
 from services.ingest.arrivals import DeliveryIds
+from services.ingest.imports import Importer
 from services.ingest.intake import Bounds, Intake
 from services.ingest.sources import SourceBook
 
@@ -37,17 +39,18 @@ def build_app(
         "Otklik ingest",
         database,
         description="Takes survey responses: signed webhooks of survey vendors, and our own shape over REST.",
-        body_limits={"/v1/responses": _REST_BYTES},
+        body_limits={"/v1/responses": _REST_BYTES, imports.PREFIX: LARGEST_FILE},
         kind=WebhooksFirst,
     )
     app.state.book = book or SourceBook(database)
     app.state.ids = ids or DeliveryIds()
+    app.state.importer = Importer(database, app.state.ids)
     app.state.plain_http = plain_http
     app.door = WebhookDoor(
         app.state.book, Intake(database, bounds), app.state.ids, clock=database.clock, most_bytes=webhook_bytes
     )
     app.router.routes.append(WebhookRoute(app.door))
     app.add_route(PREFIX + "{source}", probe, methods=["GET"], include_in_schema=False)
-    for part in (responses, sources, accounts, dry_runs, deliveries):
+    for part in (responses, imports, sources, accounts, dry_runs, deliveries):
         app.include_router(part.router)
     return app

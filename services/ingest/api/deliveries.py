@@ -16,6 +16,7 @@ from services.ingest.api.access import SOURCE_NAME, DeliveriesReader, Deliveries
 from services.ingest.api.models import DeliveryOut, DeliveryWithBody, Replayed, ReplayFilter
 from services.ingest.arrivals import stored_arrival
 from services.ingest.domain.deliveries import Arrival, Outcome, Status
+from services.ingest.imports import file_readers
 from services.ingest.intake import NotDurable, record_again_in
 from services.ingest.store import kept
 from services.ingest.store.kept import Contents, StoredDelivery
@@ -106,11 +107,15 @@ async def _replay(request: Request, deliveries: Sequence[Contents]) -> list[Repl
     book = book_of(request)
     await book.look_again()
     traceparent = traceparent_or_new(request.headers.get("traceparent"))
+    sources = {name: await book.find(name) for name in {contents.delivery.source for contents in deliveries}}
+    async with database_of(request).reading() as tx:
+        rows = await file_readers(tx, {name: ready for name, ready in sources.items() if ready}, deliveries)
     arrivals: list[Arrival] = []
     for contents in deliveries:
-        ready = await book.find(contents.delivery.source)
-        if ready is not None and not contents.delivery.conflicting and contents.body:
-            arrivals.append(stored_arrival(ready, contents, traceparent))
+        ready, row = sources[contents.delivery.source], rows.get(contents.delivery.id)
+        readable = contents.delivery.via != "file" or row is not None
+        if ready is not None and not contents.delivery.conflicting and contents.body and readable:
+            arrivals.append(stored_arrival(ready, contents, traceparent, row))
     try:
         outcomes = await record_again_in(database_of(request), arrivals) if arrivals else []
     except NotDurable as error:

@@ -11,12 +11,14 @@ from libs.webapi.strict_json import Router
 from services.ingest.api.access import DeliveriesReader, SourcesReader, database_of
 from services.ingest.api.models import FieldMapBody, ReferenceBody, SourceBody
 from services.ingest.api.sources import source_of, vendor_of
+from services.ingest.clients import APIS
 from services.ingest.domain.deliveries import Announced, Ignored, NotUnderstood, Understood
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.guesses import Candidate, guess
 from services.ingest.domain.responses import Response
 from services.ingest.domain.signature import SharedToken, Signature
 from services.ingest.domain.values import Unclear
+from services.ingest.imports import vendor_of_row
 from services.ingest.store import kept
 from services.ingest.vendors import VENDORS
 from services.ingest.vendors.candidates import candidates, payload_of
@@ -94,6 +96,8 @@ class VendorOut(BaseModel):
     ]
     needs_score: Annotated[bool, Field(description="Whether the field map has to say which question is the score.")]
     content_types: list[str]
+    api: Annotated[bool, Field(description="Whether answers can be asked for at the vendor's API.")]
+    api_needs_survey: Annotated[bool, Field(description="Whether that API is asked by survey.")]
 
 
 @router.get("/v1/vendors", summary="The vendors that are understood")
@@ -115,10 +119,13 @@ async def dry_run(
     if body.delivery_id is not None:
         async with database_of(request).reading() as tx:
             found = await kept.contents(tx, body.delivery_id)
+            row = None if found is None else await vendor_of_row(tx, found)
         if found is None:
             raise of_status(404, detail="There is no such delivery.")
         raw, content_type, now = found.body, found.delivery.content_type, found.delivery.received_at
-        if found.delivery.via != "webhook":
+        if row is not None:
+            vendor, body = row, body.model_copy(update={"field_map": FieldMapBody()})
+        elif found.delivery.via != "webhook":
             vendor = OWN_SHAPE if found.delivery.via == "rest" else vendor.fetched or vendor
     else:
         raw, content_type = (body.body or "").encode(), body.content_type
@@ -136,7 +143,7 @@ async def dry_run(
     }
     match verdict:
         case Understood(response=response):
-            return DryRunOut(status="understood", reason=None, field=None, response=_response(response), **shown)
+            return DryRunOut(status="understood", reason=None, field=None, response=response_out(response), **shown)
         case Ignored(reason=reason):
             return DryRunOut(status="ignored", reason=reason, field=None, response=None, **shown)
         case NotUnderstood(reason=reason, field=field):
@@ -163,11 +170,14 @@ def _vendor_out(vendor: Vendor) -> VendorOut:
             "secret": secret,
             "needs_score": (vendor.fetched or vendor).fields.score is None,
             "content_types": sorted(vendor.content_types),
+            "api": vendor.name in APIS,
+            "api_needs_survey": vendor.name in APIS and APIS[vendor.name].needs_survey,
         }
     )
 
 
-def _response(response: Response) -> ResponseOut:
+def response_out(response: Response) -> ResponseOut:
+    """A response as it is shown."""
     return ResponseOut(
         vendor_response_id=response.vendor_response_id,
         score=response.score,

@@ -69,7 +69,10 @@ class FieldMapBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    score: ReferenceBody | None = None
+    score: Annotated[
+        ReferenceBody | None,
+        Field(description="Null where nobody knows yet: what comes is quarantined until the map names the question."),
+    ] = None
     comment: ReferenceBody | None = None
     customer: ReferenceBody | None = None
     touchpoint: ReferenceBody | None = None
@@ -148,7 +151,7 @@ class DeliveryOut(BaseModel):
 
     id: UUID
     source: str
-    via: Literal["webhook", "rest", "api"]
+    via: Literal["webhook", "rest", "api", "file"]
     key: Annotated[str, Field(description="The vendor's id of the delivery, else the hash of its body.")]
     conflicting: Annotated[bool, Field(description="Another body under an id that was known already.")]
     size: int

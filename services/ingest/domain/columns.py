@@ -152,6 +152,7 @@ def _all_classes(values: Sequence[str]) -> bool:
 
 
 def _typical(values: Sequence[str]) -> str:
-    """One value for all: a rating only where all are, else the longest of the others."""
+    """One value for all: a rating where most are, else the longest of the others."""
     others = [value for value in values if not _RATING.fullmatch(value)]
-    return max(others, key=len) if others else values[0]
+    ratings = [value for value in values if _RATING.fullmatch(value)]
+    return ratings[0] if len(ratings) >= len(others) else max(others, key=len)
