@@ -10,7 +10,7 @@ from uuid import UUID
 
 from libs.events.contracts.customers import CustomerErased, CustomerProfileChanged
 from libs.events.contracts.messages import ConfirmationAnswered
-from libs.events.contracts.scores import ResponseRescored, ResponseScored
+from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.errors import PermanentError
 from services.casework.domain import replies
 from services.casework.domain.answers import Answer
@@ -34,7 +34,7 @@ async def handle_scores(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     answers = [
         _answer(event, event.payload)
         for event in events
-        if isinstance(event.payload, (ResponseScored, ResponseRescored))
+        if isinstance(event.payload, (ResponseScored, ResponseRescored, ResponseRetracted))
     ]
     if answers:
         await intake.take(tx, answers)
@@ -112,7 +112,7 @@ def _case_id(text: str) -> CaseId:
         raise PermanentError(f"{text[:100]!r} is no case id") from error
 
 
-def _answer(event: Event[Contract], payload: ResponseScored | ResponseRescored) -> Answer:
+def _answer(event: Event[Contract], payload: ResponseScored | ResponseRescored | ResponseRetracted) -> Answer:
     return Answer(
         response_id=ResponseId(payload.response_id),
         revision=payload.revision,
@@ -129,6 +129,7 @@ def _answer(event: Event[Contract], payload: ResponseScored | ResponseRescored) 
         answered_at=payload.answered_at,
         cause_id=event.id,
         traceparent=event.traceparent,
+        withdrawn=isinstance(payload, ResponseRetracted),
     )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
-from libs.events.contracts.responses import ResponseReceived, ResponseRevised
-from libs.events.contracts.scores import ResponseRescored, ResponseScored
+from libs.events.contracts.responses import ResponseReceived, ResponseRevised, ResponseWithdrawn
+from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.errors import PermanentError
 from libs.events.event import Event
 from services.scoring.domain.customers import LONGEST_ID
@@ -41,7 +41,15 @@ async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     An older revision never overwrites a newer one, and announces nothing. What comes as `revised` first is new all
     the same: a response whose customer became known with a later revision travels on two partitions.
     """
-    answers = [_checked(event) for event in events]
+    answers = [_checked(event) for event in events if not isinstance(event.payload, ResponseWithdrawn)]
+    if answers:
+        await _score(tx, answers)
+    withdrawals = [event for event in events if isinstance(event.payload, ResponseWithdrawn)]
+    if withdrawals:
+        await _take_back(tx, withdrawals)
+
+
+async def _score(tx: Tx, answers: Sequence[Answer]) -> None:
     askings = [Asking(said.program, said.touchpoint, said.instrument) for said in (each.payload for each in answers)]
     await locks.storing_answers(tx)
     in_force = (await rules.current(tx)).rules
@@ -54,6 +62,34 @@ async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     standings = await _store(tx, scored)
     for answer, each in zip(answers, scored, strict=True):
         _announce(tx, answer, each, standings)
+
+
+async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]]) -> None:
+    """Withdrawn responses count no longer. After the batch's answers, and so after what is taken back, if it is here.
+
+    One of which nothing is known has nothing to take back: what comes of it later is older, and ingest keeps it.
+    """
+    await locks.storing_answers(tx)
+    rows = await responses.standing(tx, {event.payload.response_id for event in withdrawals})
+    said: dict[str, Event[Any]] = {}
+    for event in withdrawals:
+        row = rows.get(event.payload.response_id)
+        if row is not None and row.revision < event.payload.revision:
+            latest = said.get(row.id)
+            if latest is None or latest.payload.revision < event.payload.revision:
+                said[row.id] = event
+    if not said:
+        return
+    await responses.withdraw(tx, {id_: event.payload.revision for id_, event in said.items()})
+    known = await responses.respondents(tx, {row.customer_id for row in rows.values() if row.customer_id})
+    for id_, event in said.items():
+        row = rows[id_]
+        respondent = known.get(row.customer_id or "")
+        taken_back = row._replace(revision=event.payload.revision, score=None, nps_class=None, comment=None)
+        members = _members(taken_back, None if respondent is None else respondent.account_id)
+        payload = ResponseRetracted(**members, previous_score=row.score, previous_class=row.nps_class)
+        retracted = Event.caused_by(event, payload, subject=id_, time=tx.now, source=SOURCE)
+        tx.emit(retracted, key=row.customer_id or id_)
 
 
 async def _store(tx: Tx, scored: Sequence[_Scored]) -> dict[str, Standing]:
@@ -84,7 +120,21 @@ def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Stan
     erased = scored.row.erased or (before is not None and before.erased)
     row = _without_person(scored.row) if erased else scored.row
     standings[row.id] = Standing(row.revision, row.score, row.nps_class, row.erased)
-    members: dict[str, Any] = {
+    members = _members(row, None if erased else scored.account_id)
+    payload = (
+        ResponseScored(**members)
+        if before is None
+        else ResponseRescored(**members, previous_score=before.score, previous_class=before.nps_class)
+    )
+    if row.class_contradicted:
+        log.warning("response.class_contradicted", response_id=row.id, revision=row.revision, source=row.source)
+    event = Event.caused_by(answer, payload, subject=row.id, time=tx.now, source=SOURCE)
+    tx.emit(event, key=row.customer_id or row.id)
+
+
+def _members(row: ResponseRow, account_id: str | None) -> dict[str, Any]:
+    """What every event about a scored response tells."""
+    return {
         "response_id": row.id,
         "revision": row.revision,
         "program": row.program,
@@ -95,7 +145,7 @@ def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Stan
         "nps_class": row.nps_class,
         "comment": row.comment,
         "customer_id": row.customer_id,
-        "account_id": None if erased else scored.account_id,
+        "account_id": account_id,
         "tier": row.tier,
         "tier_reason": row.tier_reason,
         "language": row.language,
@@ -103,15 +153,6 @@ def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Stan
         "instrument_version": row.instrument_version,
         "answered_at": row.answered_at,
     }
-    payload = (
-        ResponseScored(**members)
-        if before is None
-        else ResponseRescored(**members, previous_score=before.score, previous_class=before.nps_class)
-    )
-    if row.class_contradicted:
-        log.warning("response.class_contradicted", response_id=row.id, revision=row.revision, source=row.source)
-    event = Event.caused_by(answer, payload, subject=row.id, time=tx.now, source=SOURCE)
-    tx.emit(event, key=row.customer_id or row.id)
 
 
 class _Scored(NamedTuple):

@@ -44,3 +44,11 @@ class ResponseRescored(_Score, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "survey.response.rescored.v1"
     previous_score: int | None
     previous_class: NpsClass | None
+
+
+class ResponseRetracted(_Score, frozen=True, kw_only=True):
+    """The response was withdrawn: it counts no longer, and has neither score nor class nor comment any more."""
+
+    TYPE: ClassVar[str] = "survey.response.retracted.v1"
+    previous_score: int | None
+    previous_class: NpsClass | None

@@ -45,6 +45,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     case_id: CaseId | None = None
     waits_for_owner: bool = False
     """It must open a case, and the company has nobody yet who could own one."""
+    withdrawn: bool = False
+    """This revision takes the answer back; of stored answers that is not remembered, as they have no score then."""
 
     @property
     def is_detractor(self) -> bool:

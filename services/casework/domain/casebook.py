@@ -1,7 +1,8 @@
 """The cases in hand of one transaction, and how a batch of answers meets them, one after another.
 
     revision seen before, or older        nothing
-    answer of a case that is not closed   revised
+    answer of a case that is not closed   revised; a detractor's no more, of a case that rests on it alone and that
+                                          nobody has acted on: the case is taken back
     answer of a closed case               revised; where it only now became a detractor's, as if it were new
     customer has an open case             joined
     a detractor's                         opened, or kept waiting while the company has nobody to own it
@@ -26,6 +27,7 @@ from services.casework.domain.timeline import Actor, Cause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from datetime import datetime
 
     from services.casework.domain.agents import Staff
@@ -103,6 +105,8 @@ class Surroundings:
     policies: Mapping[Tier, Policy]
     previous_owners: Mapping[CustomerId, AgentId]
     erased_at: Mapping[CustomerId, datetime]
+    untouched: AbstractSet[CaseId] = frozenset()
+    """Of the cases whose answers are revised: those that nobody has acted on, and that rest on one answer alone."""
 
 
 class Intake:
@@ -132,6 +136,8 @@ class Intake:
             self._keep(self._place(answer, may_open=not forgotten))
         elif case.status is Status.CLOSED and answer.is_detractor and not known.is_detractor and not forgotten:
             self._keep(self._place(answer, may_open=True))
+        elif known.is_detractor and not answer.is_detractor and self._may_be_taken_back(case, answer):
+            self._keep(answer.of_case(self._book.put(replies.take_back(case, answer, self._cause(answer))).id))
         else:
             self._keep(self._revise(answer, case))
 
@@ -147,6 +153,12 @@ class Intake:
         """Whether the customer asked to be forgotten after giving this answer: nobody may call about it any more."""
         erased_at = None if answer.customer_id is None else self._around.erased_at.get(answer.customer_id)
         return erased_at is not None and answer.answered_at <= erased_at
+
+    def _may_be_taken_back(self, case: Case, answer: Answer) -> bool:
+        if case.id not in self._around.untouched or case.status is not Status.OPEN:
+            return False
+        others = (other for other in self._taken.values() if other.response_id != answer.response_id)
+        return not any(other.case_id == case.id and other.is_detractor for other in others)
 
     def _revise(self, answer: Answer, case: Case) -> Answer:
         # A revision may name the customer of an anonymous case, who may have an open case already: then both stay.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from services.casework.domain.answers import Answer
     from services.casework.domain.clocks import Policy
     from services.casework.domain.routing import Choice
-    from services.casework.domain.timeline import Cause, Details
+    from services.casework.domain.timeline import Cause, Details, EntryKind
 
 
 def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff: Staff, cause: Cause) -> Decision:
@@ -83,23 +83,32 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
 
 def join(case: Case, answer: Answer, cause: Cause) -> Decision:
     """A further answer of the customer becomes a part of the case."""
-    return _joined(case, answer, cause, known=False)
+    return _joined(case, answer, cause, "joined")
 
 
 def revise(case: Case, answer: Answer, cause: Cause) -> Decision:
-    """A later revision of an answer of the case. A better score does not end the case: a person decides that."""
+    """A later revision of an answer of the case. Once somebody has acted, people decide what a better score means."""
     if answer.response_id == case.opening_response_id and answer.score is not None:
         case = replace(case, score=answer.score)
     if case.customer_id is None and answer.customer_id is not None:
         case = replace(case, customer_id=answer.customer_id)
-    return _joined(case, answer, cause, known=True)
+    return _joined(case, answer, cause, "withdrawn" if answer.withdrawn else "revised")
 
 
-def _joined(case: Case, answer: Answer, cause: Cause, *, known: bool) -> Decision:
+def take_back(case: Case, answer: Answer, cause: Cause) -> Decision:
+    """The answer that alone made the case is no detractor's any more, and nobody has done anything yet: it ends.
+
+    The timeline says so. `unconfirmed`, because the customer was asked nothing.
+    """
+    reason = "answer_withdrawn" if answer.withdrawn else "answer_improved"
+    return revise(case, answer, cause).then(lambda case: close(case, "unconfirmed", reason, cause))
+
+
+def _joined(case: Case, answer: Answer, cause: Cause, kind: EntryKind) -> Decision:
     return decided(
         replace(case, version=case.version + 1),
         cause,
-        "revised" if known else "joined",
+        kind,
         lambda heading: CaseJoined(
             **heading, response_id=answer.response_id, revision=answer.revision, score=answer.score
         ),

@@ -18,6 +18,7 @@ EntryKind = Literal[
     "opened",
     "joined",
     "revised",
+    "withdrawn",
     "assigned",
     "contacted",
     "escalated",

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from services.casework.domain.cases import Case, Status
 from services.casework.domain.clocks import Deadline, Stage
+from services.casework.domain.names import CaseId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from libs.events.database import Tx
-    from services.casework.domain.names import AgentId, CaseId, CustomerId
+    from services.casework.domain.names import AgentId, CustomerId
 
 # "closed" is a literal and not a parameter, as only so the planner may use the partial index.
 _LOCK: Final = text("""
@@ -84,6 +85,13 @@ _STATUSES: Final = {status.value: status for status in Status}
 _STAGES: Final = {stage.value: stage for stage in Stage}
 _details: Final = msgspec.json.Decoder(dict[str, str | int | bool | None]).decode
 
+_UNTOUCHED: Final = text("""
+    SELECT id
+      FROM unnest(CAST(:ids AS uuid[])) AS wanted (id)
+     WHERE NOT EXISTS (SELECT FROM timeline WHERE case_id = wanted.id AND actor_kind IN ('person', 'key'))
+       AND (SELECT count(*) FROM answers WHERE case_id = wanted.id AND nps_class = 'detractor') < 2
+""")
+
 _PREVIOUS_OWNERS: Final = text("""
     SELECT DISTINCT ON (customer_id) customer_id, owner_id
       FROM cases
@@ -94,6 +102,11 @@ _PREVIOUS_OWNERS: Final = text("""
 _OTHER_OPEN_CASE: Final = text("""
     SELECT EXISTS (SELECT FROM cases WHERE customer_id = :customer_id AND status <> 'closed' AND id <> :id) AS found
 """)
+
+
+async def untouched(tx: Tx, ids: Iterable[CaseId]) -> set[CaseId]:
+    """Those that no person has acted on, and that rest on one detractor's answer alone."""
+    return {CaseId(row.id) for row in await tx.fetch(_UNTOUCHED, {"ids": list(ids)})}
 
 
 async def lock(tx: Tx, ids: Iterable[CaseId] = (), customers: Iterable[CustomerId] = ()) -> list[Case]:

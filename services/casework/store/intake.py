@@ -5,6 +5,7 @@ Locks are taken in one order everywhere: customers, then answers, then cases.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from services.casework.domain.agents import Staff
@@ -32,6 +33,9 @@ async def take(tx: Tx, answers: Sequence[Answer]) -> None:
     known = await answers_store.known(tx, {answer.response_id for answer in answers})
     case_ids = {answer.case_id for answer in known if answer.case_id is not None}
     book, around = await _surroundings(tx, answers, case_ids, erased_at)
+    doubtful = _doubtful(known, answers)
+    if doubtful:
+        around = replace(around, untouched=await cases_store.untouched(tx, doubtful))
     intake = Intake(book, known, around)
     for answer in answers:
         intake.take(answer)
@@ -53,6 +57,16 @@ async def take_waiting(tx: Tx, limit: int) -> bool:
     await answers_store.save(tx, intake.taken)
     await saving.save(tx, book)
     return len(waiting) == limit
+
+
+def _doubtful(known: Sequence[Answer], answers: Sequence[Answer]) -> set[CaseId]:
+    """The cases that rest on answers which may be no detractor's any more."""
+    better = {answer.response_id for answer in answers if not answer.is_detractor}
+    return {
+        answer.case_id
+        for answer in known
+        if answer.case_id is not None and answer.is_detractor and answer.response_id in better
+    }
 
 
 async def _surroundings(

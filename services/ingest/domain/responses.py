@@ -55,8 +55,8 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 class Latest(msgspec.Struct, frozen=True, gc=False):
     """The latest revision of a response that is known, and the delivery that brought it.
 
-    `told` is what it says, kept only of responses that are put together from several deliveries. `erased`: the customer
-    asked to be forgotten, and nothing more of this response is taken.
+    `customer_id` is whom it names. `told` is what it says, kept only of responses that are put together from several
+    deliveries. `erased`: the customer asked to be forgotten, and nothing more of this response is taken.
     """
 
     revision: int
@@ -66,6 +66,7 @@ class Latest(msgspec.Struct, frozen=True, gc=False):
     received_at: datetime
     told: Response | None = None
     erased: bool = False
+    customer_id: str | None = None
 
 
 class NextRevision(msgspec.Struct, frozen=True, gc=False):

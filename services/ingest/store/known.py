@@ -32,7 +32,7 @@ _LOOK: Final = text("""
                status, reason, response_id, event_ids
           FROM wanted JOIN deliveries USING (source, delivery_key)
     ), held AS MATERIALIZED (
-        SELECT id, revision, content_hash, revised_at, event_id, received_at, told, erased
+        SELECT id, revision, content_hash, revised_at, event_id, received_at, told, erased, customer_id
           FROM responses
          WHERE id = ANY(ARRAY(
                    SELECT told FROM wanted
@@ -43,16 +43,16 @@ _LOOK: Final = text("""
     )
     SELECT TRUE AS is_delivery, id, source, delivery_key, body_hash AS hash, conflicting, status, reason, response_id,
            event_ids, NULL AS revision, NULL AS revised_at, NULL AS event_id, NULL AS received_at, NULL AS told,
-           NULL AS erased
+           NULL AS erased, NULL AS customer_id
       FROM found
      UNION ALL
     SELECT FALSE, id, NULL, NULL, content_hash, NULL, NULL, NULL, NULL,
-           NULL, revision, revised_at, event_id, received_at, told, erased
+           NULL, revision, revised_at, event_id, received_at, told, erased, customer_id
       FROM held
 """)
 
 _HOLD_RESPONSES: Final = text("""
-    SELECT id, revision, content_hash AS hash, revised_at, event_id, received_at, told, erased
+    SELECT id, revision, content_hash AS hash, revised_at, event_id, received_at, told, erased, customer_id
       FROM responses
      WHERE id = ANY(CAST(:ids AS uuid[]))
      ORDER BY id
@@ -99,4 +99,6 @@ def _told(arrival: Arrival) -> ResponseId | None:
 
 def _latest(row: Row[Any]) -> Latest:
     told = None if row.told is None else _unpack(row.told)
-    return Latest(row.revision, row.hash, row.revised_at, row.event_id, row.received_at, told, row.erased)
+    return Latest(
+        row.revision, row.hash, row.revised_at, row.event_id, row.received_at, told, row.erased, row.customer_id
+    )

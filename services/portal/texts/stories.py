@@ -94,6 +94,8 @@ def _title(name: str, facts: Mapping[str, Any], words: Words) -> str | None:
 def _answer(name: str, facts: Mapping[str, Any], words: Words) -> tuple[Tone, str]:
     score, nps_class = facts.get("score"), facts.get("nps_class")
     tone: Tone = nps_class if nps_class in ("detractor", "passive", "promoter") else "plain"
+    if name.endswith("retracted"):
+        return tone, words("story.survey.withdrawn")
     if name.endswith("rescored") and facts.get("previous_score") != score:
         before = words.word("score", facts.get("previous_score"))
         return tone, words("story.survey.corrected", before=before, after=words.word("score", score))

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from services.scoring.domain.customers import erasure_mark
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -56,7 +56,8 @@ _REPLACE: Final = text("""
            class_contradicted = given.class_contradicted, comment = given.comment, customer_id = given.customer_id,
            tier = given.tier, tier_reason = given.tier_reason, language = given.language,
            instrument_id = given.instrument_id, instrument_version = given.instrument_version,
-           answered_at = given.answered_at, received_at = given.received_at, erased = given.erased, scored_at = :now
+           answered_at = given.answered_at, received_at = given.received_at, erased = given.erased, scored_at = :now,
+           withdrawn = false
       FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
                   CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
                   CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
@@ -68,6 +69,23 @@ _REPLACE: Final = text("""
            AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                      nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
                      language, instrument_id, instrument_version, answered_at, received_at, erased)
+     WHERE responses.id = given.id
+""")
+_STANDING: Final = text("""
+    SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score, nps_class,
+           claimed_class, class_contradicted, comment, customer_id, tier, tier_reason, language, instrument_id,
+           instrument_version, answered_at, received_at, erased
+      FROM responses
+     WHERE id = ANY(CAST(:ids AS text[]))
+     ORDER BY id
+       FOR UPDATE
+""")
+# The words go with the score: whoever takes an answer back takes back what it says.
+_WITHDRAW: Final = text("""
+    UPDATE responses
+       SET revision = given.revision, score = NULL, nps_class = NULL, claimed_class = NULL, class_contradicted = false,
+           comment = NULL, withdrawn = true, scored_at = :now
+      FROM unnest(CAST(:ids AS text[]), CAST(:revisions AS integer[])) AS given (id, revision)
      WHERE responses.id = given.id
 """)
 _RESPONDENTS: Final = text("""
@@ -153,6 +171,18 @@ async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Standing]:
 async def replace(tx: Tx, rows: Sequence[ResponseRow]) -> None:
     """Store these over what they were; the caller holds them."""
     await tx.execute(_REPLACE, _columns(rows) | {"now": tx.now})
+
+
+async def standing(tx: Tx, ids: Iterable[str]) -> dict[str, ResponseRow]:
+    """These as they are stored; held until the end of `tx`."""
+    rows = await tx.fetch(_STANDING, {"ids": list(ids)})
+    return {row.id: ResponseRow._make(row) for row in rows}
+
+
+async def withdraw(tx: Tx, revisions: Mapping[str, int]) -> None:
+    """Take these back, with the revision that says so; the caller holds them."""
+    ids = list(revisions)
+    await tx.execute(_WITHDRAW, {"ids": ids, "revisions": [revisions[id_] for id_ in ids], "now": tx.now})
 
 
 async def find(tx: Tx, response_id: str) -> Row[Any] | None:

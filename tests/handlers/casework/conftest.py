@@ -16,7 +16,7 @@ from libs.events import inbox, outbox
 from libs.events.codec import Record, decode
 from libs.events.contracts.customers import CustomerErased, CustomerProfileChanged
 from libs.events.contracts.messages import ConfirmationAnswered
-from libs.events.contracts.scores import ResponseRescored, ResponseScored
+from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.database import Database
 from libs.events.event import Event
 from libs.webapi import keys
@@ -101,9 +101,11 @@ async def staff(hire: Callable[..., Awaitable[None]]) -> None:
 
 @pytest.fixture(scope="session")
 def scored() -> Callable[..., Event[Any]]:
-    """A scored answer; `revision` above 1 makes it a rescored one of the same response."""
+    """A scored answer; `revision` above 1 makes it a rescored one of the same response, or one that is withdrawn."""
 
-    def make(response: str = "r-1", revision: int = 1, *, score: int | None = 3, **changes: object) -> Event[Any]:
+    def make(
+        response: str = "r-1", revision: int = 1, *, score: int | None = 3, withdrawn: bool = False, **changes: object
+    ) -> Event[Any]:
         members: dict[str, Any] = {
             "response_id": response,
             "revision": revision,
@@ -129,9 +131,11 @@ def scored() -> Callable[..., Event[Any]]:
             "instrument_version": 1,
             "answered_at": MONDAY,
         }
-        payload: ResponseScored | ResponseRescored
+        payload: ResponseScored | ResponseRescored | ResponseRetracted
         if revision == 1:
             payload = ResponseScored(**(members | changes))
+        elif withdrawn:
+            payload = ResponseRetracted(**(members | changes), previous_score=None, previous_class=None)
         else:
             payload = ResponseRescored(**(members | changes), previous_score=None, previous_class=None)
         id_ = uuid5(NAMESPACE_URL, f"{response}/{revision}")
@@ -205,6 +209,7 @@ def deliver(database: Database) -> Callable[..., Awaitable[None]]:
     handlers: dict[object, tuple[str, Any]] = {
         ResponseScored: ("casework.scores", handle_scores),
         ResponseRescored: ("casework.scores", handle_scores),
+        ResponseRetracted: ("casework.scores", handle_scores),
         CustomerProfileChanged: ("casework.customers", handle_customers),
         CustomerErased: ("casework.customers", handle_customers),
         ConfirmationAnswered: ("casework.messages", handle_messages),

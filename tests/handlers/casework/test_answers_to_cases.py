@@ -37,6 +37,10 @@ on_a_database = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 
+ANNA_NOTED = text("""
+    INSERT INTO timeline (case_id, version, kind, at, actor_kind, actor_id, details)
+    SELECT id, 100, 'noted', now(), 'person', 'anna', '{}' FROM cases
+""")
 LOADS_ARE_RIGHT = """
     SELECT agents.id, COALESCE(running_cases, 0) AS counted,
            (SELECT count(*) FROM cases WHERE owner_id = agents.id AND status IN ('open', 'contacted')) AS owned
@@ -349,3 +353,61 @@ async def test_the_table_itself_holds_one_open_case_per_customer(
     with pytest.raises(IntegrityError, match="one_open_case_per_customer"):
         async with database.transaction() as tx:
             await tx.execute(text("UPDATE cases SET customer_id = 'c-1'"))
+
+
+@pytest.mark.usefixtures("staff")
+@pytest.mark.parametrize(
+    ("change", "kind", "reason"),
+    [
+        ({"score": 9}, "revised", "answer_improved"),
+        ({"score": None, "withdrawn": True}, "withdrawn", "answer_withdrawn"),
+    ],
+)
+async def test_what_nobody_has_acted_on_is_taken_back_and_the_case_says_so(
+    scored: Make, deliver: Deliver, rows: Rows, change: dict[str, Any], kind: str, reason: str
+) -> None:
+    await deliver(scored("r-1", score=2))
+    await deliver(scored("r-1", revision=2, **change))
+    (case,) = await rows("SELECT status, outcome FROM cases")
+    assert tuple(case) == ("closed", "unconfirmed")
+    *_, told, closed = await rows("SELECT kind, CAST(details AS text) AS details FROM timeline ORDER BY version")
+    assert told.kind == kind
+    assert (closed.kind, f'"{reason}"' in closed.details) == ("closed", True)
+    (answer,) = await rows("SELECT score, nps_class FROM answers")
+    assert answer.nps_class != "detractor"
+
+
+@pytest.mark.usefixtures("staff")
+async def test_what_somebody_has_acted_on_stays_with_a_person(
+    database: Database, scored: Make, deliver: Deliver, rows: Rows
+) -> None:
+    await deliver(scored("r-1", score=2))
+    async with database.transaction() as tx:
+        await tx.execute(ANNA_NOTED)
+    await deliver(scored("r-1", revision=2, score=9))
+    (case,) = await rows("SELECT status, score FROM cases")
+    assert tuple(case) == ("open", 9)
+
+
+@pytest.mark.usefixtures("staff")
+@pytest.mark.parametrize("batches", [(1, 1, 1), (2, 1), (1, 2), (3,)])
+async def test_a_case_with_another_unhappy_answer_stays_open(
+    scored: Make, deliver: Deliver, rows: Rows, batches: tuple[int, ...]
+) -> None:
+    events = [scored("r-1", score=2), scored("r-2", score=3), scored("r-1", revision=2, score=10)]
+    for size in batches:
+        await deliver(*events[:size])
+        events = events[size:]
+    (case,) = await rows("SELECT status FROM cases")
+    assert case.status == "open"
+
+
+@pytest.mark.usefixtures("staff")
+async def test_a_customer_who_becomes_unhappy_again_gets_a_case_again(
+    scored: Make, deliver: Deliver, rows: Rows
+) -> None:
+    await deliver(scored("r-1", score=2))
+    await deliver(scored("r-1", revision=2, score=9))
+    await deliver(scored("r-1", revision=3, score=1))
+    (case,) = await rows("SELECT status, score FROM cases")
+    assert tuple(case) == ("open", 1)

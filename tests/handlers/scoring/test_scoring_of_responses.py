@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import httpx
 import pytest
@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from libs.events.contracts.scores import ResponseRescored, ResponseScored
+from libs.events.contracts.responses import ResponseWithdrawn
+from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.database import Database
 from libs.events.errors import PermanentError
 from libs.events.event import Event, EventId
@@ -352,3 +353,69 @@ async def test_in_any_order_each_response_counts_once_with_its_latest_revision(
         assert item["nps"] == pytest.approx(expected.value, abs=0.005)
         assert item["ci_low"] == pytest.approx(expected.low, abs=0.005)
         assert item["ci_high"] == pytest.approx(expected.high, abs=0.005)
+
+
+def withdrawn(response: str = "r-1", revision: int = 2) -> Event[Any]:
+    payload = ResponseWithdrawn(
+        response_id=response,
+        revision=revision,
+        source="shop",
+        vendor_response_id="v-1",
+        program="retail",
+        withdrawn_at=MONDAY,
+        received_at=MONDAY,
+    )
+    id_ = EventId(uuid5(NAMESPACE_URL, f"{response}/{revision}/withdrawn"))
+    return Event.root(id_, payload, subject=response, time=MONDAY, source="/ingest/shop", traceparent="00-a-b-01")
+
+
+async def test_a_withdrawn_answer_counts_no_longer_and_is_retracted(
+    an_answer: AnAnswer, deliver: Deliver, published: Published, client: httpx.AsyncClient, rows: Rows
+) -> None:
+    await deliver(an_answer("r-1", score=3), an_answer("r-2", score=9, customer_id="c-2"))
+    await deliver(withdrawn("r-1"))
+    *_, (key, event) = await published()
+    assert key == "c-1"
+    assert isinstance(event.payload, ResponseRetracted)
+    assert (event.payload.revision, event.payload.score, event.payload.comment) == (2, None, None)
+    assert (event.payload.previous_score, event.payload.previous_class) == (3, "detractor")
+    found = (await client.get("/v1/metrics/nps")).json()
+    assert sum(series["n"] for series in found["items"]) == 1
+    (row,) = await rows("SELECT score, nps_class, comment, withdrawn FROM responses WHERE id = 'r-1'")
+    assert tuple(row) == (None, None, None, True)
+
+
+async def test_an_answer_and_its_withdrawal_in_one_batch_are_told_in_order(
+    an_answer: AnAnswer, deliver: Deliver, published: Published
+) -> None:
+    await deliver(an_answer(score=3), withdrawn())
+    assert [type(event.payload) for _, event in await published()] == [ResponseScored, ResponseRetracted]
+
+
+async def test_a_withdrawal_is_told_once_and_an_older_one_changes_nothing(
+    an_answer: AnAnswer, deliver: Deliver, published: Published
+) -> None:
+    await deliver(an_answer(score=3), an_answer(revision=3, score=4))
+    await deliver(withdrawn(revision=2))
+    assert len(await published()) == 2
+    await deliver(withdrawn(revision=4))
+    await deliver(withdrawn(revision=4))
+    assert len(await published()) == 3
+
+
+async def test_a_withdrawal_of_nothing_that_is_known_says_nothing(deliver: Deliver, published: Published) -> None:
+    await deliver(withdrawn("nobody's"))
+    assert await published() == []
+
+
+async def test_what_is_newer_than_a_withdrawal_counts_again(
+    an_answer: AnAnswer, deliver: Deliver, published: Published, rows: Rows
+) -> None:
+    await deliver(an_answer(score=3))
+    await deliver(withdrawn(revision=2))
+    await deliver(an_answer(revision=3, score=8))
+    *_, (_, event) = await published()
+    assert isinstance(event.payload, ResponseRescored)
+    assert (event.payload.score, event.payload.previous_score) == (8, None)
+    (row,) = await rows("SELECT score, withdrawn FROM responses")
+    assert tuple(row) == (8, False)

@@ -112,7 +112,7 @@ def test_a_withdrawal_is_published_once(an_arrival: AnArrival, withdrawn: Callab
     payload = events[1].payload
     assert isinstance(payload, ResponseWithdrawn)
     assert (payload.revision, payload.withdrawn_at, payload.vendor_response_id) == (2, minute(1), "r-1")
-    assert key_of(plans[1].revisions[0]) == payload.response_id
+    assert key_of(plans[1].revisions[0]) == "c-1"  # behind what it takes back
     assert plans[2].outcomes[0].status is Status.DUPLICATE
 
 
