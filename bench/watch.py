@@ -22,6 +22,8 @@ Reading = tuple[str, str]
 
 READINGS: Final[tuple[Reading, ...]] = tuple((group, topic.name) for topic in TOPICS for group in topic.consumers)
 _BOUND_S: Final = 30.0
+_STILL_S: Final = 60.0
+"""What has not moved for so long will not: deliveries that were taken and not understood, say."""
 _WAITING: Final = """
     SELECT (SELECT count(*) FROM (SELECT FROM ingest.outbox LIMIT 1))
          + (SELECT count(*) FROM (SELECT FROM scoring.outbox LIMIT 1))
@@ -44,6 +46,11 @@ class Sample:
     done: dict[Reading, int]
     """How many of them each group had done."""
     mails: int
+
+    @property
+    def reached(self) -> tuple[dict[str, int], dict[Reading, int], int]:
+        """All that a later sample can have more of."""
+        return self.ends, self.done, self.mails
 
     def lag(self, *groups: str) -> int:
         """How many records wait for these groups, or for all."""
@@ -106,16 +113,21 @@ class Watch:
 
         `check` raises when that will never be.
         """
-        samples = []
+        samples: list[Sample] = []
         deadline = time.monotonic() + bound_s
+        moved_at = time.monotonic()
         while True:
             sample = await asyncio.to_thread(self.look)
+            if not samples or sample.reached != samples[-1].reached:
+                moved_at = time.monotonic()
             samples.append(sample)
             if sample.ends[SURVEY_RESPONSES.name] >= responses and await self._at_rest(sample):
                 return samples
             check()
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"not at rest after {bound_s:.0f} s: {sample}")
+            if time.monotonic() > min(deadline, moved_at + _STILL_S):
+                raise RuntimeError(
+                    f"not at rest, and nothing has come for {time.monotonic() - moved_at:.0f} s: {sample}"
+                )
             await asyncio.sleep(look_every_s)
 
     async def _at_rest(self, sample: Sample) -> bool:
