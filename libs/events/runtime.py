@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from libs.events import attempts, inbox
 from libs.events.consumer import Consumer
 from libs.events.health import Health
+from libs.events.http_protocol import ImpatientProtocol
 from libs.events.kafka import KafkaPublisher, KafkaSubscription
 from libs.events.loop import Loop
 from libs.events.offsets import Begun
@@ -140,6 +141,7 @@ class Runtime:
         server = _Server(
             uvicorn.Config(
                 app,
+                http=ImpatientProtocol,
                 host=self._host,
                 port=self._port,
                 log_config=None,
