@@ -22,7 +22,7 @@ def copy_tree(folder: Path) -> Path:
 
 
 class NotApplicable(Exception):
-    """The text to be replaced is not in its file exactly once: the code has moved on, and the sabotage must follow."""
+    """The text to be replaced is not in its files exactly once: the code has moved on, and the sabotage must follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,8 @@ class Sabotage:
     """One mistake, and the fault under which it must show."""
 
     name: str
-    file: str
+    files: str
+    """A pattern: the text is in one of these files, once."""
     right: str
     wrong: str
     services: tuple[str, ...]
@@ -44,18 +45,19 @@ class Sabotage:
     def build(self, folder: Path) -> Path:
         """Copy the tree into a folder and make the mistake there; the copy's root."""
         copy_tree(folder)
-        path = folder / self.file
-        text = path.read_text(encoding="utf-8")
-        if (count := text.count(self.right)) != 1:
-            raise NotApplicable(f"{self.name}: found {count} times in {self.file}:\n{self.right}")
-        path.write_text(text.replace(self.right, self.wrong), encoding="utf-8")
+        texts = {path: path.read_text(encoding="utf-8") for path in sorted(folder.glob(self.files))}
+        found = {path: count for path, text in texts.items() if (count := text.count(self.right))}
+        if sum(found.values()) != 1:
+            raise NotApplicable(f"{self.name}: found {sum(found.values())} times in {self.files}:\n{self.right}")
+        [path] = found
+        path.write_text(texts[path].replace(self.right, self.wrong), encoding="utf-8")
         return folder
 
 
 SABOTAGES: Final = (
     Sabotage(
         name="offsets are committed before the database",
-        file="libs/events/consumer.py",
+        files="libs/events/consumer.py",
         right="                applied = await self._apply(tx, records)\n",
         wrong=(
             "                await self._commit(records)\n                applied = await self._apply(tx, records)\n"
@@ -67,9 +69,9 @@ SABOTAGES: Final = (
     ),
     Sabotage(
         name="offsets are committed automatically",
-        file="libs/events/kafka.py",
-        right="enable_auto_commit=False",
-        wrong="enable_auto_commit=True",
+        files="libs/events/**/*.py",
+        right="group_id=self._group,\n            enable_auto_commit=False",
+        wrong="group_id=self._group,\n            enable_auto_commit=True",
         services=("ingest", "scoring"),
         fault="database.dropped-then-kill@scoring",
         attempts=2,
@@ -77,7 +79,7 @@ SABOTAGES: Final = (
     ),
     Sabotage(
         name="the inbox has no unique key",
-        file="libs/events/schema.py",
+        files="libs/events/schema.py",
         right="handled_at timestamptz NOT NULL,\n        PRIMARY KEY (event_id, consumer)\n",
         wrong="handled_at timestamptz NOT NULL\n",
         services=("ingest", "scoring", "portal"),
@@ -87,7 +89,7 @@ SABOTAGES: Final = (
     ),
     Sabotage(
         name="deliveries are acknowledged before the commit",
-        file="services/ingest/intake.py",
+        files="services/ingest/intake.py",
         right=(
             "            async with database.transaction() as tx:\n"
             "                outcomes = await record(tx, arrivals)\n"
@@ -109,7 +111,7 @@ SABOTAGES: Final = (
     ),
     Sabotage(
         name="the relay publishes what has a greater id than the last that it saw",
-        file="libs/events/relay.py",
+        files="libs/events/relay.py",
         right="            waiting = await outbox.oldest(connection, BATCH)\n",
         wrong=(
             '            last = getattr(self, "_last", 0)\n'
