@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 JARS := .kafka/pom.sha256
 ARGS ?=
+# Tests wait for one another's servers more than they count: three at a time keep two cores busy.
+WORKERS ?= 3
 
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -40,8 +42,9 @@ browser: ## A Chromium for the tests of the pages
 run: setup ## Play a short real story on real parts, and keep serving until Ctrl-C
 	@$(BIN)/otklik demo --serve $(ARGS)
 
-test: setup browser ## Every test
-	@CHROMIUM="$$(sh deploy/find-browser.sh --print)" $(BIN)/python -m pytest -q $(ARGS)
+# What ARGS names runs in one process, without the start of workers; tests/workers.py says how they share the tests.
+test: setup browser ## Every test, on three workers (ARGS="tests/unit -x" for some of them, on none)
+	@CHROMIUM="$$(sh deploy/find-browser.sh --print)" $(BIN)/python -m pytest -q $(or $(ARGS),-n $(WORKERS))
 
 bench: setup ## Each stage beside its floor, measured in the same run (ARGS="--only ingest" for some of them)
 	@$(BIN)/python -m bench $(ARGS)

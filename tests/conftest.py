@@ -3,6 +3,7 @@
 `make_database()` gives the URL of a fresh, empty database (as superuser), `service_database("casework")` one
 with that service's role, schema and tables, as in production. Both are plain calls (nothing to await) that
 work in any test, and what they made is dropped after it. `kafka` is the address of a broker (mark such tests).
+With several workers (`make test`), each has servers of its own; workers.py says how they share the tests.
 """
 
 import asyncio
@@ -10,21 +11,24 @@ import itertools
 import os
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
+from xdist.remote import Producer
 
 from deploy.local.kafka import KafkaBroker
 from deploy.local.kafka_jars import KafkaUnavailableError, find_java, require_jars_or_maven
 from deploy.local.ports import free_ports
 from deploy.local.postgres import THROW_AWAY, PostgresServer
 from deploy.local.schemas import as_role, bootstrap
+from tests.workers import WholeStackInOneLot, keep_to_ports_of_its_own, order
 
 KAFKA_ADDRESS = "OTKLIK_KAFKA_BOOTSTRAP_SERVERS"
-LEFT_OUT = pytest.StashKey[tuple[int, str]]()
 ROOT = Path(__file__).parent.parent
 
 
@@ -123,8 +127,21 @@ def kafka() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is not None:
+        keep_to_ports_of_its_own(int(worker["workerid"].removeprefix("gw")), worker["workercount"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeStackInOneLot:
+    return WholeStackInOneLot(config, log)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs a real broker where there can be none; that is a failure where CI says that it counts."""
+    if hasattr(config, "workerinput"):
+        order(items)
     missing = why_no_kafka()
     if missing is None:
         return
@@ -132,15 +149,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out and os.environ.get("CI") == "true":
         raise pytest.UsageError(f"{len(left_out)} tests need a real Kafka: {missing}")
     for item in left_out:
-        item.add_marker(pytest.mark.skip(reason="needs a real Kafka"))
-    config.stash[LEFT_OUT] = (len(left_out), missing)
+        item.add_marker(pytest.mark.skip(reason=f"needs a real Kafka: {missing}"))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    count, missing = config.stash.get(LEFT_OUT, (0, ""))
-    if count:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was left out, and why; from the reports, which come from all workers."""
+    reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.getreports("skipped"))
+    if reasons:
         terminalreporter.section("left out", yellow=True)
-        terminalreporter.line(f"{count} tests need a real Kafka and were not run: {missing}")
+        for reason, count in reasons.items():
+            terminalreporter.line(f"{count} tests were not run: {reason.removeprefix('Skipped: ')}")
 
 
 def why_no_kafka() -> str | None:

@@ -4,10 +4,12 @@ import contextlib
 import socket
 from pathlib import Path
 from random import SystemRandom
+from typing import Final
 
 LOOPBACK = "127.0.0.1"
 _LISTENING = "0A"
-_LOWEST_CHOSEN = 20_000
+FIRST_CHOSEN: Final = 20_000
+STEP: Final = 1
 _CHOICE_AT_LEAST = 5_000
 _FIRST_DYNAMIC = 49_152  # by the registry of port numbers; macOS keeps to it
 _ARGUMENTS_SHOWN = 80
@@ -20,11 +22,11 @@ def free_ports(count: int) -> list[int]:
     and again connects to itself, and keeps the server from coming back.
     """
     chance = SystemRandom()
-    first_outgoing = max(_first_outgoing_port(), _LOWEST_CHOSEN + _CHOICE_AT_LEAST)
+    first_outgoing = max(_first_outgoing_port(), FIRST_CHOSEN + _CHOICE_AT_LEAST)
     with contextlib.ExitStack() as held:
         found: list[int] = []
         while len(found) < count:
-            port = chance.randrange(_LOWEST_CHOSEN, first_outgoing)
+            port = chance.randrange(FIRST_CHOSEN, first_outgoing, STEP)
             tried = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
             with contextlib.suppress(OSError):  # taken: there are others
                 tried.bind((LOOPBACK, port))

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -98,7 +98,7 @@ async def test_a_case_shows_the_answer_the_clocks_and_what_happened(company: Com
     assert "осталось 47 ч" in shown
 
 
-@pytest.mark.parametrize("path", [f"/cases/{uuid4()}", "/cases/nothing", "/cases/..%2f..%2fagents", "/cases/%00"])
+@pytest.mark.parametrize("path", [f"/cases/{UUID(int=7)}", "/cases/nothing", "/cases/..%2f..%2fagents", "/cases/%00"])
 async def test_a_case_that_there_is_not_is_404(irina: Visitor, path: str) -> None:
     assert (await irina.get(path)).status_code in {404, 400}
 

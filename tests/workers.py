@@ -1,0 +1,46 @@
+"""How the tests are shared out among parallel workers: `make test` runs several, each with servers of its own.
+
+A file stays whole, for what its tests share. The tests of the whole stack are one lot, on one worker: two stacks at
+once would take from each other what their deadlines count on. What takes long goes first, so that no worker has much
+left to do when the others have ended.
+"""
+
+from typing import Final
+
+import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
+
+from deploy.local import ports
+
+_WHOLE_STACK: Final = ("tests/e2e/", "tests/faults/")
+_LONGEST_FIRST: Final = (*_WHOLE_STACK, "tests/runtime/", "tests/browser/", "tests/integration/", "tests/handlers/")
+
+
+class WholeStackInOneLot(LoadFileScheduling):  # type: ignore[misc]  # xdist publishes no types
+    """One lot per file, and one for the whole stack, in the order of collection."""
+
+    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+        config.option.loadscopereorder = False  # by the number of tests, which says little about their time
+        super().__init__(config, log)
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "the whole stack" if nodeid.startswith(_WHOLE_STACK) else str(super()._split_scope(nodeid))
+
+
+def order(items: list[pytest.Item]) -> None:
+    """Put the tests of what takes long first."""
+    items.sort(key=_place)
+
+
+def keep_to_ports_of_its_own(number: int, count: int) -> None:
+    """Let a worker choose every `count`th port: two that look at the same moment would both find a port free."""
+    ports.FIRST_CHOSEN += number  # type: ignore[misc]
+    ports.STEP = count  # type: ignore[misc]
+
+
+def _place(item: pytest.Item) -> int:
+    for place, part in enumerate(_LONGEST_FIRST):
+        if item.nodeid.startswith(part):
+            return place
+    return len(_LONGEST_FIRST)
