@@ -14,7 +14,7 @@ SHELL := bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test bench bench-quick faults check generate lock clean
+.PHONY: help setup browser run test fuzz bench bench-quick faults check generate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ run: setup ## Play a short real story on real parts, and keep serving until Ctrl
 # What ARGS names runs in one process, without the start of workers; tests/workers.py says how they share the tests.
 test: setup browser ## Every test, on three workers (ARGS="tests/unit -x" for some of them, on none)
 	@CHROMIUM="$$(sh deploy/find-browser.sh --print)" $(BIN)/python -m pytest -q $(or $(ARGS),-n $(WORKERS))
+
+fuzz: setup ## Some ten thousand requests at the HTTP surface of all services (N per operation)
+	@OTKLIK_FUZZ_EXAMPLES=$(or $(N),200) $(BIN)/python -m pytest -q tests/fuzz $(ARGS)
 
 bench: setup ## Each stage beside its floor, measured in the same run (ARGS="--only ingest" for some of them)
 	@$(BIN)/python -m bench $(ARGS)
