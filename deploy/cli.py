@@ -1,12 +1,13 @@
 """The operators' command line, `otklik …`. Each command's work is in a module beside this one."""
 
 import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
-from deploy import cli_dead_letters, cli_doctor, cli_keys, cli_migrate, cli_tail, cli_up
+from deploy import cli_dead_letters, cli_doctor, cli_import, cli_keys, cli_migrate, cli_tail, cli_up
 from deploy.local.settings import SERVICES, StackSettings
 from deploy.options import DataDir, settings_of
 from deploy.troubles import understood
@@ -72,6 +73,28 @@ def tail(
     """Follow the event streams, until Ctrl-C."""
     wanted = cli_tail.Wanted(topics=tuple(topic or ()), type_like=type_, subject_like=subject)
     cli_tail.run(settings_of(data_dir), wanted, from_beginning=from_beginning, full=full)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="CSV or JSON Lines.")],
+    source: Annotated[str, typer.Option(help="Whose program, instrument and time zone apply.")],
+    *,
+    map_: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN", help="What is not said is guessed and shown; FIELD= is nowhere."),
+    ] = None,
+    format_: Annotated[str | None, typer.Option("--format", help="csv or jsonl")] = None,
+    encoding: Annotated[str | None, typer.Option(help="utf-8, utf-8-sig or windows-1251")] = None,
+    separator: Annotated[str | None, typer.Option(help="comma, semicolon, tab or pipe")] = None,
+    times: Annotated[str | None, typer.Option(help="iso, day-first or month-first")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what was found, and stop.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Import a file of responses of any size; the same command goes on where it stopped."""
+    said = {"format": format_, "encoding": encoding, "separator": separator, "times": times, "map": map_}
+    cli_import.run(settings_of(data_dir), file, {"source": source, **said}, dry_run=dry_run, yes=yes)
 
 
 @app.command()

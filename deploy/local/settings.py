@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.local.ports import free_ports
@@ -21,6 +21,8 @@ class StackSettings(BaseSettings):
     database_url: str | None = None
     kafka_bootstrap_servers: str | None = None
     smtp_url: str | None = None
+    ingest_url: str | None = None
+    ingest_key: SecretStr | None = None
     data_dir: Path = ROOT / ".data"
 
 
