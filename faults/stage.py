@@ -47,6 +47,7 @@ _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "notify": ("messages:read",),
     "portal": (),
 }
+_NO_KEY: Final = "otk_" + "0" * 43
 _MIGRATION_S: Final = 60.0
 _READY_S: Final = 3.0
 
@@ -224,10 +225,9 @@ class Stage:
             "NOTIFY_DOUBT_SETTLES_SECONDS": str(DOUBT_SETTLES_S),
             "PORTAL_SESSION_SECRET": self._secrets["session"],
             "PORTAL_SECURE_COOKIES": "false",
-            "PORTAL_CASEWORK_URL": self.url("casework"),
-            "PORTAL_CASEWORK_KEY": self._portal_keys.get("casework", "otk_none"),
-            "PORTAL_SCORING_URL": self.url("scoring"),
-            "PORTAL_SCORING_KEY": self._portal_keys.get("scoring", "otk_none"),
+            # Whichever of them the portal speaks to.
+            **{f"PORTAL_{name.upper()}_URL": self.url(name) for name in SERVICES},
+            **{f"PORTAL_{name.upper()}_KEY": self._portal_keys.get(name, _NO_KEY) for name in SERVICES},
         }
 
 
