@@ -7,6 +7,7 @@ With several workers (`make test`), each has servers of its own; workers.py says
 """
 
 import asyncio
+import gc
 import itertools
 import os
 import shutil
@@ -30,6 +31,8 @@ from tests.workers import WholeStackInOneLot, keep_to_ports_of_its_own, order
 
 KAFKA_ADDRESS = "OTKLIK_KAFKA_BOOTSTRAP_SERVERS"
 ROOT = Path(__file__).parent.parent
+MEMORY = Path("/dev/shm")  # noqa: S108 - for servers that are thrown away
+MEMORY_BYTES = 4 << 30  # of each server, at most; containers often have 64 MB in all
 
 
 class ThrowAwayPostgres:
@@ -152,6 +155,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.skip(reason=f"needs a real Kafka: {missing}"))
 
 
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what the collection made: some tests ask it to look at everything."""
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was left out, and why; from the reports, which come from all workers."""
     reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.getreports("skipped"))
@@ -173,9 +182,15 @@ def why_no_kafka() -> str | None:
     return None
 
 
+def folder_of_postgres() -> Path:
+    """In memory where there is plenty of it: there a database is made and dropped at a quarter of the cost."""
+    plenty = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES
+    return Path(tempfile.mkdtemp(prefix="otklik-", dir=MEMORY if plenty else None))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[ThrowAwayPostgres]:
-    folder = Path(tempfile.mkdtemp(prefix="otklik-"))
+    folder = folder_of_postgres()
     server = PostgresServer(
         folder=folder / "postgres", password="administrator", log=folder / "log", settings=THROW_AWAY
     )
