@@ -27,7 +27,9 @@ COLUMN_FIELDS: Final[tuple[ColumnField, ...]] = get_args(ColumnField)
 NEEDED: Final[tuple[ColumnField, ...]] = ("answered_at", "score")
 
 _ID: Final = re.compile(
-    r"respon(?:se|dent)[ _-]?(?:id|no|number)|submission|id ответа|ответ.*(?:id|№|номер)", re.IGNORECASE
+    r"respon(?:se|dent)[ _-]?(?:id|no|number)|submission|(?:id|№|номер)[ _-]*(?:ответа|анкеты)"
+    r"|(?:ответ|анкет).*(?:id|№|номер)",
+    re.IGNORECASE,
 )
 _PLAIN_ID: Final = re.compile(r"^(?:#|id|№|token|uuid|номер)$", re.IGNORECASE)
 _ANSWERED: Final = re.compile(
