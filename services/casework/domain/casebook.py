@@ -13,7 +13,7 @@ The order within the batch is kept, so a batch gives what its answers give one b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -106,7 +106,9 @@ class Surroundings:
     previous_owners: Mapping[CustomerId, AgentId]
     erased_at: Mapping[CustomerId, datetime]
     untouched: AbstractSet[CaseId] = frozenset()
-    """Of the cases whose answers are revised: those that nobody has acted on, and that rest on one answer alone."""
+    """The cases in the book that nobody has acted on; known where one may have to be taken back."""
+    resting_on: Mapping[CaseId, AbstractSet[ResponseId]] = field(default_factory=dict)
+    """On which detractors' answers the cases in the book rested before this transaction; known where `untouched` is."""
 
 
 class Intake:
@@ -117,6 +119,8 @@ class Intake:
         self._known: Final[dict[ResponseId, Answer]] = {answer.response_id: answer for answer in known}
         self._around = around
         self._taken: Final[dict[ResponseId, Answer]] = {}
+        self._untouched: Final = set(around.untouched)
+        self._resting_on: Final = {case_id: set(answers) for case_id, answers in around.resting_on.items()}
 
     @property
     def taken(self) -> Sequence[Answer]:
@@ -146,6 +150,11 @@ class Intake:
         self._keep(self._place(answer, may_open=True))
 
     def _keep(self, answer: Answer) -> None:
+        known = self._known.get(answer.response_id)
+        if known is not None and known.case_id is not None:
+            self._resting_on.get(known.case_id, set()).discard(answer.response_id)
+        if answer.case_id is not None and answer.is_detractor:
+            self._resting_on.setdefault(answer.case_id, set()).add(answer.response_id)
         self._known[answer.response_id] = answer
         self._taken[answer.response_id] = answer
 
@@ -155,10 +164,9 @@ class Intake:
         return erased_at is not None and answer.answered_at <= erased_at
 
     def _may_be_taken_back(self, case: Case, answer: Answer) -> bool:
-        if case.id not in self._around.untouched or case.status is not Status.OPEN:
+        if case.id not in self._untouched or case.status is not Status.OPEN:
             return False
-        others = (other for other in self._taken.values() if other.response_id != answer.response_id)
-        return not any(other.case_id == case.id and other.is_detractor for other in others)
+        return self._resting_on.get(case.id, set()) <= {answer.response_id}
 
     def _revise(self, answer: Answer, case: Case) -> Answer:
         # A revision may name the customer of an anonymous case, who may have an open case already: then both stay.
@@ -186,6 +194,7 @@ class Intake:
             return answer.waiting()
         opened = replies.open_case(answer, answer.score, choice, policy, self._around.staff, self._cause(answer))
         case = self._book.put(opened)
+        self._untouched.add(case.id)
         return answer.of_case(case.id)
 
     def _cause(self, answer: Answer) -> Cause:

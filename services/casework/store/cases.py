@@ -13,7 +13,6 @@ from sqlalchemy import text
 
 from services.casework.domain.cases import Case, Status
 from services.casework.domain.clocks import Deadline, Stage
-from services.casework.domain.names import CaseId
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from libs.events.database import Tx
-    from services.casework.domain.names import AgentId, CustomerId
+    from services.casework.domain.names import AgentId, CaseId, CustomerId, ResponseId
 
 # "closed" is a literal and not a parameter, as only so the planner may use the partial index.
 _LOCK: Final = text("""
@@ -85,11 +84,14 @@ _STATUSES: Final = {status.value: status for status in Status}
 _STAGES: Final = {stage.value: stage for stage in Stage}
 _details: Final = msgspec.json.Decoder(dict[str, str | int | bool | None]).decode
 
-_UNTOUCHED: Final = text("""
-    SELECT id
-      FROM unnest(CAST(:ids AS uuid[])) AS wanted (id)
-     WHERE NOT EXISTS (SELECT FROM timeline WHERE case_id = wanted.id AND actor_kind IN ('person', 'key'))
-       AND (SELECT count(*) FROM answers WHERE case_id = wanted.id AND nps_class = 'detractor') < 2
+_STANDING: Final = text("""
+    SELECT case_id, NULL AS response_id
+      FROM timeline
+     WHERE case_id = ANY(CAST(:ids AS uuid[])) AND actor_kind IN ('person', 'key')
+     UNION ALL
+    SELECT case_id, response_id
+      FROM answers
+     WHERE case_id = ANY(CAST(:ids AS uuid[])) AND metric = 'nps' AND nps_class = 'detractor' AND score IS NOT NULL
 """)
 
 _PREVIOUS_OWNERS: Final = text("""
@@ -104,9 +106,16 @@ _OTHER_OPEN_CASE: Final = text("""
 """)
 
 
-async def untouched(tx: Tx, ids: Iterable[CaseId]) -> set[CaseId]:
-    """Those that no person has acted on, and that rest on one detractor's answer alone."""
-    return {CaseId(row.id) for row in await tx.fetch(_UNTOUCHED, {"ids": list(ids)})}
+async def standing(tx: Tx, ids: Iterable[CaseId]) -> tuple[set[CaseId], dict[CaseId, set[ResponseId]]]:
+    """Which of these cases nobody has acted on, and on which detractors' answers each rests."""
+    untouched = set(ids)
+    resting_on: dict[CaseId, set[ResponseId]] = {}
+    for row in await tx.fetch(_STANDING, {"ids": list(untouched)}):
+        if row.response_id is None:
+            untouched.discard(row.case_id)
+        else:
+            resting_on.setdefault(row.case_id, set()).add(row.response_id)
+    return untouched, resting_on
 
 
 async def lock(tx: Tx, ids: Iterable[CaseId] = (), customers: Iterable[CustomerId] = ()) -> list[Case]:

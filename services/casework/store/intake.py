@@ -33,9 +33,9 @@ async def take(tx: Tx, answers: Sequence[Answer]) -> None:
     known = await answers_store.known(tx, {answer.response_id for answer in answers})
     case_ids = {answer.case_id for answer in known if answer.case_id is not None}
     book, around = await _surroundings(tx, answers, case_ids, erased_at)
-    doubtful = _doubtful(known, answers)
-    if doubtful:
-        around = replace(around, untouched=await cases_store.untouched(tx, doubtful))
+    if _may_take_back(known, answers):
+        untouched, resting_on = await cases_store.standing(tx, [case.id for case in book.cases])
+        around = replace(around, untouched=untouched, resting_on=resting_on)
     intake = Intake(book, known, around)
     for answer in answers:
         intake.take(answer)
@@ -59,14 +59,10 @@ async def take_waiting(tx: Tx, limit: int) -> bool:
     return len(waiting) == limit
 
 
-def _doubtful(known: Sequence[Answer], answers: Sequence[Answer]) -> set[CaseId]:
-    """The cases that rest on answers which may be no detractor's any more."""
+def _may_take_back(known: Sequence[Answer], answers: Sequence[Answer]) -> bool:
+    """Whether one of `answers` may be a detractor's no more: by what is stored, or by what the same batch brought."""
     better = {answer.response_id for answer in answers if not answer.is_detractor}
-    return {
-        answer.case_id
-        for answer in known
-        if answer.case_id is not None and answer.is_detractor and answer.response_id in better
-    }
+    return any(answer.is_detractor and answer.response_id in better for answer in (*known, *answers))
 
 
 async def _surroundings(
