@@ -1,4 +1,4 @@
-"""A small company for the portal's tests: real portal, casework and scoring, each over its own real database.
+"""A small company for the portal's tests: real portal, casework, scoring and ingest, each over its own real database.
 
 The services speak HTTP in-process. What Kafka does between them, `carry` does here: events that casework has in its
 outbox are decoded and given to the portal's handler.
@@ -35,10 +35,11 @@ from libs.events.topics import DECISIONS, TOPICS, Topic
 from libs.webapi.keys import create_key
 from services.casework.api import build_app as casework_app
 from services.casework.handlers import handle_customers, handle_scores
+from services.ingest.api import build_app as ingest_app
 from services.portal.accounts import Passwords, create_person
 from services.portal.api import create
 from services.portal.broadcast import Broadcast
-from services.portal.clients import Casework, Scoring, Service
+from services.portal.clients import Casework, Ingest, Scoring, Service
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.handlers import EventsHandler
 from services.portal.settings import Settings
@@ -69,11 +70,16 @@ _EMPTY: Final = {
     ),
     "casework": text("TRUNCATE customers, answers, cases, timeline, agent_loads, idempotency_keys, inbox, outbox"),
     "scoring": text("TRUNCATE responses, instrument_versions, inbox, outbox"),
+    "ingest": text(
+        "TRUNCATE sources, source_secrets, vendor_accounts, polls, fetches, deliveries, responses,"
+        " idempotency_keys, outbox CASCADE"
+    ),
 }
 _AGENTS: Final = {"irina": 3, "pavel": 1, "olga": 3, "viktor": 3}
 _KEYS: Final = {
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
     "scoring": ("metrics:read", "on-behalf"),
+    "ingest": ("sources:read", "sources:write", "deliveries:read", "deliveries:write", "on-behalf"),
 }
 
 
@@ -297,6 +303,25 @@ class Company:
         if events:
             await self.take(*events)
 
+    async def deliver(self, path: str, body: bytes, **headers: str) -> Any:  # noqa: ANN401 - JSON
+        """Post to ingest as a survey vendor does."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        transport = self.lines["ingest"].state.transport
+        async with httpx.AsyncClient(transport=transport, base_url="http://ingest") as client:
+            answer = await client.post(path, content=body, headers={"content-type": "application/json", **named})
+        return answer.json()
+
+    async def ingest(self, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Ask ingest directly, past the portal."""
+        key = self.settings.ingest_key.get_secret_value()
+        transport = self.lines["ingest"].state.transport
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://ingest", headers={"Authorization": f"Bearer {key}"}
+        ) as client:
+            answer = await client.request(method, path, json=json)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
     async def casework(
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None
     ) -> Any:  # noqa: ANN401 - JSON
@@ -412,7 +437,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
     """The company, with its people."""
     clock = SetClock()
     async with AsyncExitStack() as stack:
-        urls = {name: service_database(name) for name in ("portal", "casework", "scoring")}
+        urls = {name: service_database(name) for name in ("portal", "casework", "scoring", "ingest")}
         databases = {name: Database.connect(url, pool_size=5, clock=clock) for name, url in urls.items()}
         for database in databases.values():
             stack.push_async_callback(database.close)
@@ -423,6 +448,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
         lines = {
             "casework": Line(casework_app(databases["casework"])),
             "scoring": Line(scoring_app(databases["scoring"])),
+            "ingest": Line(ingest_app(databases["ingest"])),
         }
         settings = Settings(
             database_url=urls["portal"],
@@ -430,9 +456,13 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
             secure_cookies=False,
             casework_key=SecretStr(keys["casework"]),
             scoring_key=SecretStr(keys["scoring"]),
+            ingest_key=SecretStr(keys["ingest"]),
+            ingest_public_url="https://hooks.example.org",
         )
         services = {name: Service(name, url=f"http://{name}", key=keys[name], transport=lines[name]) for name in lines}
         casework, scoring = Casework(services["casework"]), Scoring(services["scoring"])
+        ingest = Ingest(services["ingest"])
+        stack.push_async_callback(ingest.close)
         stack.push_async_callback(casework.close)
         stack.push_async_callback(scoring.close)
         # Its clock stands still: a slow machine must not make readers think that their poller is gone.
@@ -443,6 +473,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
             database=databases["portal"],
             casework=casework,
             scoring=scoring,
+            ingest=ingest,
             letters=DeadLetters(broker.log, clock=clock),
             broadcast=broadcast,
             passwords=Passwords(QUICK),

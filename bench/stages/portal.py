@@ -101,6 +101,7 @@ async def _worker(bench: Bench) -> Worker:
             "PORTAL_SESSION_SECRET": _SECRET,
             "PORTAL_CASEWORK_KEY": _SECRET,
             "PORTAL_SCORING_KEY": _SECRET,
+            "PORTAL_INGEST_KEY": _SECRET,
             "OTKLIK_KAFKA_BOOTSTRAP_SERVERS": bench.kafka,
         },
     )

@@ -1,4 +1,4 @@
-"""What must be there before the services start: database, roles, schemas, tables, topics, and the portal's keys."""
+"""What must be there before the services start: database, roles, schemas, tables, topics, and the callers' keys."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,9 +16,13 @@ from libs.events.migrate import upgrade
 from libs.webapi.keys import create_key
 
 PORTAL_KEY: Final = "portal"
+OPERATORS_KEY: Final = "operators"
+"""With which `otklik sources` and `otklik deliveries` ask."""
+INGEST_SCOPES: Final = ("sources:read", "sources:write", "deliveries:read", "deliveries:write")
 PORTAL_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
     "scoring": ("customers:read", "rules:read", "metrics:read", "on-behalf"),
+    "ingest": (*INGEST_SCOPES, "on-behalf"),
 }
 
 
@@ -42,16 +46,21 @@ async def prepare_database(admin_dsn: str, passwords: Mapping[str, str], *, serv
     return inside
 
 
-async def prepare_portal_keys(inside: str, secrets: StackSecrets, *, services: Sequence[str]) -> None:
-    """Let the portal's keys into the services that it calls."""
-    keys = {"casework": secrets.portal_casework_key, "scoring": secrets.portal_scoring_key}
-    for service, key in keys.items():
+async def prepare_keys(inside: str, secrets: StackSecrets, *, services: Sequence[str]) -> None:
+    """Let the keys of the portal and of the operators' commands into the services that these call."""
+    keys = (
+        ("casework", PORTAL_KEY, PORTAL_SCOPES["casework"], secrets.portal_casework_key),
+        ("scoring", PORTAL_KEY, PORTAL_SCOPES["scoring"], secrets.portal_scoring_key),
+        ("ingest", PORTAL_KEY, PORTAL_SCOPES["ingest"], secrets.portal_ingest_key),
+        ("ingest", OPERATORS_KEY, INGEST_SCOPES, secrets.operators_ingest_key),
+    )
+    for service, name, scopes, key in keys:
         if service not in services:
             continue
         database = Database.connect(as_role(inside, service, secrets.roles[service]))
         try:
             async with database.transaction() as tx:
-                await create_key(tx, name=PORTAL_KEY, scopes=PORTAL_SCOPES[service], key=key)
+                await create_key(tx, name=name, scopes=scopes, key=key)
         finally:
             await database.close()
 

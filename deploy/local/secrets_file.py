@@ -20,6 +20,8 @@ class StackSecrets:
     portal_session: str
     portal_casework_key: str
     portal_scoring_key: str
+    portal_ingest_key: str
+    operators_ingest_key: str
     notify_link: str
 
 
@@ -33,6 +35,8 @@ def load_or_make(path: Path, *, roles: Iterable[str]) -> StackSecrets:
         portal_session=known.get("portal_session") or secrets.token_urlsafe(48),
         portal_casework_key=known.get("portal_casework_key") or _api_key(),
         portal_scoring_key=known.get("portal_scoring_key") or _api_key(),
+        portal_ingest_key=known.get("portal_ingest_key") or _api_key(),
+        operators_ingest_key=known.get("operators_ingest_key") or _api_key(),
         notify_link=known.get("notify_link") or secrets.token_urlsafe(48),
     )
     if asdict(kept) != known:

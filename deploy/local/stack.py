@@ -24,7 +24,7 @@ from deploy.local.kafka_jars import KafkaUnavailableError, find_java, require_ja
 from deploy.local.memory_broker import BANNER
 from deploy.local.ports import holder, is_free
 from deploy.local.postgres import PostgresServer
-from deploy.local.preparation import PreparationError, prepare_database, prepare_portal_keys, prepare_topics
+from deploy.local.preparation import PreparationError, prepare_database, prepare_keys, prepare_topics
 from deploy.local.running import Addresses, forget, write_down
 from deploy.local.schemas import as_role
 from deploy.local.secrets_file import StackSecrets, load_or_make
@@ -227,7 +227,7 @@ class LocalStack:
             admin_dsn = server.dsn("postgres")
         began = time.monotonic()
         self._admin_dsn = await prepare_database(admin_dsn, self.secrets.roles, services=self.services)
-        await prepare_portal_keys(self._admin_dsn, self.secrets, services=self.services)
+        await prepare_keys(self._admin_dsn, self.secrets, services=self.services)
         self._tell(f"database is ready: schemas and migrations ({time.monotonic() - began:.1f} s)")
 
     async def _start_broker(self) -> None:
@@ -270,6 +270,7 @@ class LocalStack:
             "NOTIFY_SENDER": "Отклик <otklik@localhost>",
             "PORTAL_SESSION_SECRET": secrets.portal_session,
             "PORTAL_SECURE_COOKIES": "false",
+            "PORTAL_INGEST_PUBLIC_URL": f"http://127.0.0.1:{self.ports.ingest}",
             **inherited_environment(),
             "OTKLIK_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "OTKLIK_SMTP_URL": self.smtp_url,
@@ -279,6 +280,8 @@ class LocalStack:
             "PORTAL_CASEWORK_KEY": secrets.portal_casework_key,
             "PORTAL_SCORING_URL": f"http://127.0.0.1:{self.ports.scoring}",
             "PORTAL_SCORING_KEY": secrets.portal_scoring_key,
+            "PORTAL_INGEST_URL": f"http://127.0.0.1:{self.ports.ingest}",
+            "PORTAL_INGEST_KEY": secrets.portal_ingest_key,
             **self._environment.get(service, {}),
         }
 

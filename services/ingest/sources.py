@@ -53,9 +53,9 @@ class ReadySource:
             source,
             vendor,
             tuple(secrets),
-            Reader(vendor, source),
+            Reader(vendor, source, needs_score=True),
             Reader(OWN_SHAPE, source),
-            Reader(vendor.fetched or vendor, source),
+            Reader(vendor.fetched or vendor, source, needs_score=True),
             vendor.authentication.secret_headers,
         )
 

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     casework_key: SecretStr
     scoring_url: str = "http://127.0.0.1:8002"
     scoring_key: SecretStr
+    ingest_url: str = "http://127.0.0.1:8001"
+    ingest_key: SecretStr
+    ingest_public_url: str = "http://127.0.0.1:8001"
+    """Where vendors on the internet reach ingest: what a webhook's address begins with."""
     time_zone: str = "Europe/Moscow"
     """IANA name of the zone in which the company reads its times and counts its days."""
     events_kept_days: int = Field(default=30, ge=1)

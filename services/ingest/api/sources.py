@@ -172,12 +172,16 @@ def _check_secret(vendor: Vendor, secret: str) -> None:
 
 
 def vendor_of(body: SourceBody, *, needs_score: bool = True) -> Vendor:
-    """The vendor that `body` names; a problem where there is none, or its map lacks the score that it needs."""
+    """The vendor that `body` names; a problem where there is none, or its map lacks the score that it needs.
+
+    A score that is null is not forgotten but not known yet: until it is, deliveries are kept and not understood.
+    """
     vendor = VENDORS.get(body.vendor)
     if vendor is None:
         raise _invalid("/vendor", f"is none of {', '.join(sorted(VENDORS))}")
     told = vendor.fetched or vendor
-    if needs_score and body.field_map.score is None and told.fields.score is None:
+    unsaid = body.field_map.score is None and "score" not in body.field_map.model_fields_set
+    if needs_score and unsaid and told.fields.score is None:
         raise _invalid("/field_map/score", f"is needed: {vendor.title} does not say which question is the score")
     return vendor
 

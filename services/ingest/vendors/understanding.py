@@ -48,15 +48,20 @@ class _Field:
 
 
 class Reader:
-    """Understands the deliveries of one source: the vendor's shape with the source's field map over it."""
+    """Understands the deliveries of one source: the vendor's shape with the source's field map over it.
 
-    def __init__(self, vendor: Vendor, source: Source) -> None:
+    With `needs_score` nothing is understood until somebody has said which question is the score.
+    """
+
+    def __init__(self, vendor: Vendor, source: Source, *, needs_score: bool = False) -> None:
         self._vendor = vendor
         self._source = source
         self._namespace = parse(str(namespace_of(source.name)))  # as the driver has it: see libs.events.ids
         self._zone = ZoneInfo(source.time_zone)
         fields = source.fields.over(vendor.fields)
         self._score = self._field("score", "the score", fields.score)
+        if needs_score and fields.score is None:
+            self._score = _Field("score", _not_chosen, "the score")
         self._comment = self._field("comment", "the comment", fields.comment)
         self._customer = self._field("customer_id", "the customer", fields.customer)
         self._touchpoint = self._field("touchpoint", "the touchpoint", fields.touchpoint)
@@ -206,6 +211,10 @@ class Reader:
 
 def _nothing(_payload: Payload) -> object:
     return None
+
+
+def _not_chosen(_payload: Payload) -> object:
+    raise Unclear("nobody has said yet which question is the score: the field map has to name it")
 
 
 def _value(field: _Field, payload: Payload, read: Callable[[object, str], T]) -> T:

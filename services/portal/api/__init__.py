@@ -10,15 +10,29 @@ from starlette.staticfiles import StaticFiles
 from libs.events.database import Database
 from libs.webapi.app import create_app
 from services.portal.accounts import Passwords
-from services.portal.api import cases, dead_letters, events, home, login, metrics
+from services.portal.api import (
+    cases,
+    dead_letters,
+    deliveries,
+    events,
+    field_maps,
+    home,
+    login,
+    metrics,
+    source_setup,
+    source_waiting,
+    sources,
+)
 from services.portal.api.access import Door, LoginNeededError
 from services.portal.api.view import STATIC, Pages
 from services.portal.broadcast import Broadcast
-from services.portal.clients import Casework, Scoring
+from services.portal.clients import Casework, Ingest, Scoring
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.settings import Settings
 
 BODY_LIMIT: Final = 65_536
+_PASTED: Final = 1_048_576
+"""A delivery that somebody pastes; in a form its letters are three to nine bytes each."""
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -36,6 +50,7 @@ def create(
     database: Database,
     casework: Casework,
     scoring: Scoring,
+    ingest: Ingest,
     letters: DeadLetters,
     broadcast: Broadcast,
     passwords: Passwords,
@@ -48,11 +63,12 @@ def create(
         rules=settings.session_rules,
         secure_cookies=settings.secure_cookies,
     )
-    app = create_app(
+    app: FastAPI = create_app(
         "Otklik portal",
         database,
         description="Pages for people, and `GET /v1/events`, the stream of events.",
         body_limit=BODY_LIMIT,
+        body_limits={"/sources/": _PASTED},
         headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
         render=pages.problem,
     )
@@ -62,6 +78,12 @@ def create(
     app.include_router(cases.routes(pages, casework))
     app.include_router(events.routes(database, pages, broadcast))
     app.include_router(dead_letters.routes(pages, letters))
+    # Before `/sources/{source}`, as no source page is called "new".
+    app.include_router(source_setup.routes(pages, ingest, public_url=settings.ingest_public_url))
+    app.include_router(source_waiting.routes(pages, ingest, public_url=settings.ingest_public_url))
+    app.include_router(field_maps.routes(pages, ingest))
+    app.include_router(sources.routes(pages, ingest, public_url=settings.ingest_public_url))
+    app.include_router(deliveries.routes(pages, ingest))
     app.include_router(metrics.routes(pages, scoring))
     app.mount(f"/static/{pages.static_version}", _Immutable(directory=STATIC), name="static")
 

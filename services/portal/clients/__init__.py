@@ -1,7 +1,8 @@
 """The services that the portal speaks to, each on behalf of the person at the page."""
 
 from services.portal.clients.casework import Casework
+from services.portal.clients.ingest import Ingest
 from services.portal.clients.scoring import Scoring
 from services.portal.clients.service import Refusal, Service, ServiceAwayError
 
-__all__ = ["Casework", "Refusal", "Scoring", "Service", "ServiceAwayError"]
+__all__ = ["Casework", "Ingest", "Refusal", "Scoring", "Service", "ServiceAwayError"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
 LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20)
 _TYPE_PREFIX: Final = "urn:otklik:problem:"
+_NOT_FOUND: Final = 404
 
 BodyT = TypeVar("BodyT")
 
@@ -92,14 +93,42 @@ class Service:
         answer = await self._send("GET", path, person=person, params=params)
         return self._decoded(answer, shape)
 
+    async def get_version(self, path: str, shape: type[BodyT], *, person: Person) -> tuple[BodyT, int]:
+        """What is at `path`, and its version."""
+        answer = await self._send("GET", path, person=person)
+        tag = answer.headers.get("ETag", "").strip('"')
+        if not tag.isdecimal():
+            raise ServiceAwayError(self.name, "told no version")
+        return self._decoded(answer, shape), int(tag)
+
+    async def find(self, path: str, shape: type[BodyT], *, person: Person) -> BodyT | None:
+        """What is at `path`, for this person; None where nothing is."""
+        try:
+            return await self.get(path, shape, person=person)
+        except Refusal as refusal:
+            if refusal.status == _NOT_FOUND:
+                return None
+            raise
+
+    async def ask(self, path: str, body: Mapping[str, object] | None, shape: type[BodyT], *, person: Person) -> BodyT:
+        """The answer to a question, or to a command that may be given twice."""
+        return self._decoded(await self._send("POST", path, person=person, json=body), shape)
+
+    async def put(
+        self, path: str, body: Mapping[str, object], *, person: Person, command_id: str, version: int | None
+    ) -> None:
+        """Make what is at `path`, or change what was seen at `version`."""
+        await self._send("PUT", path, person=person, json=body, headers=_conditions(command_id, version))
+
+    async def delete(self, path: str, *, person: Person, command_id: str) -> None:
+        """Take away what is at `path`."""
+        await self._send("DELETE", path, person=person, headers=_conditions(command_id, None))
+
     async def post(
         self, path: str, body: Mapping[str, object], *, person: Person, command_id: str, version: int | None
     ) -> None:
         """A command in the person's name; sent twice with one `command_id` it happens once."""
-        headers = {"Idempotency-Key": command_id}
-        if version is not None:
-            headers["If-Match"] = f'"{version}"'
-        await self._send("POST", path, person=person, json=body, headers=headers)
+        await self._send("POST", path, person=person, json=body, headers=_conditions(command_id, version))
 
     async def _send(
         self,
@@ -135,3 +164,9 @@ class Service:
             return msgspec.json.decode(answer.content, type=shape)
         except msgspec.MsgspecError as error:
             raise ServiceAwayError(self.name, f"answered what is not understood: {error}") from error
+
+
+def _conditions(command_id: str, version: int | None) -> dict[str, str]:
+    """The headers of a command: sent twice with one `command_id` it happens once; only if `version` is still so."""
+    unless_changed = {} if version is None else {"If-Match": f'"{version}"'}
+    return {"Idempotency-Key": command_id, **unless_changed}

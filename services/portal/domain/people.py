@@ -32,6 +32,8 @@ class Right(StrEnum):
     """See the aggregated feedback."""
     DEAD_LETTERS = "dead_letters"
     """See what services set aside, and decide about it."""
+    SOURCES = "sources"
+    """Set up where answers come from, see what was delivered, and have it understood again."""
 
 
 _OF_EVERYBODY: Final = frozenset({Right.EVENTS, Right.METRICS})
@@ -40,7 +42,7 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.MANAGER: _OF_EVERYBODY | {Right.CASES},
     Role.EXECUTIVE: _OF_EVERYBODY | {Right.CASES},
     Role.EMPLOYEE: _OF_EVERYBODY,
-    Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS},
+    Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS, Right.SOURCES},
     Role.ADMINISTRATOR: frozenset(Right),
 }
 

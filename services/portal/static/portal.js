@@ -80,7 +80,7 @@ if (switchBox) {
 }
 
 // What went wrong is read out and seen first.
-document.getElementById("failed")?.focus();
+(document.getElementById("failed") ?? document.getElementById("arrived"))?.focus();
 
 // A form is sent once, however often the button is pressed; the server would recognise a second sending anyway.
 document.addEventListener("submit", (event) => {
@@ -130,3 +130,26 @@ function count() {
 }
 
 setInterval(count, 30_000);
+
+// What goes on in steps goes on by itself; the button stays for those without scripts.
+document.querySelector("form[data-go-on]")?.requestSubmit();
+
+// Who waits for something is shown it as soon as it is there. Nothing moves until then.
+const LOOK_AGAIN_MILLISECONDS = 2_000;
+
+async function look(waiting) {
+  const answer = await fetch(waiting.dataset.poll);
+  if (!answer.ok || answer.redirected) return location.reload();
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const next = page.querySelector("[data-poll]");
+  if (!next) return location.assign(waiting.dataset.poll);
+  waiting.dataset.poll = next.dataset.poll;
+  lookLater(waiting);
+}
+
+function lookLater(waiting) {
+  setTimeout(() => look(waiting).catch(() => lookLater(waiting)), LOOK_AGAIN_MILLISECONDS);
+}
+
+const waiting = document.querySelector("[data-poll]");
+if (waiting) lookLater(waiting);

@@ -99,6 +99,27 @@ async def test_exactly_one_delivery_is_named(client: httpx.AsyncClient, a_source
     assert gone.status_code == 404
 
 
+async def test_deliveries_of_a_source_whose_score_is_not_known_yet_wait_until_it_is(
+    client: httpx.AsyncClient, a_source: Put, sample: Callable[[str], bytes], published: Published
+) -> None:
+    token = "a token of a test that is long"
+    await a_source("forms", "limesurvey", secret=token, field_map={"score": None})
+    sent = await client.post(
+        f"/v1/webhooks/forms/{token}",
+        content=sample("limesurvey"),
+        headers={"content-type": "application/x-www-form-urlencoded"},
+    )
+    assert sent.json()["status"] == "quarantined"
+    kept = await client.get(f"/v1/deliveries/{sent.json()['delivery_id']}")
+    assert "nobody has said yet which question is the score" in kept.json()["reason"]
+    assert await published() == []
+
+    await a_source("forms", "limesurvey", secret=token, field_map={"score": {"question": "NPS"}})
+    replayed = await client.post("/v1/deliveries/replay", json={"source": "forms"})
+    assert [item["status"] for item in replayed.json()["items"]] == ["accepted"]
+    assert len(await published()) == 1
+
+
 async def test_vendors_are_listed_with_what_setting_them_up_takes(client: httpx.AsyncClient) -> None:
     vendors = {vendor["name"]: vendor for vendor in (await client.get("/v1/vendors")).json()}
     assert vendors["typeform"] == {
@@ -109,6 +130,15 @@ async def test_vendors_are_listed_with_what_setting_them_up_takes(client: httpx.
         "secret": "text",
         "needs_score": True,
         "content_types": ["application/json"],
+        "api": True,
+        "api_needs_survey": True,
     }
+    assert {name for name, vendor in vendors.items() if vendor["api"]} == {
+        "delighted",
+        "qualtrics",
+        "surveymonkey",
+        "typeform",
+    }
+    assert not vendors["delighted"]["api_needs_survey"]
     assert (vendors["zenloop"]["authentication"], vendors["zenloop"]["secret"]) == ("token", "token")
     assert vendors["formbricks"]["secret"] == "whsec"

@@ -8,6 +8,7 @@ GOOD = {
     "PORTAL_SESSION_SECRET": "s" * 40,
     "PORTAL_CASEWORK_KEY": "otk_casework",
     "PORTAL_SCORING_KEY": "otk_scoring",
+    "PORTAL_INGEST_KEY": "otk_ingest",
 }
 
 

@@ -11,11 +11,13 @@ import pytest
 
 from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason, Level
 from libs.events.contracts.messages import MessageKind, SuppressionReason
-from libs.events.contracts.responses import SurveyKind
+from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
 from libs.events.topics import CASEWORK_CASES, NOTIFY_MESSAGES, SURVEY_SCORES
-from services.portal.domain import casefile
+from services.ingest.vendors import VENDORS
+from services.portal.domain import casefile, sourceforms
 from services.portal.domain.casefile import Action
+from services.portal.domain.deliveries import STATUSES
 from services.portal.domain.health import LoopStep
 from services.portal.domain.people import Language, Role
 from services.portal.domain.period import Period
@@ -91,6 +93,14 @@ def test_every_key_that_a_template_or_a_module_names_exists() -> None:
         ("action", list(Action)),
         ("action_button", list(Action)),
         ("done", list(Action)),
+        ("delivery_status", STATUSES),
+        ("deliveries", [f"meaning_{status}" for status in STATUSES]),
+        ("testing", [f"then_{status}" for status in STATUSES]),
+        ("field", sourceforms.FIELDS),
+        ("metric", get_args(Metric)),
+        ("channel", get_args(Channel)),
+        ("vendor_what", sorted(VENDORS)),
+        ("vendor_where", sorted(VENDORS)),
     ],
 )
 def test_every_code_has_its_word(kind: str, codes: list[str]) -> None:
@@ -102,6 +112,10 @@ def test_what_the_page_offers_is_what_the_contracts_know() -> None:
     assert set(casefile.TIERS) == set(get_args(Tier))
     assert set(casefile.CONTACT_OUTCOMES) == set(get_args(ContactOutcome))
     assert set(casefile.ESCALATION_REASONS) < set(get_args(EscalationReason))
+    assert set(sourceforms.METRICS) == set(get_args(Metric))
+    assert set(sourceforms.KINDS) == set(get_args(SurveyKind))
+    assert set(sourceforms.CHANNELS) == set(get_args(Channel))
+    assert VENDORS.keys() >= sourceforms.GENERATED
 
 
 def test_the_refusals_and_reasons_of_casework_have_their_words() -> None:
