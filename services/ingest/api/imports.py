@@ -1,6 +1,5 @@
 """`/v1/imports`: files of responses, sent whole or piece by piece, and what became of their rows."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -51,7 +50,6 @@ router: Final = Router(prefix="/v1/imports", tags=["imports"])
 PREFIX: Final = "/v1/imports"
 _LARGEST_HEAD: Final = 4 * HEAD
 _FIRST_ROWS: Final = 10
-_SILENCE_SECONDS: Final = 30.0
 _AGAIN_SECONDS: Final = 5
 
 
@@ -276,17 +274,8 @@ async def _take(request: Request, import_: Import, ready: ReadySource, *, offset
 
 async def _pieces(request: Request, *, most: int) -> AsyncIterator[bytes]:
     """The body as it comes. Nothing is read while a batch is being committed, so that the sender waits, too."""
-    stream = request.stream()
     size = 0
-    while True:
-        try:
-            async with asyncio.timeout(_SILENCE_SECONDS):
-                piece = await anext(stream, None)
-        except TimeoutError as error:
-            detail = f"Nothing came for {_SILENCE_SECONDS:.0f} seconds."
-            raise of_status(408, detail=detail, headers={"Connection": "close"}) from error
-        if piece is None:
-            return
+    async for piece in request.stream():
         size += len(piece)
         if size > most:
             raise of_status(413, detail=f"At most {most} bytes.", headers={"Connection": "close"})
