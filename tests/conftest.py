@@ -7,6 +7,7 @@ With several workers (`make test`), each has servers of its own; workers.py says
 """
 
 import asyncio
+import functools
 import gc
 import itertools
 import os
@@ -142,17 +143,19 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> WholeSt
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a real broker where there can be none; that is a failure where CI says that it counts."""
     if hasattr(config, "workerinput"):
         order(items)
-    missing = why_no_kafka()
-    if missing is None:
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what needs a real broker where there can be none; that is a failure where CI says that it counts."""
+    if item.get_closest_marker("kafka") is None:
         return
-    left_out = [item for item in items if item.get_closest_marker("kafka") is not None]
-    if left_out and os.environ.get("CI") == "true":
-        raise pytest.UsageError(f"{len(left_out)} tests need a real Kafka: {missing}")
-    for item in left_out:
-        item.add_marker(pytest.mark.skip(reason=f"needs a real Kafka: {missing}"))
+    missing = why_no_kafka()
+    if missing is not None and os.environ.get("CI") == "true":
+        pytest.fail(f"needs a real Kafka: {missing}", pytrace=False)
+    if missing is not None:
+        pytest.skip(f"needs a real Kafka: {missing}")
 
 
 def pytest_collection_finish() -> None:
@@ -170,6 +173,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.line(f"{count} tests were not run: {reason.removeprefix('Skipped: ')}")
 
 
+@functools.cache
 def why_no_kafka() -> str | None:
     """What keeps a real broker from running here; nothing, if one can."""
     if os.environ.get(KAFKA_ADDRESS):
