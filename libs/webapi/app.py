@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from typing_extensions import TypeVar
 
 from libs.webapi import docs, problem
 from libs.webapi.auth import KeyRing
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 BODY_LIMIT: Final = 1_048_576
 
-AppT = TypeVar("AppT", bound=FastAPI)
+AppT = TypeVar("AppT", bound=FastAPI, default=FastAPI)
 
 
 def create_app(
