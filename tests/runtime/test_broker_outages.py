@@ -17,12 +17,11 @@ from confluent_kafka.cimpl import NewTopic
 from deploy.local.kafka import KafkaBroker
 from deploy.local.ports import free_ports
 from libs.events import consumer as consumer_module
-from libs.events import kafka as kafka_module
 from libs.events.consumer import Consumer
 from libs.events.database import Database
 from libs.events.errors import Unavailable
 from libs.events.health import Health
-from libs.events.kafka import KafkaPublisher, KafkaSubscription, create_topics, following
+from libs.events.kafka import KafkaPublisher, KafkaSubscription, bounds, create_topics, following
 from libs.events.outbox import Outgoing
 from libs.events.relay import Relay
 from libs.events.testing import CONSUMER, Effects, Workbench, a_topic, an_answer, an_outgoing, eventually, running
@@ -75,10 +74,10 @@ def own_broker() -> Iterator[Broker]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give up on an absent broker sooner than in production."""
-    monkeypatch.setattr(kafka_module, "_START_SECONDS", 3.0)
-    monkeypatch.setattr(kafka_module, "_COMMIT_SECONDS", 1.0)
-    monkeypatch.setattr(kafka_module, "_PUBLISH_SECONDS", 2.0)
-    monkeypatch.setattr(kafka_module, "_STOP_SECONDS", 1.0)
+    monkeypatch.setattr(bounds, "START_SECONDS", 3.0)
+    monkeypatch.setattr(bounds, "COMMIT_SECONDS", 1.0)
+    monkeypatch.setattr(bounds, "PUBLISH_SECONDS", 2.0)
+    monkeypatch.setattr(bounds, "STOP_SECONDS", 1.0)
     monkeypatch.setattr(consumer_module, "_LOOK_EVERY", timedelta(milliseconds=20))
 
 

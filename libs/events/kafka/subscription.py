@@ -1,57 +1,42 @@
-"""Kafka, as far as this package needs it. The only importer of aiokafka."""
+"""The way out of Kafka: one member of a consumer group, whose offsets move only when it says so."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
-    TopicAlreadyExistsError,
-    for_code,
 )
 
-from libs.events.codec import Record
 from libs.events.errors import Unavailable
+from libs.events.kafka import bounds
+from libs.events.kafka.fetching import fetch_patiently, fetching, seek
+from libs.events.kafka.parting import away, end_tasks
+from libs.events.kafka.reading import record_of
 from libs.events.offsets import lost
-from libs.events.partitions import partition_of
-from libs.events.topics import DEAD_LETTER_RETENTION, DECISIONS, INBOX_RETENTION, TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import timedelta
 
     from aiokafka import ConsumerRecord
-    from aiokafka.producer.message_accumulator import BatchBuilder
 
+    from libs.events.codec import Record
     from libs.events.offsets import Begun
-    from libs.events.outbox import Outgoing
 
 log: Final = structlog.get_logger()
 
-_value: Final = itemgetter(1)
-
 Offsets = dict[tuple[str, int], int]
 """The next offset to be read, by topic and partition: the last one done, plus one."""
-
-_START_SECONDS: Final = 20.0
-_COMMIT_SECONDS: Final = 10.0
-_PUBLISH_SECONDS: Final = 15.0
-_STOP_SECONDS: Final = 5.0
-"""aiokafka itself waits for an absent broker without end, in almost all that it does."""
-_REQUEST_MS: Final = 10_000
-_METADATA_MS: Final = 30_000
-"""After how long a topic or a partition that was added is noticed."""
 
 
 class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka publishes no types
@@ -114,17 +99,17 @@ class KafkaSubscription:
             # A batch may wait for a slow database; the other members wait for it that long.
             rebalance_timeout_ms=self._rebalance_timeout_ms,
             # To join is one request, which is answered when the last of the others has done its batch.
-            request_timeout_ms=self._rebalance_timeout_ms + _REQUEST_MS,
-            metadata_max_age_ms=_METADATA_MS,
+            request_timeout_ms=self._rebalance_timeout_ms + bounds.REQUEST_MS,
+            metadata_max_age_ms=bounds.METADATA_MS,
             max_partition_fetch_bytes=4 * 1024 * 1024,
-            fetch_max_wait_ms=250,
         )
         try:
-            async with asyncio.timeout(_START_SECONDS):
+            async with asyncio.timeout(bounds.START_SECONDS):
                 await self._consumer.start()
         except (KafkaError, OSError) as error:
             await self.stop()
             raise away(error) from error
+        fetch_patiently(self._consumer)
         # After the start: subscribed before it, the start would wait for partitions, without a bound.
         self._consumer.subscribe(self._topics, listener=_WaitForBatch(self._batch_in_hand, self._assigned))
 
@@ -135,11 +120,11 @@ class KafkaSubscription:
             return
         # In a task of its own: aiokafka lets cancellations of its own tasks out, and they are not ours.
         leaving = asyncio.create_task(consumer.stop())
-        await asyncio.wait([leaving], timeout=_STOP_SECONDS)
+        await asyncio.wait([leaving], timeout=bounds.STOP_SECONDS)
         if not leaving.done() or leaving.cancelled() or leaving.exception() is not None:
             # To leave politely is a courtesy: the session ends by itself. But nothing of it may live on here.
             log.info("kafka.left_without_farewell", group=self._group)
-            await _end(leaving, *_tasks_of(consumer))
+            await end_tasks(leaving, *_tasks_of(consumer))
             await consumer._client.close()  # noqa: SLF001 - aiokafka has no other way
 
     @asynccontextmanager
@@ -160,14 +145,15 @@ class KafkaSubscription:
         while True:
             try:
                 if self._looked_at != self.assignment:
-                    async with asyncio.timeout(_COMMIT_SECONDS):
+                    async with asyncio.timeout(bounds.COMMIT_SECONDS):
                         await self._look_at_offsets(consumer)
                 left = max(end - time.monotonic(), 0.0)
                 # While partitions are being handed out, the poll disregards its own bound.
                 async with asyncio.timeout(left + 1):
-                    return await consumer.getmany(  # type: ignore[no-any-return]  # aiokafka publishes no types
-                        timeout_ms=int(left * 1000), max_records=limit
-                    )
+                    with fetching(consumer):
+                        return await consumer.getmany(  # type: ignore[no-any-return]  # aiokafka publishes no types
+                            timeout_ms=int(left * 1000), max_records=limit
+                        )
             except TimeoutError:
                 return {}
             except OffsetOutOfRangeError as error:
@@ -193,8 +179,7 @@ class KafkaSubscription:
         useless |= {partition: offset for partition, offset in self._out_of_range.items() if partition in assigned}
         if useless:
             earliest = await consumer.beginning_offsets(list(useless))
-            for partition in useless:
-                consumer.seek(partition, earliest[partition])
+            seek(consumer, earliest)
             # At once: who finds none from now on knows that it was lost, and who finds one does not tell of it again.
             await consumer.commit(earliest)
             for partition in useless.keys() - new:
@@ -210,7 +195,7 @@ class KafkaSubscription:
         """Tell the group how far this member is. Explicit offsets: a bare commit commits the position of the poll."""
         consumer = self._started()
         try:
-            async with asyncio.timeout(_COMMIT_SECONDS):
+            async with asyncio.timeout(bounds.COMMIT_SECONDS):
                 await consumer.commit({TopicPartition(*place): offset for place, offset in offsets.items()})
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance or a long pause: the partition has another owner, who reads the records again
@@ -227,9 +212,8 @@ class KafkaSubscription:
             first[place] = min(first.get(place, record.offset), record.offset)
         consumer = self._started()
         assigned = consumer.assignment()
-        for place, offset in first.items():
-            if (partition := TopicPartition(*place)) in assigned:
-                consumer.seek(partition, offset)
+        ours = {TopicPartition(*place): offset for place, offset in first.items()}
+        seek(consumer, {partition: offset for partition, offset in ours.items() if partition in assigned})
 
     async def reachable(self) -> None:
         """Raise Unavailable unless a broker answers and has the topics."""
@@ -238,7 +222,7 @@ class KafkaSubscription:
             await self.stop()
             raise Unavailable("the fetcher has died")
         try:
-            async with asyncio.timeout(_STOP_SECONDS):
+            async with asyncio.timeout(bounds.STOP_SECONDS):
                 answered = await consumer._client.force_metadata_update()  # noqa: SLF001 - this member's own picture
         except (KafkaError, OSError) as error:
             raise away(error) from error
@@ -258,84 +242,6 @@ class KafkaSubscription:
         return self._consumer
 
 
-class KafkaPublisher:
-    """An idempotent producer that waits for all replicas."""
-
-    def __init__(self, *, bootstrap_servers: str) -> None:
-        self._bootstrap_servers = bootstrap_servers
-        self._producer: AIOKafkaProducer | None = None
-
-    async def start(self) -> None:
-        """Connect, where that is not done; raises Unavailable."""
-        if self._producer is not None:
-            return
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap_servers,
-            acks="all",
-            enable_idempotence=True,
-            max_batch_size=256 * 1024,
-            max_request_size=4 * 1024 * 1024,
-            request_timeout_ms=_REQUEST_MS,
-            metadata_max_age_ms=_METADATA_MS,
-        )
-        try:
-            async with asyncio.timeout(_START_SECONDS):
-                await self._producer.start()
-        except (KafkaError, OSError) as error:
-            await self.stop()
-            raise away(error) from error
-
-    async def publish(self, records: Sequence[Outgoing]) -> None:
-        """Send in order; return when every record is acknowledged; raises Unavailable when one is not."""
-        if self._producer is None:
-            raise Unavailable("not connected")
-        acknowledgements = []
-        try:
-            async with asyncio.timeout(_PUBLISH_SECONDS):
-                for (topic, partition), batch in await self._batched(self._producer, records):
-                    acknowledgements.append(await self._producer.send_batch(batch, topic, partition=partition))
-                await asyncio.gather(*acknowledgements)
-        except (KafkaError, OSError) as error:
-            # What is not acknowledged must not arrive behind the back of the next attempt, which sends it again: not
-            # after newer records of the same key. And a producer that failed once may refuse all further sends.
-            await self.stop()
-            raise Unavailable(f"not published: {error!r}") from error
-        finally:
-            for acknowledgement in acknowledgements:
-                acknowledgement.add_done_callback(_look_at)
-
-    async def _batched(
-        self, producer: AIOKafkaProducer, records: Sequence[Outgoing]
-    ) -> list[tuple[tuple[str, int], BatchBuilder]]:
-        """`records` in the producer's batches, in order; record by record it takes several times as long."""
-        counts = {topic: len(await producer.partitions_for(topic)) for topic in {record.topic for record in records}}
-        batches: list[tuple[tuple[str, int], BatchBuilder]] = []
-        growing: dict[tuple[str, int], BatchBuilder] = {}
-        for record in records:
-            key = record.key.encode()
-            place = (record.topic, partition_of(key, counts[record.topic]))
-            headers = list(record.headers)
-            batch = growing.get(place)
-            if batch is None or batch.append(timestamp=None, key=key, value=record.value, headers=headers) is None:
-                # An empty one takes any record; how large records may be is decided where they are emitted.
-                batch = growing[place] = producer.create_batch()
-                batch.append(timestamp=None, key=key, value=record.value, headers=headers)
-                batches.append((place, batch))
-        return batches
-
-    async def stop(self) -> None:
-        """Disconnect without delivering what is not acknowledged: the outbox still has it.
-
-        aiokafka's own stop delivers it first, and for that tries for ever while the broker is away.
-        """
-        producer, self._producer = self._producer, None
-        if producer is None:
-            return
-        producer._closed = True  # noqa: SLF001 - aiokafka has no other way, here and below
-        await _end(producer._sender.sender_task)  # noqa: SLF001
-        await producer.client.close()
-
-
 def _tasks_of(consumer: AIOKafkaConsumer) -> list[asyncio.Task[object] | None]:
     coordinator, fetcher = consumer._coordinator, consumer._fetcher  # noqa: SLF001 - aiokafka has no other way
     of_group = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
@@ -343,101 +249,3 @@ def _tasks_of(consumer: AIOKafkaConsumer) -> list[asyncio.Task[object] | None]:
         *(getattr(coordinator, name, None) for name in of_group),
         *([fetcher._fetch_task, *fetcher._pending_tasks] if fetcher is not None else ()),  # noqa: SLF001
     ]
-
-
-async def _end(*tasks: asyncio.Task[object] | None) -> None:
-    """Cancel tasks of aiokafka until they have ended: some take the first cancellation as a wish to finish."""
-    left = {task for task in tasks if task is not None}
-    while left:
-        for task in left:
-            task.cancel()
-        ended, left = await asyncio.wait(left, timeout=1)
-        for task in ended:
-            _look_at(task)
-
-
-def record_of(record: ConsumerRecord) -> Record:
-    """The record as the rest of the package knows it."""
-    # Kafka knows headers without a value; nothing here tells them from empty ones.
-    headers = tuple(record.headers)
-    if None in map(_value, headers):
-        headers = tuple((name, value or b"") for name, value in headers)
-    return Record(record.topic, record.partition, record.offset, record.key, record.value, headers)
-
-
-def away(error: Exception) -> Unavailable:
-    """What an error of aiokafka's means to whoever waits."""
-    return Unavailable(f"broker away: {error!r}")
-
-
-def _look_at(acknowledgement: asyncio.Future[object]) -> None:
-    """Take note of an outcome that came after another one had already failed the batch."""
-    if not acknowledgement.cancelled():
-        acknowledgement.exception()
-
-
-async def create_topics(bootstrap_servers: str, *, replication: int = 1) -> list[str]:
-    """Create the registry's topics, with those of dead letters, where they are missing; the names of the new ones."""
-    kept = {"cleanup.policy": "compact,delete", **_retention(INBOX_RETENTION)}
-    wanted = {DECISIONS: NewTopic(DECISIONS, 1, replication, topic_configs=kept)}
-    # The largest record that Kafka takes has room there with what is said about it.
-    aside = {**_retention(DEAD_LETTER_RETENTION), "max.message.bytes": str(2 * 1024 * 1024)}
-    for topic in TOPICS:
-        settings = {"cleanup.policy": "compact"} if topic.compacted else _retention(topic.retention)
-        wanted[topic.name] = NewTopic(topic.name, topic.partitions, replication, topic_configs=settings)
-        for consumer in topic.consumers:
-            for name in (topic.dead_letters(consumer), topic.replays(consumer)):
-                wanted[name] = NewTopic(name, 1, replication, topic_configs=aside)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    try:
-        await admin.start()
-        existing = set(await admin.list_topics())
-        missing = [new for name, new in wanted.items() if name not in existing]
-        if missing and admin._client.cluster.controller is None:  # noqa: SLF001 - the client itself looks into it blindly
-            raise Unavailable("the cluster has no controller: it is starting, or it is librdkafka's mock")
-        if missing:
-            answer = await admin.create_topics(missing)
-            for name, code, *_ in answer.topic_errors:
-                error = for_code(code)
-                # Another process of ours may have been quicker.
-                if code and error is not TopicAlreadyExistsError:
-                    raise error(name)
-        return [new.name for new in missing]
-    except (KafkaError, OSError) as error:
-        raise away(error) from error
-    finally:
-        await admin.close()
-
-
-def _retention(time: timedelta | None) -> Mapping[str, str]:
-    return {"retention.ms": str(int(time.total_seconds() * 1000))} if time is not None else {}
-
-
-@asynccontextmanager
-async def following(
-    bootstrap_servers: str, topics: Sequence[str], *, from_beginning: bool
-) -> AsyncIterator[AsyncIterator[Record]]:
-    """All records of `topics` from now on, or from the beginning, without a group: for people who watch."""
-    consumer = AIOKafkaConsumer(
-        *topics,
-        bootstrap_servers=bootstrap_servers,
-        group_id=None,
-        auto_offset_reset="earliest" if from_beginning else "latest",
-    )
-
-    async def records() -> AsyncIterator[Record]:
-        try:
-            async for record in consumer:
-                yield record_of(record)
-        except KafkaError as error:
-            raise away(error) from error
-
-    try:
-        try:
-            async with asyncio.timeout(_START_SECONDS):
-                await consumer.start()
-        except (KafkaError, OSError) as error:
-            raise away(error) from error
-        yield records()
-    finally:
-        await consumer.stop()
