@@ -7,7 +7,17 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from deploy import cli_dead_letters, cli_doctor, cli_import, cli_keys, cli_migrate, cli_tail, cli_up
+from deploy import (
+    cli_dead_letters,
+    cli_deliveries,
+    cli_doctor,
+    cli_import,
+    cli_keys,
+    cli_migrate,
+    cli_sources,
+    cli_tail,
+    cli_up,
+)
 from deploy.local.settings import SERVICES, StackSettings
 from deploy.options import DataDir, settings_of
 from deploy.troubles import understood
@@ -25,6 +35,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys of a service: make, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(cli_sources.commands, name="sources")
+app.add_typer(cli_deliveries.commands, name="deliveries")
 app.add_typer(cli_dead_letters.commands, name="dead-letters")
 
 Service = Annotated[str, typer.Argument(help="ingest, scoring, casework, notify or portal")]
