@@ -111,7 +111,7 @@ def _json_lines(head: bytes, encoding: Encoding, position: Position, *, whole: b
     rows = _sample(head, layout, position, whole=whole)
     if not rows and whole:
         raise Unreadable("no line of the file is a JSON object", "format")
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = dict.fromkeys(name for row in rows for name in row if "\0" not in name and len(name) <= LONGEST_COLUMN)
     return Detected(layout, position, tuple(names)[:MOST_COLUMNS], rows)
 
 
@@ -166,6 +166,8 @@ def _columns_of(cells: list[str]) -> tuple[str, ...]:
     """Names that differ: an empty one gets its number, and a repeated one is told apart by it."""
     if len(cells) > MOST_COLUMNS:
         raise Unreadable(f"the file has {len(cells)} columns, more than {MOST_COLUMNS}", "separator")
+    if any("\0" in cell for cell in cells):
+        raise Unreadable("the first line holds a NUL character: it is no text")
     names: dict[str, None] = {}
     for number, cell in enumerate(cells, 1):
         name = " ".join(cell.split())[:LONGEST_COLUMN] or f"column {number}"

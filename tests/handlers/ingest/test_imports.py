@@ -1,6 +1,7 @@
 """Files of responses over HTTP: whole or in pieces, again and elsewhere, with rows that are none."""
 
 import hashlib
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,11 @@ from services.ingest.domain.deliveries import Arrival
 from services.ingest.store.deliveries import record
 
 HEADER = "Response ID;Answered at;NPS score;Why?;Customer"
+SCRAPS = [
+    *(bytes([byte]) for byte in b'";,|\t\n\r\0{}[]a9\xff\x98'),
+    *("Ж".encode(), "Ж".encode("cp1251"), b"\xef\xbb\xbf", b"sep=;\n", b"\\ud800", b"\\u0000", b"1e999", b"9" * 30),
+    *(b"2026-03-01T10:00:00Z;7\n", b"01.02.2026;11\n", b'{"date":"2026-03-01T10:00:00Z","score":3}\n'),
+]
 ASource = Callable[..., Awaitable[dict[str, Any]]]
 Rows = Callable[[], Awaitable[Sequence[Any]]]
 
@@ -330,6 +336,25 @@ async def test_no_more_files_are_read_at_once_than_memory_allows(
     busy = await client.post("/v1/imports", params={"source": "shop"}, content=a_file(a_row(1)))
 
     assert (busy.status_code, busy.headers["Retry-After"]) == (429, "5")
+
+
+async def test_no_bytes_make_the_server_fail(client: httpx.AsyncClient, a_source: ASource) -> None:
+    await a_source()
+    chance = random.Random(17)
+    for _ in range(150):
+        content = b"".join(chance.choices(SCRAPS, k=chance.randrange(30)))
+        query: Any = {"source": "shop", "times": "iso"} | chance.choice(
+            [
+                {},
+                {"format": "jsonl"},
+                {"encoding": "windows-1251"},
+                {"separator": "tab"},
+                {"digest": "0" * 64, "size": 90},
+            ]
+        )
+        path = chance.choice(["/v1/imports", "/v1/imports/preview"])
+        answer = await client.post(path, params=query, content=chance.choice([b"", b"date;score\n"]) + content)
+        assert answer.status_code < 500, (path, query, content, answer.text)
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", ""), ("POST", "/preview"), ("GET", "")])
