@@ -22,7 +22,7 @@ from libs.events.consumer import Consumer
 from libs.events.health import Health
 from libs.events.http_protocol import ImpatientProtocol
 from libs.events.kafka import KafkaPublisher, KafkaSubscription
-from libs.events.loop import Loop
+from libs.events.loop import Loop, wait_for
 from libs.events.offsets import Begun
 from libs.events.relay import Relay
 from libs.events.telemetry import configure_logging
@@ -44,13 +44,23 @@ STOP_SECONDS: Final = 25.0
 """From the signal to the end; below the 30 seconds after which an orchestrator kills."""
 _CLOSE_SECONDS: Final = 3.0
 _PRUNE_EVERY: Final = timedelta(hours=1)
+_TICK: Final = timedelta(seconds=1)
 _READY_SECONDS: Final = 2.0
 _COLLECT_EVERY: Final = 20_000
 """New objects, of those that can be part of a cycle: about as many as a batch makes. Python has 700."""
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: the runtime has its own."""
+    """uvicorn without its signal handlers, for the runtime has its own, and without looking ten times a second."""
+
+    def __init__(self, config: uvicorn.Config, stop: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    async def main_loop(self) -> None:
+        # Each tick renews the header `Date`, which says whole seconds.
+        while not await self.on_tick(0) and not await wait_for(self._stop, _TICK):
+            pass
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -149,7 +159,8 @@ class Runtime:
                 server_header=False,
                 timeout_graceful_shutdown=int(STOP_SECONDS) - 5,
                 timeout_keep_alive=30,
-            )
+            ),
+            stop,
         )
         for part in self._parts:
             self.health.beat(part.name)  # so that none is thought ready, or alive, that has not come round yet
