@@ -1,7 +1,6 @@
 """The portal in a real browser, over real services; every page is watched for errors of its own."""
 
 import os
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,21 +8,10 @@ from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.portal_company import PASSWORD, SECONDS, Company, Databases, a_company_on, a_server
 
-CHROMIUM: Final = os.environ.get("CHROMIUM") or shutil.which("chromium")
-ARGUMENTS: Final = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SCREENSHOTS: Final = os.environ.get("OTKLIK_SCREENSHOTS")
 """A folder for pictures of what the tests see, for those who want to look."""
 
@@ -105,16 +93,6 @@ async def company(company_for_all: Company) -> Company:
 async def served(company: Company) -> AsyncIterator[str]:
     async with a_server(company) as address:
         yield address
-
-
-@pytest.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no Chromium: install one, or set CHROMIUM")
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Every page, wide and narrow, light and dark, Russian and English: readable, labelled, still, within its width."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal
 
@@ -13,7 +14,25 @@ from tests.portal_company import Company
 pytestmark = pytest.mark.browser
 SitDown = Callable[..., Awaitable[Desk]]
 
-PAGES: Final = ("/", "/cases?whose=all", "case", "/events", "/nps", "/dead-letters", "letter", "/nowhere")
+PAGES: Final = (
+    "/",
+    "/cases?whose=all",
+    "case",
+    "/events",
+    "/nps",
+    "/dead-letters",
+    "letter",
+    "/sources",
+    "/sources/new",
+    "/sources/new/typeform",
+    "/sources/shop",
+    "/sources/shop/test",
+    "/sources/shop/map",
+    "/sources/shop/replay",
+    "/deliveries",
+    "delivery",
+    "/nowhere",
+)
 LETTER: Final = "/dead-letters/casework.scores:0"
 
 # What a reader with a screen reader, or with weak eyes, would meet. Each entry is one thing that is wrong.
@@ -122,6 +141,23 @@ async def fill(company: Company) -> str:
     return case_id
 
 
+async def delivered(company: Company) -> str:
+    """A source with an account at its vendor, one delivery understood and one not; the id of that one."""
+    token = "a token that is long enough"
+    asked = {"metric": "nps", "question": "Порекомендуете ли вы нас?" * 9, "scale_min": 0, "scale_max": 10}
+    instrument = asked | {"kind": "transactional", "channel": "email"}
+    source = {"program": "розница", "instrument": instrument, "secret": token}
+    await company.ingest("PUT", "/v1/sources/forms", json=source | {"vendor": "typeform", "field_map": {"score": None}})
+    account = {"token": "tfp_0123456789", "survey": "abc", "poll_minutes": 15}
+    await company.ingest("PUT", "/v1/sources/forms/account", json=account)
+    await company.ingest("PUT", "/v1/sources/shop", json=source | {"vendor": "generic-token"})
+    told = {"response_id": "r", "answered_at": "2026-01-05T10:00:00Z", "score": 3, "comment": "Ждала неделю. " * 30}
+    await company.deliver(f"/v1/webhooks/shop/{token}", json.dumps(told).encode())
+    odd = {**told, "response_id": "r" * 120, "score": "очень плохо", "attributes": {"branch" * 9: "Казань"}}
+    kept = await company.deliver(f"/v1/webhooks/shop/{token}", json.dumps(odd).encode())
+    return str(kept["delivery_id"])
+
+
 async def settled(page: Page, path: str) -> None:
     if path == "/events":
         await expect(page.locator(".live-live")).to_be_visible()
@@ -147,12 +183,16 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
     language: str,
     login: str,
 ) -> None:
-    case_id = await fill(company)
+    case_id, delivery_id = await fill(company), await delivered(company)
     desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
     desk.refusals_expected = True
     wrong: dict[str, Any] = {}
     for page_of in PAGES:
-        path = {"case": f"/cases/{case_id}", "letter": LETTER}.get(page_of, page_of)
+        path = {
+            "case": f"/cases/{case_id}",
+            "letter": LETTER,
+            "delivery": f"/deliveries/{delivery_id}",
+        }.get(page_of, page_of)
         page = await desk.go(path + ("&" if "?" in path else "?") + f"lang={language}")
         await settled(page, path)
         found = [
@@ -165,7 +205,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
             found.append("moves, though stillness was asked for")
         if found:
             wrong[page_of] = found
-        name = page_of.strip("/").partition("?")[0] or "home"
+        name = page_of.strip("/").partition("?")[0].replace("/", "-") or "home"
         await desk.keep_picture(f"{name}-{width}-{scheme}-{language}-{login}")
     assert wrong == {}
 
@@ -200,9 +240,10 @@ async def test_all_the_forms_of_a_case_can_be_read_and_used(company: Company, si
 
 async def test_large_text_does_not_break_a_page(company: Company, sit_down: SitDown) -> None:
     """WCAG 1.4.4 and 1.4.10: twice the text size, in a narrow window."""
-    case_id = await fill(company)
+    case_id, delivery_id = await fill(company), await delivered(company)
     desk = await (await sit_down(width=640)).log_in("ada")
-    for path in ("/", "/cases?whose=all", f"/cases/{case_id}", "/events", "/nps", "/dead-letters", LETTER):
+    others = [page_of for page_of in PAGES if page_of.startswith("/") and page_of != "/nowhere"]
+    for path in (*others, f"/cases/{case_id}", LETTER, f"/deliveries/{delivery_id}"):
         page = await desk.go(path)
         await page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 640, path
