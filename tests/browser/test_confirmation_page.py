@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 import uvicorn
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize
 from sqlalchemy import text
 
 from libs.events.contracts.cases import CaseClosed, CaseReopened, CaseResolved, Employee
@@ -25,17 +25,6 @@ from services.notify.mime import Mailbox
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM: Final = "/usr/bin/chromium"
-ARGUMENTS: Final = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PHONE: Final[ViewportSize] = {"width": 360, "height": 740}
 DESK: Final[ViewportSize] = {"width": 1280, "height": 800}
 SCREENSHOTS: Final = os.environ.get("OTKLIK_SCREENSHOTS")
@@ -144,23 +133,6 @@ async def case(service_database: Callable[[str], str]) -> AsyncIterator[Case]:
     server.should_exit = True
     await serving
     await database.close()
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    if not Path(CHROMIUM).exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no browser at {CHROMIUM}")
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(f"no browser at {CHROMIUM}")
-    return CHROMIUM
-
-
-@pytest.fixture
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 @contextmanager
