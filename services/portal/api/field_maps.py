@@ -13,7 +13,7 @@ from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, source_name_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Ingest, Refusal, ServiceAwayError
-from services.portal.clients.ingest import Delivery, DryRun, Source, Vendor, key_of, map_body
+from services.portal.clients.ingest import Delivery, DryRun, Source, Understood, Vendor, key_of, map_body
 from services.portal.domain import sourceforms
 from services.portal.domain.deliveries import value_seen_by, words_seen_by
 from services.portal.domain.people import Right, Role
@@ -203,6 +203,7 @@ class FieldMapPages:
             places=places,
             options=[*kept, *places],
             comment=words_seen_by(reads_all, understood.comment) if understood else None,
+            told={} if understood is None else _told(reads_all, understood, shown.chosen),
             masked=any(place.value == "…" for place in places),
             command_id=uuid4(),
         )
@@ -216,6 +217,22 @@ def _shown(role: Role, reference: dict[str, str | None] | dict[str, str], title:
     key = key_of(reference)
     place, _, name = key.partition(":")
     return PlaceShown(key, place, name, title, value_seen_by(role, name, value))
+
+
+def _told(role: Role, understood: Understood, chosen: dict[str, str]) -> dict[str, str | None]:
+    """The short fields, each seen as the place that was chosen for it: else words could be read as a touchpoint."""
+    values = {
+        "customer": understood.customer_id,
+        "touchpoint": understood.touchpoint,
+        "language": understood.language,
+        "claimed_class": understood.claimed_class,
+    }
+    own_places = {"customer": "customer_id", "claimed_class": "nps_class"}
+    return {
+        field: value
+        and value_seen_by(role, chosen.get(field, "").partition(":")[2] or own_places.get(field, field), value)
+        for field, value in values.items()
+    }
 
 
 def _is_open(field: str, run: DryRun | None, vendor: Vendor) -> bool:

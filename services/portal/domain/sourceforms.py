@@ -46,6 +46,7 @@ _WHOLE: Final = re.compile(r"-?[0-9]{1,4}")
 _NEEDED: Final = ("program", "question")
 _PLACES: Final = ("question", "hidden", "path")
 _YES: Final = "yes"
+_UNKNOWN: Final = "unknown"
 
 
 def wrong_with(entered: Mapping[str, str]) -> set[str]:
@@ -71,7 +72,7 @@ def body_of(entered: Mapping[str, str]) -> dict[str, object]:
             "scale_max": int(entered["scale_max"]),
             "kind": entered["kind"],
             "channel": entered["channel"],
-            "sampling": entered["sampling"] or "unknown",
+            "sampling": entered["sampling"] or _UNKNOWN,
             "branded": entered["branded"] == _YES,
         },
         "touchpoint": entered["touchpoint"] or None,
@@ -86,7 +87,8 @@ def entered_of(body: Mapping[str, object]) -> dict[str, str]:
     """The other way round: what a form about this source shows."""
     instrument = body["instrument"]
     told = {**body, **(instrument if isinstance(instrument, dict) else {})}
-    return {name: _text(told.get(name)) for name in ENTERED}
+    entered = {name: _text(told.get(name)) for name in ENTERED}
+    return entered | ({"sampling": ""} if entered["sampling"] == _UNKNOWN else {})
 
 
 def chosen_places(chosen: Mapping[str, str]) -> dict[str, dict[str, str]]:

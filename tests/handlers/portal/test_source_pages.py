@@ -245,6 +245,10 @@ async def test_what_customers_wrote_is_for_administrators(company: Company, oleg
         assert "My phone" not in (await oleg.get(path)).text
     for path in (f"/deliveries/{delivery}", f"/sources/shop/map?delivery={delivery}"):
         assert "My phone" in (await ada.get(path)).text
+    await oleg.get("/sources/shop/map")
+    disguised = {"score": "question:q1", "delivery": delivery, "do": "try"}
+    for field in ("touchpoint", "customer", "claimed_class", "comment"):
+        assert "My phone" not in (await oleg.post("/sources/shop/map", disguised | {field: "question:q2"})).text, field
     assert "How likely are you to recommend us? = 3" in (await oleg.get(f"/sources/shop/map?delivery={delivery}")).text
 
 
