@@ -19,7 +19,7 @@ import pytest
 
 from deploy.local.ports import free_ports
 from libs.events.database import Database
-from libs.webapi.keys import create_key
+from libs.webapi.keys import create_key, list_keys
 
 ROOT = Path(__file__).parents[3]
 DEADLINE_S = 60.0
@@ -112,6 +112,15 @@ async def counts(url: str) -> tuple[int, int, int]:
         await connection.close()
 
 
+async def active_keys(url: str) -> list[str]:
+    database = Database.connect(url, pool_size=1)
+    try:
+        async with database.transaction() as tx:
+            return [key.name for key in await list_keys(tx) if key.revoked_at is None]
+    finally:
+        await database.close()
+
+
 @pytest.fixture
 def server(service_database: Callable[[str], str]) -> Iterator[Server]:
     url = service_database("ingest")
@@ -126,10 +135,11 @@ def server(service_database: Callable[[str], str]) -> Iterator[Server]:
 def start_import(server: Server) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
-    def start(path: Path, *arguments: str) -> subprocess.Popen[str]:
+    def start(path: Path, *arguments: str, key: str = server.key) -> subprocess.Popen[str]:
         environment = os.environ | {
             "OTKLIK_INGEST_URL": server.address,
-            "OTKLIK_INGEST_KEY": server.key,
+            "OTKLIK_INGEST_KEY": key,
+            "INGEST_DATABASE_URL": server.url,
             "COLUMNS": "160",
             "PYTHONIOENCODING": "utf-8",
         }
@@ -196,6 +206,18 @@ def test_either_side_may_be_killed_and_each_row_counts_once(
     again, _ = start_import(path, "--yes").communicate(timeout=DEADLINE_S)
     assert "was imported before" in again
     assert asyncio.run(counts(server.url)) == (good, good, good)
+
+
+def test_whoever_reaches_the_database_needs_no_key(
+    server: Server, start_import: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "answers.csv"
+    good = write_file(path, 40)
+
+    out, err = start_import(path, "--yes", key="").communicate(timeout=DEADLINE_S)
+
+    assert f"{good} accepted" in out, err
+    assert asyncio.run(active_keys(server.url)) == ["tests"]
 
 
 def test_what_was_found_is_shown_before_anything_is_sent(
