@@ -1,4 +1,4 @@
-"""Runs the benchmarks: `python -m bench [--quick] [--only STAGE …] [--rounds N]`."""
+"""Runs the benchmarks: `python -m bench [--quick] [--only STAGE …] [--rounds N] [--scale SHARE]`."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="less of everything, in under two minutes; rougher")
     parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES, metavar="STAGE", help=", ".join(STAGES))
     parser.add_argument("--rounds", type=int, help=f"rounds of each comparison ({_ROUNDS}; {_QUICK_ROUNDS} when quick)")
+    parser.add_argument("--scale", type=float, help=f"share of the full amounts (1; {_QUICK_SCALE} when quick)")
     parser.add_argument("--json", type=Path, default=Path(".data/bench.json"), help="where to write everything")
     parser.add_argument("--plot", type=Path, default=Path(".data/bench.svg"), help="where to draw it")
     arguments = parser.parse_args()
     rounds: int = arguments.rounds or (_QUICK_ROUNDS if arguments.quick else _ROUNDS)
-    scale = _QUICK_SCALE if arguments.quick else 1.0
+    scale: float = arguments.scale or (_QUICK_SCALE if arguments.quick else 1.0)
     console = Console(width=None if sys.stdout.isatty() else _WIDE_ENOUGH)
     figures, failed = _measure(arguments.only, rounds, scale, console)
     console.print(report.table(figures))
