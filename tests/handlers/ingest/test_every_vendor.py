@@ -88,6 +88,10 @@ SIGNED: dict[str, Callable[[bytes, datetime], dict[str, str]]] = {
 CONTENT_TYPE = {"jotform": MULTIPART, "wootric": FORM, "limesurvey": FORM}
 MAPS: dict[str, dict[str, Any]] = {
     "formbricks": {"score": {"question": "q1"}, "comment": {"question": "q2"}},
+    "google-forms": {
+        "score": {"question": "How likely are you to recommend us?"},
+        "comment": {"question": "Why?"},
+    },
     "jotform": {"score": {"question": "how"}, "comment": {"question": "why"}},
     "limesurvey": {"score": {"question": "NPS"}, "comment": {"question": "WHY"}},
     "smartsurvey": {"score": {"question": "10002"}, "comment": {"question": "10001"}},
@@ -102,7 +106,7 @@ EXPECTED = {
     "delighted": ("5435", 9, None, "Your service is fast and flawless!"),
     "formbricks": ("responseId", 2, "c-77", "Just browsing"),
     "generic": ("r-17", 3, "c-8", "Никто не перезвонил."),
-    "google-forms": ("r-17", 3, "c-8", "Никто не перезвонил."),
+    "google-forms": ("2_ABaOnue", 3, None, "Nobody called back"),
     "jotform": ("4791133489169827307", 5, None, "The app is slow"),
     "limesurvey": ("42", 1, "abc123", "Долго ждал ответа"),
     "smartsurvey": ("123456789", 6, None, "Wednesday, What a lovely day."),

@@ -70,7 +70,15 @@ def test_wootric_s_property_can_be_the_touchpoint(sample: Callable[[str], bytes]
     assert response.touchpoint == "Web App"
 
 
-@pytest.mark.parametrize("vendor", ["zendesk", "google-forms", "alchemer"])
+def test_google_forms_answers_go_by_the_titles_of_their_questions(
+    sample: Callable[[str], bytes], understood: Understand
+) -> None:
+    fields = {"score": {"question": "How likely are you to recommend us?"}, "comment": {"question": "Why?"}}
+    response = understood(sample("google-forms"), "google-forms", fields=fields).response
+    assert (response.vendor_response_id, response.score, response.comment) == ("2_ABaOnue", 3, "Nobody called back")
+
+
+@pytest.mark.parametrize("vendor", ["zendesk", "alchemer"])
 def test_our_own_shape_by_another_way(sample: Callable[[str], bytes], understood: Understand, vendor: str) -> None:
     response = understood(sample(vendor), vendor).response
     assert (response.vendor_response_id, response.score, response.customer_id) == ("r-17", 3, "c-8")
