@@ -149,6 +149,20 @@ class Stage:
         """Return when all services are up and ready."""
         await asyncio.gather(*(process.until_ready() for process in self.services.values()))
 
+    async def unready(self) -> list[str]:
+        """What the services say that is not ready."""
+        found = []
+        for service in self.names:
+            async with httpx.AsyncClient(trust_env=False, timeout=_READY_S) as client:
+                try:
+                    answer = await client.get(f"{self.url(service)}/readyz")
+                except httpx.TransportError as error:
+                    found.append(f"{service} {type(error).__name__}")
+                    continue
+            if answer.status_code != httpx.codes.OK:
+                found.append(f"{service} {answer.text}")
+        return found
+
     def heal_links(self) -> None:
         """Let bytes pass everywhere, and mail be answered as usual."""
         for links in (self.servers.database_links, self.servers.kafka_links):

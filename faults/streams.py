@@ -75,6 +75,7 @@ class Streams:
             "reconnect.backoff.max.ms": 500,
         }
         self._admin = AdminClient(self._config)
+        self._retired: list[AdminClient] = []
         self.consumers: Final = [(c, t) for c, t in consumers() if c.partition(".")[0] in services]
         self._places: list[Place] = []
         self._read: dict[Place, int] = {}
@@ -143,7 +144,9 @@ class Streams:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(_POLL_S)
-                # A client that knew the broker before its restart may go on asking about an epoch that is over.
+                # A client that knew the broker before its restart may go on asking about an epoch that is over. The
+                # old one is kept: librdkafka aborts the process when one with open questions is destroyed.
+                self._retired.append(self._admin)
                 self._admin = AdminClient(self._config)
 
     def _read_on(self) -> list[Told]:

@@ -50,6 +50,8 @@ class Row:
     lasted_s: float = 0.0
     recovered_s: float = 0.0
     """From the healing until nothing older waits."""
+    longest: str = ""
+    """What it waited for most of that time."""
     broken: list[Broken] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -62,6 +64,7 @@ class Row:
             "happened": self.happened,
             "lasted_s": round(self.lasted_s, 2),
             "recovered_s": round(self.recovered_s, 2),
+            "waited_longest": self.longest,
             "kept": not self.broken,
             "broken": [str(broken) for broken in self.broken],
             "replay": f"make faults N=1 SEED={self.seed} ONLY={self.fault}",
@@ -140,7 +143,7 @@ class Trial:
         healed = time.monotonic()
         row.lasted_s = healed - began
         try:
-            await self.watch.recovered(self._recovery_s, mails=fault.mails)
+            row.longest = await self.watch.recovered(self._recovery_s, mails=fault.mails)
         except (NotRecovered, ProcessFailed, KafkaException) as error:
             row.broken.append(Broken(4, f"not recovered within {self._recovery_s:.0f} s", (str(error),), 1))
         row.recovered_s = time.monotonic() - healed

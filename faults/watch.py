@@ -78,23 +78,29 @@ class Watch:
         self._odd = len(odd)
         return findings.broken
 
-    async def recovered(self, bound_s: float, *, mails: bool) -> None:
-        """Return when nothing older than this call waits anywhere, stage by stage along the pipeline."""
+    async def recovered(self, bound_s: float, *, mails: bool) -> str:
+        """Return when nothing older than this call waits anywhere, stage by stage; what took longest."""
+        waits: dict[str, float] = {}
         deadline = time.monotonic() + bound_s
         began = datetime.now(UTC)
         try:
             async with asyncio.timeout(bound_s):
                 await self._stage.ready()
         except TimeoutError:
-            raise NotRecovered("a service is not ready") from None
+            raise NotRecovered(f"not ready: {'; '.join(await self._stage.unready())}") from None
+        waits["a service is not ready"] = time.monotonic() - deadline + bound_s
         for service in (name for name in ("ingest", "scoring", "casework", "notify") if name in self._stage.names):
             moment = datetime.now(UTC)
-            await _until(partial(self._older, service, moment), deadline, f"{service}'s outbox is not published")
+            await _until(partial(self._older, service, moment), deadline, f"{service}'s outbox is not published", waits)
             topics = [topic.name for topic in TOPICS if topic.producer == service]
             ends = await self._streams.ends(topics)
-            await _until(partial(self._lag, ends), deadline, f"what {service} published is not read")
+            await _until(partial(self._lag, ends), deadline, f"what {service} published is not read", waits)
         if mails and "notify" in self._stage.names:
-            await _until(lambda: self._tables.value("notify", _UNSETTLED, began), deadline, "messages have no end")
+            await _until(
+                lambda: self._tables.value("notify", _UNSETTLED, began), deadline, "messages have no end", waits
+            )
+        longest = max(waits, key=lambda wait: waits[wait])
+        return f"{longest} for {waits[longest]:.1f} s"
 
     async def rest(self, bound_s: float) -> list[str]:
         """Wait until nothing waits anywhere, twice in a row; what is still waiting when the bound is over."""
@@ -214,9 +220,11 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-async def _until(look: Callable[[], Awaitable[int]], deadline: float, complaint: str) -> None:
-    """Look until there is nothing left, or raise NotRecovered."""
+async def _until(look: Callable[[], Awaitable[int]], deadline: float, complaint: str, waits: dict[str, float]) -> None:
+    """Look until there is nothing left, and note how long that took; or raise NotRecovered."""
+    began = time.monotonic()
     while left := await look():
         if time.monotonic() > deadline:
             raise NotRecovered(f"{complaint}: {left}")
         await asyncio.sleep(_LOOK_EVERY_S)
+    waits[complaint] = time.monotonic() - began
