@@ -186,10 +186,14 @@ class Runtime:
                 log.error("service.part_failed", part=task.get_name(), exc_info=outcome)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
-        async with asyncio.timeout(_CLOSE_SECONDS), contextlib.AsyncExitStack() as closing:
-            closing.push_async_callback(self._database.close)
-            for close in self._closers:
-                closing.push_async_callback(close)
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS), contextlib.AsyncExitStack() as closing:
+                closing.push_async_callback(self._database.close)
+                for close in self._closers:
+                    closing.push_async_callback(close)
+        except TimeoutError:
+            # Database, broker or mail server is away: nothing is lost with what is cut off here, but it is said.
+            log.warning("service.close_cut_off", service=self._name, after_seconds=_CLOSE_SECONDS)
         log.info("service.stopped", service=self._name, failed=failed)
         return failed
 
