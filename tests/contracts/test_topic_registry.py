@@ -90,7 +90,9 @@ class RecordingRuntime:
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for service in SERVICES:
         monkeypatch.setenv(f"{service.upper()}_DATABASE_URL", "postgresql://nobody@localhost/nothing")
-    for name in ("PORTAL_SESSION_SECRET", "PORTAL_CASEWORK_KEY", "PORTAL_SCORING_KEY", "NOTIFY_LINK_SECRET"):
+    for name in ("PORTAL_SESSION_SECRET", "NOTIFY_LINK_SECRET"):
+        monkeypatch.setenv(name, SECRET)
+    for name in ("PORTAL_CASEWORK_KEY", "PORTAL_SCORING_KEY", "PORTAL_INGEST_KEY"):
         monkeypatch.setenv(name, SECRET)
     monkeypatch.setenv("NOTIFY_SENDER", "Otklik <otklik@localhost>")
 
