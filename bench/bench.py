@@ -89,6 +89,7 @@ class Bench:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="otklik-bench-")))
     _postgres: tuple[PostgresServer, Child] | None = None
     _kafka: tuple[KafkaBroker, Child] | None = None
+    _has_registry_topics: bool = False
     _system: System | None = None
     _processes: list[Process] = field(default_factory=list)
     _closers: list[Callable[[], None]] = field(default_factory=list)
@@ -150,8 +151,13 @@ class Bench:
         return full
 
     async def make_registry_topics(self) -> None:
-        """The topics of the registry, where they are missing."""
+        """The topics of the registry, empty: a new broker, where an earlier stage left its events in the last one."""
+        if self._kafka is not None and self._has_registry_topics:
+            self._kafka[1].stop()
+            self._kafka = None
+            shutil.rmtree(self.folder / "kafka")
         await create_topics(self.kafka)
+        self._has_registry_topics = True
 
     async def system(self) -> System:
         """The whole of Otklik, started when first asked for; stages share it."""

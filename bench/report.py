@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _STYLES: Final = {Verdict.GOAL: "green", Verdict.BETWEEN: "yellow", Verdict.RED: "red", Verdict.SHOWN: "dim"}
 _SIGNIFICANT: Final = 1000.0
+_FARTHEST: Final = 3.0
+"""As far as a bar goes: what is beyond three times the goal is just good."""
 
 
 def number(value: float) -> str:
@@ -116,5 +118,6 @@ def plot(figures: Sequence[Figure], path: Path) -> None:
 
 def _share(figure: Figure) -> float:
     assert figure.goal  # noqa: S101 - the caller has chosen those that have one
-    share = figure.value / figure.goal if figure.better is Better.HIGHER else figure.goal / figure.value
-    return min(share, 3.0)
+    if figure.better is Better.HIGHER:
+        return min(figure.value / figure.goal, _FARTHEST)
+    return min(figure.goal / figure.value, _FARTHEST) if figure.value else _FARTHEST
