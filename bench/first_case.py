@@ -53,6 +53,7 @@ async def latencies(system: System, survey: Survey, *, rate: float, seconds: flo
         bootstrap_servers=system.addresses.bootstrap_servers,
         group_id=None,
         auto_offset_reset="latest",
+        fetch_max_wait_ms=5,  # else records of one partition wait for the end of a fetch of the others
     )
     await consumer.start()
     took: list[float] = []
