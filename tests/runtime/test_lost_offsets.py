@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import pytest
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from aiokafka.errors import KafkaError
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 from prometheus_client import REGISTRY
@@ -43,7 +44,7 @@ class Group:
         try:
             # Not in the loop: on a fresh broker, the answer waits for the group's coordinator.
             committed = await asyncio.to_thread(self._committed, self.name)
-        except (KafkaException, TimeoutError):
+        except (KafkaError, TimeoutError):
             return {}  # nobody of the group has come yet
         return {partition: offset for (_, partition), offset in sorted(committed.items())}
 
