@@ -61,7 +61,7 @@ def _wrong_for(kind: msgspec.inspect.Type) -> list[Any]:
     return [value for value in _JUNK if not _fits(kind, value)]
 
 
-def _fits(kind: msgspec.inspect.Type, value: object) -> bool:
+def _fits(kind: msgspec.inspect.Type, value: object) -> bool:  # noqa: PLR0911 - one per kind of field
     match kind:
         case msgspec.inspect.UnionType(types=kinds):
             return any(_fits(each, value) for each in kinds)
@@ -75,6 +75,8 @@ def _fits(kind: msgspec.inspect.Type, value: object) -> bool:
             return isinstance(value, str)
         case msgspec.inspect.LiteralType() | msgspec.inspect.DateTimeType() | msgspec.inspect.StructType():
             return False
+        case msgspec.inspect.VarTupleType():
+            return value == []
         case _:
             raise NotImplementedError(f"a contract with {kind}: say here what does not fit it")
 
@@ -84,14 +86,28 @@ def _breakages(
     value: Any,  # noqa: ANN401 - any JSON value
     place: str,
 ) -> Iterator[tuple[str, Any]]:
-    if isinstance(kind, msgspec.inspect.UnionType):
-        for each in kind.types:
-            if isinstance(each, msgspec.inspect.StructType) and isinstance(value, dict):
+    match kind:
+        case msgspec.inspect.UnionType(types=kinds) if isinstance(value, dict):
+            for each in kinds:
                 yield from _breakages(each, value, place)
-        return
-    if not isinstance(kind, msgspec.inspect.StructType):
-        return
-    for field in kind.fields:
+        case msgspec.inspect.VarTupleType(item_type=item):
+            yield from _broken_items(item, value, place)
+        case msgspec.inspect.StructType(fields=fields):
+            yield from _broken_fields(fields, value, place)
+
+
+def _broken_items(item: msgspec.inspect.Type, value: list[Any], place: str) -> Iterator[tuple[str, Any]]:
+    for wrong in _wrong_for(item):
+        yield f"{place}/0 = {wrong!r}", [wrong]
+    for number, each in enumerate(value):
+        for what, inner in _breakages(item, each, f"{place}/{number}"):
+            yield what, [*value[:number], inner, *value[number + 1 :]]
+
+
+def _broken_fields(
+    fields: tuple[msgspec.inspect.Field, ...], value: dict[str, Any], place: str
+) -> Iterator[tuple[str, Any]]:
+    for field in fields:
         name = field.encode_name
         if field.required:
             yield f"{place}/{name} missing", {other: v for other, v in value.items() if other != name}

@@ -38,6 +38,8 @@ def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR09
             return st.datetimes(timezones=st.just(UTC))
         case msgspec.inspect.StructType(cls=struct, fields=fields):
             return st.builds(struct, **{field.name: values(field.type) for field in fields})
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return st.lists(values(item), max_size=3).map(tuple)
         case _:
             raise NotImplementedError(f"a contract with {kind}: say here what is in it")
 

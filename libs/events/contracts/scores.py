@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from libs.events.contracts.responses import Metric, SurveyKind
+import msgspec
+
+from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.event import Contract, Instant
 
 NpsClass = Literal["promoter", "passive", "detractor"]
 Tier = Literal["key", "high", "standard", "low"]
+UrgentSignal = Literal["leaving", "legal", "safety"]
+"""What a comment says that cannot wait: a threat to leave, to sue or complain to an authority, a danger to people."""
+PriorityFactor = Literal["tier", "score", "urgency", "effort", "history", "age"]
+
+
+class PriorityPart(msgspec.Struct, frozen=True, kw_only=True):
+    """What one factor adds to a priority, and the fact that it adds it for."""
+
+    factor: PriorityFactor
+    points: int
+    fact: str
+    """For example `key`, `2`, `leaving`: a value, to be put into words where it is shown."""
 
 
 class _Score(Contract, frozen=True, kw_only=True):
@@ -30,6 +44,17 @@ class _Score(Contract, frozen=True, kw_only=True):
     instrument_id: str
     instrument_version: int
     answered_at: Instant
+    channel: Channel | None = None
+    department: str | None = None
+    """The department that answers for the touchpoint."""
+    region: str | None = None
+    themes: tuple[str, ...] = ()
+    """What the comment is about: ids of themes in the company's taxonomy."""
+    urgent: tuple[UrgentSignal, ...] = ()
+    priority: int | None = None
+    """0 to 100: whom to call first. Of detractors only."""
+    priority_parts: tuple[PriorityPart, ...] = ()
+    """What the priority is the sum of."""
 
 
 class ResponseScored(_Score, frozen=True, kw_only=True):
