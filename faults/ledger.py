@@ -31,6 +31,8 @@ _VERSIONED: Final[Mapping[str, tuple[str, str]]] = {
     "customers": ("customer_id", "version"),
     "casework.cases": ("case_id", "version"),
 }
+_UNVERSIONED: Final = "survey.customer.unsubscribed.v1"
+"""Nothing comes after it: it is told once."""
 _PROMOTER: Final = 9
 _PASSIVE: Final = 7
 _PORTAL_READS: Final = ("survey.scores", "casework.cases", "notify.messages")
@@ -188,6 +190,8 @@ def check_order(evidence: Evidence, findings: Findings) -> None:
             if record.topic != topic or mark_of(record) or record.value is None or record.event_id in seen:
                 continue
             seen.add(record.event_id)
+            if record.type == _UNVERSIONED:
+                continue
             payload = payload_of(record)
             if payload[version] < last.get(payload[subject], 0):
                 down.append(f"{record.place}: {payload[subject]} {payload[version]} after {last[payload[subject]]}")

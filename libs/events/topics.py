@@ -48,7 +48,12 @@ INBOX_RETENTION: Final = timedelta(days=120)
 SURVEY_RESPONSES: Final = Topic(
     name="survey.responses",
     key="customer, else response",
-    types=(responses.ResponseReceived, responses.ResponseRevised, responses.ResponseWithdrawn),
+    types=(
+        responses.ResponseReceived,
+        responses.ResponseRevised,
+        responses.ResponseWithdrawn,
+        responses.CustomerUnsubscribed,
+    ),
     partitions=6,
     retention=timedelta(days=30),
     consumers=("scoring.responses",),

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
-from libs.events.contracts.responses import ResponseReceived, ResponseRevised, ResponseWithdrawn
+from libs.events.contracts.responses import (
+    CustomerUnsubscribed,
+    ResponseReceived,
+    ResponseRevised,
+    ResponseWithdrawn,
+)
 from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.errors import PermanentError
 from libs.events.event import Event
@@ -17,6 +22,7 @@ from services.scoring.domain.segments import Valuation, unknown
 from services.scoring.store import instruments, locks, responses, rules
 from services.scoring.store.instruments import Asking
 from services.scoring.store.responses import ResponseRow, Standing
+from services.scoring.unsubscriptions import withdraw_consents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,10 +47,14 @@ async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     An older revision never overwrites a newer one, and announces nothing. What comes as `revised` first is new all
     the same: a response whose customer became known with a later revision travels on two partitions.
     """
-    answers = [_checked(event) for event in events if not isinstance(event.payload, ResponseWithdrawn)]
+    unsubscriptions = [event for event in events if isinstance(event.payload, CustomerUnsubscribed)]
+    if unsubscriptions:
+        await withdraw_consents(tx, unsubscriptions)  # type: ignore[arg-type]  # by their payloads
+    told = [event for event in events if not isinstance(event.payload, CustomerUnsubscribed)]
+    answers = [_checked(event) for event in told if not isinstance(event.payload, ResponseWithdrawn)]
     if answers:
         await _score(tx, answers)
-    withdrawals = [event for event in events if isinstance(event.payload, ResponseWithdrawn)]
+    withdrawals = [event for event in told if isinstance(event.payload, ResponseWithdrawn)]
     if withdrawals:
         await _take_back(tx, withdrawals)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+import hashlib
+import string
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
@@ -11,6 +13,7 @@ from libs.events.event import Contract, Instant
 SurveyKind = Literal["relationship", "transactional"]
 Metric = Literal["nps", "ces", "csat"]
 Channel = Literal["email", "phone", "sms", "in_app", "web", "other"]
+_LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,3 +75,32 @@ class ResponseWithdrawn(Contract, frozen=True, kw_only=True):
     program: str
     withdrawn_at: Instant
     received_at: Instant
+
+
+class CustomerUnsubscribed(Contract, frozen=True, kw_only=True):
+    """At the vendor's, somebody said that they want no more messages: what they consented to before is withdrawn.
+
+    Key and subject: the customer, else the address's mark.
+    """
+
+    TYPE: ClassVar[str] = "survey.customer.unsubscribed.v1"
+
+    customer_id: str | None
+    """As responses name the customer; null where the vendor told an address alone."""
+    address_mark: str | None
+    """`address_mark` of that address; null where the customer's id is known."""
+    source: str
+    vendor: str
+    channel: Channel
+    unsubscribed_at: Instant
+    """By the vendor's clock; where it does not say, when it was received."""
+    received_at: Instant
+
+
+def address_mark(address: str) -> str:
+    """What stands for an e-mail address where addresses must not travel.
+
+    SHA-256, in hex, of its UTF-8 without the space around it and with A to Z in lower case (no more, so that every
+    database does the same): whoever knows the address finds it again, and nobody can write to it.
+    """
+    return hashlib.sha256(address.strip().translate(_LOWER).encode("utf-8", "surrogatepass")).hexdigest()

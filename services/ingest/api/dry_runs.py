@@ -12,11 +12,20 @@ from services.ingest.api.access import DeliveriesReader, SourcesReader, database
 from services.ingest.api.models import FieldMapBody, ReferenceBody, SourceBody
 from services.ingest.api.sources import source_of, vendor_of
 from services.ingest.clients import APIS
-from services.ingest.domain.deliveries import Announced, Ignored, NotUnderstood, Understood
+from services.ingest.domain.deliveries import (
+    ANNOUNCED,
+    UNSUBSCRIBED,
+    Announced,
+    Ignored,
+    NotUnderstood,
+    Understood,
+    Verdict,
+)
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.guesses import Candidate, guess
 from services.ingest.domain.responses import Response
 from services.ingest.domain.signature import SharedToken, Signature
+from services.ingest.domain.unsubscriptions import Unsubscribed
 from services.ingest.domain.values import Unclear
 from services.ingest.imports import vendor_of_row
 from services.ingest.store import kept
@@ -74,7 +83,7 @@ class PlaceOut(BaseModel):
 class DryRunOut(BaseModel):
     """What would be understood. `field` is the field of the map that failed. Guesses are for a person to accept."""
 
-    status: Literal["understood", "ignored", "not_understood", "announced"]
+    status: Literal["understood", "ignored", "not_understood", "announced", "unsubscribed"]
     reason: str | None
     field: str | None
     response: ResponseOut | None
@@ -141,16 +150,22 @@ async def dry_run(
         "guessed": _map_body(guessed),
         "guessed_question": next((each.title or None for each in places if each.reference == guessed.score), None),
     }
+    return DryRunOut.model_validate({**_verdict_out(verdict), **shown})
+
+
+def _verdict_out(verdict: Verdict) -> dict[str, Any]:
+    told: dict[str, Any] = {"reason": None, "field": None, "response": None}
     match verdict:
         case Understood(response=response):
-            return DryRunOut(status="understood", reason=None, field=None, response=response_out(response), **shown)
+            return told | {"status": "understood", "response": response_out(response)}
+        case Unsubscribed():
+            return told | {"status": "unsubscribed", "reason": UNSUBSCRIBED}
         case Ignored(reason=reason):
-            return DryRunOut(status="ignored", reason=reason, field=None, response=None, **shown)
+            return told | {"status": "ignored", "reason": reason}
         case NotUnderstood(reason=reason, field=field):
-            return DryRunOut(status="not_understood", reason=reason, field=field, response=None, **shown)
+            return told | {"status": "not_understood", "reason": reason, "field": field}
         case Announced():
-            reason = "the answers are asked for at the vendor's API"
-            return DryRunOut(status="announced", reason=reason, field=None, response=None, **shown)
+            return told | {"status": "announced", "reason": ANNOUNCED}
         case _:
             assert_never(verdict)
 

@@ -2,10 +2,13 @@
 
 A delivery is one of these, for good or until it is replayed:
 
-    accepted      understood; a revision of its response was published
+    accepted      understood; a revision of its response, or an unsubscription, was published
     duplicate     nothing new: the same delivery again, the same content again, or another body under a known id
     quarantined   authentic and not understood; kept until somebody mends the field map and replays it
     ignored       understood and of no effect, for a stated reason
+
+What an unsubscription says is published and not kept: it names a person by their address, by which nobody could find it
+again when that person asks to be forgotten.
 """
 
 from __future__ import annotations
@@ -34,15 +37,18 @@ from services.ingest.domain.responses import (
     response_id,
 )
 from services.ingest.domain.sources import Source
+from services.ingest.domain.unsubscriptions import Unsubscribed, unsubscription_id
 from services.ingest.domain.values import LONGEST_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 DeliveryKey = NewType("DeliveryKey", str)
 """The vendor's id of the delivery where there is one, else the hash of its body."""
 
 ERASED: Final = "erased: the customer asked to be forgotten"
+ANNOUNCED: Final = "an announcement: the answers are asked for at the vendor"
+UNSUBSCRIBED: Final = "an unsubscription: no more messages are wanted"
 
 Via = Literal["webhook", "rest", "api", "file"]
 """`api`: what we asked for at the vendor's. `file`: a row of a file."""
@@ -94,7 +100,7 @@ class Announced(msgspec.Struct, frozen=True, gc=False):
     vendor_response_id: str
 
 
-Verdict = Understood | Ignored | NotUnderstood | Announced
+Verdict = Understood | Ignored | NotUnderstood | Announced | Unsubscribed
 
 
 class Arrival(msgspec.Struct, frozen=True, gc=False):
@@ -151,6 +157,14 @@ class Revision(msgspec.Struct, frozen=True, gc=False):
     event_id: UUID
 
 
+class Unsubscription(msgspec.Struct, frozen=True, gc=False):
+    """One unsubscription to be published."""
+
+    arrival: Arrival
+    told: Unsubscribed
+    event_id: UUID
+
+
 class Revised(msgspec.Struct, frozen=True, gc=False):
     """A response with what is now its latest revision."""
 
@@ -171,6 +185,7 @@ class Plan(msgspec.Struct):
     changed: dict[ResponseId, Revised] = {}
     announced: list[tuple[Arrival, str]] = []
     """With the vendor's ids of the responses that are to be fetched."""
+    unsubscriptions: list[Unsubscription] = []
 
 
 def new_delivery_id(received_at: datetime, randomness: int) -> DeliveryId:
@@ -201,16 +216,22 @@ def delivery_key(vendor_id: object, body_hash: bytes) -> DeliveryKey:
 
 
 def without_contents(arrival: Arrival) -> Arrival:
-    """What may be kept of a delivery about somebody who asked to be forgotten."""
+    """What may be kept of a delivery about somebody who asked to be forgotten, or could not be found to be."""
     return replace(arrival, body=b"", headers="{}")
 
 
 def plan(
-    arrivals: Sequence[Arrival], known: Iterable[Known], latest: Mapping[ResponseId, Latest], *, replay: bool = False
+    arrivals: Sequence[Arrival],
+    known: Iterable[Known],
+    latest: Mapping[ResponseId, Latest],
+    *,
+    unsubscribed: Collection[UUID] = (),
+    replay: bool = False,
 ) -> Plan:
     """What `arrivals`, in their order, change, given the deliveries with their keys and the responses that are known.
 
-    With `replay` the arrivals are stored deliveries, understood again: none is a repetition of another.
+    `unsubscribed` are the events of unsubscriptions that were published before. With `replay` the arrivals are stored
+    deliveries, understood again: none is a repetition of another.
     """
     found = Plan()
     firsts = {(row.source, row.key): (row.body_hash, row.outcome) for row in known if not row.conflicting}
@@ -220,10 +241,13 @@ def plan(
         key = (arrival.source.name, arrival.key)
         first = None if replay else firsts.get(key)
         if first is None:
-            outcome = _first(found, arrival, current, replay=replay)
+            verdict = arrival.verdict
+            if isinstance(verdict, Unsubscribed):
+                outcome = _unsubscribed(found, arrival, verdict, unsubscribed)
+            else:
+                outcome = _first(found, arrival, verdict, current, replay=replay)
             firsts[key] = (arrival.body_hash, outcome)
-            kept = without_contents(arrival) if outcome.reason is ERASED else arrival
-            found.rows.append(Row(kept, outcome, conflicting=False))
+            found.rows.append(Row(_keepable(arrival, outcome), outcome, conflicting=False))
         elif first[0] == arrival.body_hash:
             outcome = _repeated(found, first[1], first[1], "the same delivery again")
         else:
@@ -237,9 +261,28 @@ def plan(
     return found
 
 
-def _first(found: Plan, arrival: Arrival, current: dict[ResponseId, Latest], *, replay: bool) -> Outcome:
+def _keepable(arrival: Arrival, outcome: Outcome) -> Arrival:
+    forgotten = outcome.reason is ERASED or isinstance(arrival.verdict, Unsubscribed)
+    return without_contents(arrival) if forgotten else arrival
+
+
+def _unsubscribed(found: Plan, arrival: Arrival, told: Unsubscribed, published: Collection[UUID]) -> Outcome:
+    event = unsubscription_id(arrival.source.name, told)
+    if event in published or any(event == other.event_id for other in found.unsubscriptions):
+        return Outcome(arrival.id, Status.DUPLICATE, "this unsubscription is known", None, (event,))
+    found.unsubscriptions.append(Unsubscription(arrival, told, event))
+    return Outcome(arrival.id, Status.ACCEPTED, UNSUBSCRIBED, None, (event,))
+
+
+def _first(
+    found: Plan,
+    arrival: Arrival,
+    verdict: Understood | NotUnderstood | Ignored | Announced,
+    current: dict[ResponseId, Latest],
+    *,
+    replay: bool,
+) -> Outcome:
     # Here and below the commonest comes first, and no pattern takes apart what can be asked: this is done for each.
-    verdict = arrival.verdict
     if isinstance(verdict, Understood):
         return _understood(found, arrival, verdict, current, replay=replay)
     if isinstance(verdict, NotUnderstood):
@@ -248,7 +291,7 @@ def _first(found: Plan, arrival: Arrival, current: dict[ResponseId, Latest], *, 
         return Outcome(arrival.id, Status.IGNORED, verdict.reason)
     if isinstance(verdict, Announced):
         found.announced.append((arrival, verdict.vendor_response_id))
-        return Outcome(arrival.id, Status.ACCEPTED, "an announcement: the answers are asked for at the vendor")
+        return Outcome(arrival.id, Status.ACCEPTED, ANNOUNCED)
     assert_never(verdict)
 
 
@@ -321,7 +364,7 @@ def _conflicting(
         return _repeated(found, kept, first, reason)
     outcome = Outcome(arrival.id, Status.DUPLICATE, reason, first.response_id, first.event_ids)
     conflicts[key] = outcome
-    found.rows.append(Row(arrival, outcome, conflicting=True))
+    found.rows.append(Row(_keepable(arrival, outcome), outcome, conflicting=True))
     return outcome
 
 

@@ -1,16 +1,21 @@
-"""The events that ingest publishes: a revision of a response, in the words of the contract."""
+"""The events that ingest publishes: revisions of responses, and unsubscriptions, in the words of the contracts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from libs.events.contracts.responses import ResponseReceived, ResponseRevised, ResponseWithdrawn
+from libs.events.contracts.responses import (
+    CustomerUnsubscribed,
+    ResponseReceived,
+    ResponseRevised,
+    ResponseWithdrawn,
+)
 from libs.events.event import Event
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from services.ingest.domain.deliveries import Revision
+    from services.ingest.domain.deliveries import Revision, Unsubscription
 
 
 def key_of(revision: Revision) -> str:
@@ -30,6 +35,28 @@ def event_of(revision: Revision, now: datetime) -> Event[Published]:
         time=now,
         source=f"/ingest/{revision.arrival.source.name}",
         traceparent=revision.arrival.traceparent,
+    )
+
+
+def unsubscribed_event(unsubscription: Unsubscription, now: datetime) -> Event[CustomerUnsubscribed]:
+    """The event of an unsubscription; its subject, and its key, is whoever unsubscribed."""
+    arrival, told = unsubscription.arrival, unsubscription.told
+    payload = CustomerUnsubscribed(
+        customer_id=told.customer_id,
+        address_mark=told.address_mark,
+        source=arrival.source.name,
+        vendor=arrival.source.vendor,
+        channel=told.channel,
+        unsubscribed_at=told.unsubscribed_at,
+        received_at=arrival.received_at,
+    )
+    return Event.root(
+        unsubscription.event_id,
+        payload,
+        subject=told.who,
+        time=now,
+        source=f"/ingest/{arrival.source.name}",
+        traceparent=arrival.traceparent,
     )
 
 

@@ -13,10 +13,10 @@ import msgspec
 from sqlalchemy import text
 
 from services.ingest.domain.deliveries import after_replay, plan
-from services.ingest.domain.publication import event_of, key_of
+from services.ingest.domain.publication import event_of, key_of, unsubscribed_event
 from services.ingest.store.fetching import ask
 from services.ingest.store.firsts import add_all, all_first
-from services.ingest.store.known import hold_responses, look, outcome_of
+from services.ingest.store.known import hold_responses, look, outcome_of, unsubscriptions_known
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,16 +109,28 @@ _REPLAYED: Final = text("""
 """)
 
 
+_ADD_UNSUBSCRIPTIONS: Final = text("""
+    INSERT INTO unsubscriptions (event_id, received_at)
+    SELECT * FROM unnest(CAST(:events AS uuid[]), CAST(:received AS timestamptz[])) AS added (event_id, received_at)
+     ORDER BY event_id
+        ON CONFLICT (event_id) DO NOTHING
+""")
+
+# What is understood today as something whose contents are not kept was kept until now.
+_EMPTY: Final = text("UPDATE deliveries SET body = '', headers = '{}' WHERE id = ANY(CAST(:ids AS uuid[]))")
+
+
 async def record(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
     """Keep `arrivals`, decide in their order what they change, emit what is new; the outcome of each."""
     known, latest = await look(tx, arrivals)
-    decided = plan(arrivals, known, latest)
+    decided = plan(arrivals, known, latest, unsubscribed=await unsubscriptions_known(tx, arrivals))
     _emit(tx, decided)
     if all_first(decided, len(arrivals)):
         if not await add_all(tx, decided):
             raise Raced
         return decided.outcomes
     await _change_responses(tx, decided)
+    await _add_unsubscriptions(tx, decided)
     await _add_deliveries(tx, decided)
     await _ask(tx, decided)
     return decided.outcomes
@@ -128,7 +140,7 @@ async def record_again(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]
     """Decide again, by today's understanding, what stored deliveries change; a second time changes nothing more."""
     latest = await hold_responses(tx, arrivals)
     held = {row.id: outcome_of(row) for row in await tx.fetch(_HOLD, {"ids": [arrival.id for arrival in arrivals]})}
-    decided = plan(arrivals, (), latest, replay=True)
+    decided = plan(arrivals, (), latest, unsubscribed=await unsubscriptions_known(tx, arrivals), replay=True)
     after = [after_replay(held[outcome.delivery_id], outcome) for outcome in decided.outcomes]
     changed = [
         (outcome, now)
@@ -136,6 +148,10 @@ async def record_again(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]
         if outcome != held[outcome.delivery_id]
     ]
     await _change_responses(tx, decided)
+    await _add_unsubscriptions(tx, decided)
+    emptied = [row.arrival.id for row in decided.rows if not row.arrival.body]
+    if emptied:
+        await tx.execute(_EMPTY, {"ids": emptied})
     if changed:
         await tx.execute(
             _REPLAYED,
@@ -175,6 +191,14 @@ async def _change_responses(tx: Tx, decided: Plan) -> None:
             raise Raced
     if decided.changed:
         await tx.execute(_CHANGE_RESPONSES, _columns(decided.changed))
+
+
+async def _add_unsubscriptions(tx: Tx, decided: Plan) -> None:
+    new = decided.unsubscriptions
+    if new:
+        added = {"events": [each.event_id for each in new], "received": [each.arrival.received_at for each in new]}
+        if await tx.execute(_ADD_UNSUBSCRIPTIONS, added) != len(new):
+            raise Raced
 
 
 def _columns(revised: Mapping[ResponseId, Revised]) -> dict[str, list[Any]]:
@@ -226,3 +250,5 @@ def _delivery_columns(decided: Plan) -> dict[str, list[Any]]:
 def _emit(tx: Tx, decided: Plan) -> None:
     for revision in decided.revisions:
         tx.emit(event_of(revision, tx.now), key=key_of(revision))
+    for unsubscription in decided.unsubscriptions:
+        tx.emit(unsubscribed_event(unsubscription, tx.now), key=unsubscription.told.who)

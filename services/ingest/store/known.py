@@ -9,9 +9,11 @@ from sqlalchemy import text
 
 from services.ingest.domain.deliveries import DeliveryKey, Known, Outcome, Status, Understood
 from services.ingest.domain.responses import DeliveryId, Latest, Response, ResponseId
+from services.ingest.domain.unsubscriptions import Unsubscribed, unsubscription_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
     from sqlalchemy import Row
 
@@ -60,6 +62,9 @@ _HOLD_RESPONSES: Final = text("""
 """)
 
 
+_UNSUBSCRIPTIONS: Final = text("SELECT event_id FROM unsubscriptions WHERE event_id = ANY(CAST(:ids AS uuid[]))")
+
+
 async def look(tx: Tx, arrivals: Sequence[Arrival]) -> tuple[list[Known], dict[ResponseId, Latest]]:
     """The stored deliveries with the keys of `arrivals`, and, held, the responses of those that are new."""
     rows = await tx.fetch(
@@ -84,6 +89,18 @@ async def hold_responses(tx: Tx, arrivals: Sequence[Arrival]) -> dict[ResponseId
     if not ids:
         return {}
     return {ResponseId(row.id): _latest(row) for row in await tx.fetch(_HOLD_RESPONSES, {"ids": list(ids)})}
+
+
+async def unsubscriptions_known(tx: Tx, arrivals: Sequence[Arrival]) -> set[UUID]:
+    """The events of those unsubscriptions among `arrivals` that were published before."""
+    told = [
+        unsubscription_id(arrival.source.name, arrival.verdict)
+        for arrival in arrivals
+        if isinstance(arrival.verdict, Unsubscribed)
+    ]
+    if not told:
+        return set()
+    return {row.event_id for row in await tx.fetch(_UNSUBSCRIPTIONS, {"ids": told})}
 
 
 def outcome_of(row: Row[Any]) -> Outcome:

@@ -1,7 +1,8 @@
 """Delighted: https://app.delighted.com/docs/api/webhooks (payload by that documentation, signature second-hand).
 
 `created` comes the moment the customer gives a score, `updated` when the comment follows or the score changes; both
-carry the whole response.
+carry the whole response. `unsubscribe.created` names the person as a response does, or flat, as the vendor's list of
+unsubscribed people has it (`person_id`, `email`, `name`, `unsubscribed_at`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear, kind_of
-from services.ingest.vendors.description import Payload, Question, Vendor, at
+from services.ingest.vendors.description import Payload, Question, Unsubscription, Vendor, at
 
 _VALUES: Final = ("free_response", "scale", "select_one", "select_many")
 
@@ -57,7 +58,12 @@ DELIGHTED: Final = Vendor(
     delivery_id=("event_id",),
     event_type=("event_type",),
     event_types=frozenset({"survey_response.created", "survey_response.updated"}),
-    ignored={"unsubscribe.created": "an unsubscribe: it brings no response"},
+    unsubscriptions={
+        "unsubscribe.created": Unsubscription(
+            addresses=(("event_data", "person", "email"), ("event_data", "email")),
+            at=(("event_data", "unsubscribed_at"),),
+        )
+    },
     survey_type=("event_data", "survey_type"),
     metrics={"nps": "nps", "csat": "csat", "ces": "ces"},
     response_id=("event_data", "id"),

@@ -13,7 +13,7 @@ from services.ingest.vendors.reading import read_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from libs.events.contracts.responses import Metric
+    from libs.events.contracts.responses import Channel, Metric
     from services.ingest.domain.signature import Authentication
 
 Payload = dict[str, Any]
@@ -77,6 +77,18 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsubscription:
+    """Where an event by which somebody unsubscribes says who it is, and when; the first place that holds something.
+
+    The customer that the source's field map finds goes before the address: other events name customers so.
+    """
+
+    addresses: tuple[Path, ...]
+    at: tuple[Path, ...]
+    channel: Channel = "email"
+
+
+@dataclass(frozen=True, slots=True)
 class Vendor:
     """One vendor's deliveries.
 
@@ -84,8 +96,8 @@ class Vendor:
     answer to a question, None where it was not answered, and raises `Unclear` where there is no such question at all;
     `questions` lists those that a payload shows, for whoever makes a field map.
     `fields` says where the vendor's own shape has a field; a source's field map goes before it. An event type that is
-    in none of `event_types`, `withdrawals` (which take a response back) and `ignored` is not understood: it may carry
-    answers.
+    in none of `event_types`, `withdrawals` (which take a response back), `unsubscriptions` and `ignored` is not
+    understood: it may carry answers.
 
     `decode` turns the body into a value, knowing its content type; `payload` brings that value into one shape, where a
     vendor has several. With `numbers_as_text` the vendor sends whole numbers as text. With `partial` no delivery tells
@@ -109,6 +121,7 @@ class Vendor:
     event_type: Path | None = None
     event_types: frozenset[str] = frozenset()
     withdrawals: frozenset[str] = frozenset()
+    unsubscriptions: Mapping[str, Unsubscription] = field(default_factory=dict)
     ignored: Mapping[str, str] = field(default_factory=dict)
     survey_type: Path | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)

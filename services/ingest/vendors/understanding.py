@@ -1,4 +1,4 @@
-"""One delivery's bytes to a verdict: a response, nothing of effect, or not understood, with the reason."""
+"""One delivery's bytes to a verdict: a response, an unsubscription, nothing of effect, or not understood, and why."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from libs.events.contracts.responses import address_mark
 from libs.events.ids import parse
 from services.ingest.domain.deliveries import Announced, Ignored, NotUnderstood, Understood
 from services.ingest.domain.responses import Response, content_hash, namespace_of, response_id_in
+from services.ingest.domain.unsubscriptions import Unsubscribed
 from services.ingest.domain.values import (
     Unclear,
     comment_of,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from services.ingest.domain.deliveries import Verdict
     from services.ingest.domain.fields import Reference
     from services.ingest.domain.sources import Source
-    from services.ingest.vendors.description import Path, Payload, Vendor
+    from services.ingest.vendors.description import Path, Payload, Unsubscription, Vendor
 
 log: Final = structlog.get_logger()
 
@@ -96,6 +98,8 @@ class Reader:
             type_ = at(payload, vendor.event_type)
             if isinstance(type_, str) and type_ in vendor.withdrawals:
                 return self._understood(self._withdrawal(payload, received_at))
+            if isinstance(type_, str) and type_ in vendor.unsubscriptions:
+                return self._unsubscribed(payload, vendor.unsubscriptions[type_], received_at)
             if not isinstance(type_, str) or type_ not in vendor.event_types:
                 return self._other_type(type_)
         if vendor.fetched is not None:
@@ -103,6 +107,21 @@ class Reader:
         if vendor.survey_type is not None:
             self._same_metric(at(payload, vendor.survey_type))
         return self._understood(self._response(payload, received_at))
+
+    def _unsubscribed(self, payload: Payload, places: Unsubscription, received_at: datetime) -> Unsubscribed:
+        unsubscribed_at = self._time(payload, [(path, ".".join(path)) for path in places.at]) or received_at
+        plausible(unsubscribed_at, received_at)
+        customer = _value(self._customer, payload, id_of)
+        address = next(filter(None, (id_of(at(payload, path), ".".join(path)) for path in places.addresses)), None)
+        if customer is None and address is None:
+            told = f"{self._customer.where}, {_places(places.addresses)}"
+            raise Unclear(f"nobody is named: there is nothing at {told}", "customer_id")
+        return Unsubscribed(
+            customer_id=customer,
+            address_mark=address_mark(address) if customer is None and address is not None else None,
+            channel=places.channel,
+            unsubscribed_at=unsubscribed_at,
+        )
 
     def _understood(self, response: Response) -> Understood:
         id_ = response_id_in(self._namespace, response.vendor_response_id)

@@ -206,7 +206,7 @@ class Place(msgspec.Struct, frozen=True):
 class DryRun(msgspec.Struct, frozen=True):
     """What would be understood of a delivery; `field` is the one that failed. Guesses are for a person to accept."""
 
-    status: Literal["understood", "ignored", "not_understood", "announced"]
+    status: Literal["understood", "ignored", "not_understood", "announced", "unsubscribed"]
     reason: str | None
     field: str | None
     response: Understood | None

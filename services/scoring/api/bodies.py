@@ -1,10 +1,19 @@
 """The shapes of customers and accounts over HTTP."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from libs.events.contracts.customers import AccountRole, Language
 from libs.events.contracts.scores import Tier
@@ -48,7 +57,22 @@ class CustomerBody(BaseModel):
     attributes: Annotated[dict[AttributeName, AttributeValue], Field(max_length=50)] = Field(
         default_factory=dict, description="Whatever else the segment rules shall look at."
     )
-    email_consent: bool = True
+    email_consent: Annotated[
+        bool, Field(description="False always counts. True does not outweigh what the customer told a survey vendor.")
+    ] = True
+    email_consent_at: Annotated[
+        AwareDatetime | None,
+        Field(
+            strict=False,
+            description="When they consented: nothing but a later consent outweighs their last unsubscription.",
+        ),
+    ] = None
+
+    @model_validator(mode="after")
+    def _check_consent(self) -> Self:
+        if self.email_consent_at is not None and not self.email_consent:
+            raise ValueError("email_consent_at needs email_consent to be true")
+        return self
 
     def profile(self, customer_id: str) -> Profile:
         """The profile of the customer with this id."""

@@ -65,7 +65,9 @@ async def put(
     """`201` for a new customer, else `200`; what changes nothing counts no version up and tells nobody."""
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        (outcome,) = await profiles.put(tx, command_id, [profiles.Wanted(body.profile(customer_id), seen)])
+        (outcome,) = await profiles.put(
+            tx, command_id, [profiles.Wanted(body.profile(customer_id), seen, body.email_consent_at)]
+        )
         customer = outcome.customer
         if customer is None:
             raise of_status(412, detail="There is no such customer to be changed.")
@@ -149,7 +151,7 @@ def _sorted_out(items: Sequence[Any]) -> tuple[list[BatchResult], dict[int, prof
             result.errors = [ItemError(pointer=f"/items/{index}/id", detail="is in this batch already")]
             continue
         ids.add(item.id)
-        wanted[index] = profiles.Wanted(item.profile(item.id), item.version)
+        wanted[index] = profiles.Wanted(item.profile(item.id), item.version, item.email_consent_at)
     return results, wanted
 
 

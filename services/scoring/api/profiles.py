@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from libs.events.event import Event
 from services.scoring.domain.customers import arrived, changed, renamed, updated
-from services.scoring.store import accounts, customers, locks, rules
+from services.scoring.store import accounts, consents, customers, locks, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
     from uuid import UUID
 
     from libs.events.database import Tx
@@ -21,10 +22,14 @@ SOURCE: Final = "/scoring"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A profile as it shall be; `seen` is the version that the sender knows of, None where they do not mind."""
+    """A profile as it shall be; `seen` is the version that the sender knows of, None where they do not mind.
+
+    `consented_at` is when the customer consented, where the sender says so; see `domain.consents`.
+    """
 
     profile: Profile
     seen: int | None = None
+    consented_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ async def put(tx: Tx, command_id: UUID, wanted: Sequence[Wanted]) -> list[Outcom
     """Store the profiles, each id at most once, and announce what changed."""
     await locks.publishing_profiles(tx)
     in_force = await rules.current(tx)
+    wanted = await _by_consent(tx, wanted)
     last_versions = await customers.versions_before_erasure(tx, (each.profile.id for each in wanted))
     arriving = {
         each.profile.id: arrived(
@@ -64,9 +70,27 @@ async def put(tx: Tx, command_id: UUID, wanted: Sequence[Wanted]) -> list[Outcom
     revised = [each.customer for each in outcomes if each.status == "updated" and each.customer is not None]
     if revised:
         await customers.replace(tx, revised)
+    consented = {
+        each.profile.id: each.consented_at
+        for each, outcome in zip(wanted, outcomes, strict=True)
+        if each.consented_at is not None and outcome.status != "conflict"
+    }
+    if consented:
+        await consents.consent(tx, consented)
     told = [each.customer for each in outcomes if each.status in {"created", "updated"} and each.customer is not None]
     await _announce(tx, command_id, told)
     return outcomes
+
+
+async def _by_consent(tx: Tx, wanted: Sequence[Wanted]) -> list[Wanted]:
+    """The profiles with the consent that there is; nobody consents at a time that has not come yet."""
+    said = await consents.said(tx, ((each.profile.id, each.profile.email) for each in wanted))
+    found: list[Wanted] = []
+    for each in wanted:
+        at = None if each.consented_at is None else min(each.consented_at, tx.now)
+        allowed = said[each.profile.id].with_consent(at).allows(profile_consents=each.profile.email_consent)
+        found.append(replace(each, profile=replace(each.profile, email_consent=allowed), consented_at=at))
+    return found
 
 
 async def rename_account(tx: Tx, command_id: UUID, account_id: str, name: str) -> None:

@@ -85,6 +85,11 @@ def renamed(customer: Customer) -> Customer:
     return replace(customer, version=customer.version + 1)
 
 
+def without_consent(customer: Customer) -> Customer:
+    """A version more, because they are not to be written to any more."""
+    return replace(customer, profile=replace(customer.profile, email_consent=False), version=customer.version + 1)
+
+
 def changed(customer: Customer, account_name: str | None) -> CustomerProfileChanged:
     """The event that carries the whole profile."""
     profile = customer.profile

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from sqlalchemy import text
 
 from services.scoring.domain.customers import Customer, Profile, erasure_mark
+from services.scoring.store import consents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -106,7 +107,7 @@ _REPLACE: Final = text("""
 _ERASED_VERSIONS: Final = text("""
     SELECT mark, last_version FROM erasures WHERE mark = ANY(CAST(:marks AS bytea[]))
 """)
-_DELETE: Final = text("DELETE FROM customers WHERE id = :id RETURNING version")
+_DELETE: Final = text("DELETE FROM customers WHERE id = :id RETURNING version, email")
 _FORGET_ANSWERS: Final = text("""
     UPDATE responses
        SET customer_id = NULL, comment = NULL, vendor_response_id = NULL, language = NULL, erased = true
@@ -200,6 +201,7 @@ async def erase(tx: Tx, customer_id: str) -> bool:
     mark = erasure_mark(customer_id)
     known_mark = await tx.fetch_one(_WAS_ERASED, {"mark": mark})
     customer = await tx.fetch_one(_DELETE, {"id": customer_id})
+    await consents.forget(tx, customer_id, None if customer is None else customer.email)
     answers = await tx.execute(_FORGET_ANSWERS, {"id": customer_id})
     await tx.execute(_FORGET_COMMANDS, {"named": to_json(customer_id)})
     last_version = 0 if customer is None else customer.version

@@ -1,12 +1,15 @@
 """Who waits for whom where rows cannot say it, because the row in question may not exist yet.
 
-    writes what is known of people            shared      erasure    ─┐ taken in this order,
-    erases one of them                        exclusive   erasure     │ before any row
-    publishes profiles with account names     shared      accounts   ─┘
-    creates or renames an account             exclusive   accounts
+    writes what is known of people            shared      erasure    ─┐
+    erases one of them                        exclusive   erasure     │ taken in this order,
+    publishes profiles with account names     shared      accounts    │ before any row
+    creates or renames an account             exclusive   accounts    │
+    publishes profiles with their consent     shared      consents    │
+    withdraws consents                        exclusive   consents   ─┘
 
 Without the first pair, an answer that is being stored while its customer is being erased would bring the comment
-back; without the second, a profile could be published with the account's old name and never again.
+back; without the second, a profile could be published with the account's old name and never again; without the third,
+a profile that becomes known while its customer unsubscribes could go on saying that they consent.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ _REMEMBER: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('s
 _FORGET: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.erasure', 0))")
 _NAME: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('scoring.accounts', 0))")
 _RENAME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.accounts', 0))")
+_CONSENT: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('scoring.consents', 0))")
+_WITHDRAW: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.consents', 0))")
 _RULE: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.rules', 0))")
 
 
@@ -31,9 +36,17 @@ async def storing_answers(tx: Tx) -> None:
 
 
 async def publishing_profiles(tx: Tx) -> None:
-    """Keep erasures and changes of accounts out until the end of `tx`."""
+    """Keep erasures, changes of accounts and unsubscriptions out until the end of `tx`."""
     await tx.execute(_REMEMBER)
     await tx.execute(_NAME)
+    await tx.execute(_CONSENT)
+
+
+async def withdrawing_consents(tx: Tx) -> None:
+    """Wait for whoever publishes a profile, and keep them out until the end of `tx`; erasures too."""
+    await tx.execute(_REMEMBER)
+    await tx.execute(_NAME)
+    await tx.execute(_WITHDRAW)
 
 
 async def changing_account(tx: Tx) -> None:

@@ -31,7 +31,7 @@ SCOPES = ("sources:read", "sources:write", "responses:write", "deliveries:read",
 
 _DELIVERIES = text("SELECT * FROM deliveries ORDER BY id")
 _RESPONSES = text("SELECT * FROM responses ORDER BY id")
-_CLEAR = text("TRUNCATE deliveries, responses, outbox, idempotency_keys")
+_CLEAR = text("TRUNCATE deliveries, responses, unsubscriptions, outbox, idempotency_keys")
 
 
 class Clock:

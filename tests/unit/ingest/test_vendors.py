@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from libs.events.contracts.responses import address_mark
 from services.ingest.domain.deliveries import Ignored, NotUnderstood, Understood
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.responses import response_id
@@ -111,10 +112,33 @@ def test_delighted_s_additional_answers_can_be_mapped(sample: Callable[[str], by
     assert understood(sample("delighted"), "delighted", fields=fields).response.comment == "Convenience, Friendly staff"
 
 
-def test_delighted_s_unsubscribe_is_ignored_with_its_reason(understood: Understand) -> None:
-    verdict = understood({"event_type": "unsubscribe.created", "event_id": "e", "event_data": {}}, "delighted")
-    assert isinstance(verdict, Ignored)
-    assert "unsubscribe" in verdict.reason
+def unsubscribed(**told: object) -> dict[str, object]:
+    return {"event_type": "unsubscribe.created", "event_id": "e", "event_data": told}
+
+
+def test_delighted_s_unsubscribe_names_the_customer_or_else_the_mark_of_the_address(understood: Understand) -> None:
+    flat = unsubscribed(person_id="1", email=" Anna@Example.org", name=None, unsubscribed_at=1440621400)
+    known = unsubscribed(person={"id": "1", "email": "anna@example.org"}, person_properties={"customer_id": "c-8"})
+    by_address, by_id = understood(flat, "delighted"), understood(known, "delighted")
+    assert (by_address.customer_id, by_address.address_mark) == (None, address_mark("anna@example.org"))
+    assert (by_id.customer_id, by_id.address_mark) == ("c-8", None)
+    assert by_address.unsubscribed_at == datetime(2015, 8, 26, 20, 36, 40, tzinfo=UTC)
+    assert by_address.channel == by_id.channel == "email"
+
+
+def test_an_unsubscribe_by_an_address_that_the_map_takes_for_the_customer_names_it_as_responses_do(
+    understood: Understand,
+) -> None:
+    fields = {"customer": {"path": "event_data.person.email"}}
+    verdict = understood(unsubscribed(person={"email": "anna@example.org"}), "delighted", fields=fields)
+    assert (verdict.customer_id, verdict.address_mark) == ("anna@example.org", None)
+
+
+def test_an_unsubscribe_of_nobody_is_not_understood(understood: Understand) -> None:
+    verdict = understood(unsubscribed(), "delighted")
+    assert isinstance(verdict, NotUnderstood)
+    assert verdict.field == "customer_id"
+    assert "event_data.person.email" in verdict.reason
 
 
 def test_formbricks_test_of_the_address_is_ignored_with_its_reason(understood: Understand) -> None:
