@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -13,23 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from faults.deliveries import Content
+    from faults.files import Files
     from faults.load import SendersLog
     from faults.mailsink import MailSink
     from faults.people import People
     from faults.streams import Streams, Told
     from faults.tables import Tables
+    from faults.thin import ThinVendor
 
 Rows = list["Mapping[str, Any]"]
 
 _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "deliveries": (
         "ingest",
-        "SELECT id, delivery_key, encode(body_hash, 'hex') AS hash, status FROM deliveries",
+        "SELECT id, source, via, delivery_key, encode(body_hash, 'hex') AS hash, status, reason FROM deliveries",
     ),
     "revised": ("ingest", "SELECT id, vendor_response_id, revision FROM responses"),
     "scored": (
         "scoring",
-        "SELECT id, vendor_response_id, revision, score, comment, customer_id, nps_class FROM responses",
+        "SELECT id, vendor_response_id, revision, score, comment, customer_id, nps_class, withdrawn FROM responses",
     ),
     "customers": ("scoring", "SELECT id, version, name FROM customers"),
     "answers": (
@@ -37,7 +41,10 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
         "SELECT response_id, revision, score, comment, customer_id, nps_class, case_id, waits_for_owner FROM answers",
     ),
     "cases": ("casework", "SELECT * FROM cases"),
-    "timeline": ("casework", "SELECT case_id, version, kind, at FROM timeline ORDER BY case_id, version"),
+    "timeline": (
+        "casework",
+        "SELECT case_id, version, kind, at, actor_kind FROM timeline ORDER BY case_id, version",
+    ),
     "known_customers": ("casework", "SELECT customer_id, version, name FROM customers WHERE name IS NOT NULL"),
     "messages": ("notify", "SELECT id, cause_id, recipient, kind, status, reason FROM messages"),
     "profiles": ("notify", "SELECT customer_id, version, name FROM profiles"),
@@ -47,13 +54,39 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
 _INBOX: Final = "SELECT event_id, consumer FROM inbox"
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What everybody outside has said and was answered."""
+
+    log: SendersLog
+    people: People
+    thin: ThinVendor
+    files: Files
+
+    def latest(self) -> dict[str, Content]:
+        """The latest content of each response: of what was answered 202, stands at the API, or is in a file."""
+        parts: dict[str, list[Content]] = defaultdict(list)
+        latest: dict[str, Content] = {}
+        for receipt in self.log.receipts:
+            content = receipt.delivery.content
+            if content is None:
+                continue
+            if receipt.delivery.kind == "part":
+                parts[content.response].append(content)
+            elif content.response not in latest or latest[content.response].updated_at < content.updated_at:
+                latest[content.response] = content
+        for response, told in parts.items():
+            in_order = sorted(told, key=lambda content: content.updated_at)
+            latest[response] = reduce(lambda earlier, later: later.under(earlier), in_order)
+        return {**latest, **self.thin.contents, **self.files.contents}
+
+
 @dataclass(slots=True)
 class Evidence:
     """A whole picture of the system at rest. Tables and lists of services that do not run here are empty."""
 
     services: Sequence[str]
-    log: SendersLog
-    people: People
+    said: Said
     sink: MailSink
     records: Sequence[Told]
     committed: Mapping[tuple[str, str, int], int]
@@ -69,17 +102,6 @@ class Evidence:
         """Whether these services run here."""
         return all(service in self.services for service in services)
 
-    def said(self) -> dict[str, Content]:
-        """The latest content of each response among the deliveries that were answered 202."""
-        latest: dict[str, Content] = {}
-        for receipt in self.log.receipts:
-            content = receipt.delivery.content
-            if content is not None and (
-                content.response not in latest or latest[content.response].updated_at < content.updated_at
-            ):
-                latest[content.response] = content
-        return latest
-
     def events(self, *topics: str) -> dict[str, Told]:
         """By id: the first record of each event on these topics that the services wrote themselves."""
         first: dict[str, Told] = {}
@@ -89,9 +111,7 @@ class Evidence:
         return first
 
 
-async def gather(
-    services: Sequence[str], tables: Tables, streams: Streams, people: People, log: SendersLog, sink: MailSink
-) -> Evidence:
+async def gather(services: Sequence[str], tables: Tables, streams: Streams, said: Said, sink: MailSink) -> Evidence:
     """Take the whole picture."""
     await streams.read_on()
     rows: dict[str, Rows] = {}
@@ -108,12 +128,11 @@ async def gather(
         ("messages", "notify", "/v1/messages"),
     ):
         if service in services:
-            listed[name] = {item["id"] for item in await people.pages(service, path)}
-    nps = await people.get("scoring", "/v1/metrics/nps?kind=transactional") if "scoring" in services else None
+            listed[name] = {item["id"] for item in await said.people.pages(service, path)}
+    nps = await said.people.get("scoring", "/v1/metrics/nps?kind=transactional") if "scoring" in services else None
     return Evidence(
         services=services,
-        log=log,
-        people=people,
+        said=said,
         sink=sink,
         records=list(streams.records),
         committed=await streams.committed(),

@@ -23,8 +23,14 @@ _STATES: Final[Mapping[str, frozenset[str]]] = {
     "revision": frozenset({"accepted", "ignored"}),
     "conflict": frozenset({"duplicate"}),
     "nonsense": frozenset({"quarantined"}),
+    "part": frozenset({"accepted", "duplicate", "ignored"}),
+    "announcement": frozenset({"accepted"}),
+    "withdrawal": frozenset({"accepted"}),
 }
-"""In which states a delivery of each kind may be kept. Ignored: a later revision came first."""
+"""In which states a delivery of each kind may be kept. Ignored: a later revision came first.
+
+A part that adds nothing to what is known is a duplicate.
+"""
 _VERSIONED: Final[Mapping[str, tuple[str, str]]] = {
     "survey.responses": ("response_id", "revision"),
     "survey.scores": ("response_id", "revision"),
@@ -51,6 +57,7 @@ def check(evidence: Evidence, streams: Streams) -> list[Broken]:
     """Everything that must hold at rest."""
     findings = Findings()
     check_deliveries(evidence, findings)
+    check_files(evidence, findings)
     if evidence.has("scoring"):
         check_scores(evidence, findings)
     check_conservation(evidence, streams, findings)
@@ -68,8 +75,12 @@ def check(evidence: Evidence, streams: Streams) -> list[Broken]:
 def sizes(evidence: Evidence) -> dict[str, int]:
     """How much there was to compare."""
     return {
-        "answers 202": len(evidence.log.receipts),
+        "answers 202": len(evidence.said.log.receipts),
         "deliveries": len(evidence["deliveries"]),
+        "rows of files": sum(file.accepted + file.duplicates + file.errors for file in evidence.said.files.imported),
+        "responses that were only announced": len(evidence.said.thin.contents),
+        "of them, lost by webhooks": len(evidence.said.thin.lost),
+        "withdrawn": sum(content.withdrawn for content in evidence.said.thin.contents.values()),
         "responses": len(evidence["scored"]),
         "cases": len(evidence["cases"]),
         "mails": len(evidence.sink.kept),
@@ -80,8 +91,9 @@ def sizes(evidence: Evidence) -> dict[str, int]:
 
 def check_deliveries(evidence: Evidence, findings: Findings) -> None:
     """Whatever was answered 202 is kept once, with its bytes, in one state; nothing else is kept."""
-    log = evidence.log
-    kept = {str(row["id"]): row for row in evidence["deliveries"]}
+    log = evidence.said.log
+    everything = {str(row["id"]): row for row in evidence["deliveries"]}
+    kept = {id_: row for id_, row in everything.items() if row["via"] == "webhook"}
     missing, other_bytes, wrong_state = [], [], []
     events: set[str] = set()
     for receipt in log.receipts:
@@ -97,25 +109,72 @@ def check_deliveries(evidence: Evidence, findings: Findings) -> None:
     findings.none(1, "answered 202 and not kept", missing)
     findings.none(1, "kept with other bytes", other_bytes)
     findings.none(1, "kept in a state that it cannot have", wrong_state)
-    findings.all_once(1, "kept more than once", (f"{row['delivery_key']} {row['hash']}" for row in kept.values()))
+    findings.all_once(
+        1,
+        "kept more than once",
+        ((row["source"], row["delivery_key"], row["hash"]) for row in everything.values()),
+    )
     sent = {(receipt.delivery.id, receipt.delivery.hash) for receipt in log.receipts}
     stored = {(row["delivery_key"], row["hash"]) for row in kept.values()}
     bad = {(delivery.id, delivery.hash) for delivery in log.refused}
     findings.none(8, "rows of deliveries with a bad signature", stored & bad)
     findings.same(1, "deliveries answered 202 and deliveries kept", sent, stored)
-    findings.same(1, "deliveries in the table and over HTTP", kept, evidence.listed["deliveries"])
-    findings.none(8, "answers that nobody should get", (*log.odd, *evidence.people.odd))
+    findings.same(1, "deliveries in the table and over HTTP", everything, evidence.listed["deliveries"])
+    findings.none(8, "answers that nobody should get", (*log.odd, *evidence.said.people.odd, *evidence.said.files.odd))
     published = evidence.events("survey.responses")
     findings.none(1, "events that were told to the sender and not published", events - published.keys())
 
 
+def check_files(evidence: Evidence, findings: Findings) -> None:
+    """Each row of each file counts once, whatever struck between its pieces; what APIs told is understood."""
+    findings.none(
+        2,
+        "files of which rows were lost or counted twice",
+        (
+            f"{file.state.get('id')}: {found} instead of {due}"
+            for file in evidence.said.files.imported
+            if (found := tuple(file.state.get(name) for name in ("accepted", "duplicates", "errors", "ignored")))
+            != (due := (file.accepted, file.duplicates, file.errors, 0))
+        ),
+    )
+    findings.none(
+        2,
+        "fetched and not understood",
+        (row["id"] for row in evidence["deliveries"] if row["via"] == "api" and row["status"] == "quarantined"),
+    )
+    rows = [row for row in evidence["deliveries"] if row["via"] == "file"]
+    findings.same(
+        2,
+        "rows of files that are none, and those in quarantine",
+        [sum(file.errors for file in evidence.said.files.imported)],
+        [sum(row["status"] == "quarantined" for row in rows)],
+    )
+
+
 def check_scores(evidence: Evidence, findings: Findings) -> None:
     """Distinct responses in are responses scored, each with its latest revision, each counted once."""
-    said = evidence.said()
+    latest = evidence.said.latest()
+    said = {id_: content for id_, content in latest.items() if not content.withdrawn}
     rows = evidence["scored"]
     findings.all_once(2, "scored more than once", (row["vendor_response_id"] for row in rows))
     scored = {row["vendor_response_id"]: row for row in rows}
-    findings.same(2, "responses accepted and responses scored", said, scored)
+    standing = [id_ for id_, row in scored.items() if not row["withdrawn"]]
+    findings.same(2, "responses accepted and responses scored", said, standing)
+    # What was withdrawn before anybody knew of it was never scored.
+    revisions_of = {row["vendor_response_id"]: row["revision"] for row in evidence["revised"]}
+    gone = {id_ for id_, content in latest.items() if content.withdrawn}
+    findings.same(2, "responses that came and those that ingest knows", latest, revisions_of)
+    findings.same(
+        2,
+        "responses withdrawn after they were known, and taken back by scoring",
+        (id_ for id_ in gone if revisions_of.get(id_, 0) > 1),
+        (id_ for id_, row in scored.items() if row["withdrawn"]),
+    )
+    findings.none(
+        2,
+        "withdrawn and still saying something",
+        (id_ for id_ in gone & scored.keys() if (scored[id_]["score"], scored[id_]["comment"]) != (None, None)),
+    )
     findings.none(
         2,
         "scored otherwise than the latest revision says",
@@ -134,6 +193,7 @@ def check_scores(evidence: Evidence, findings: Findings) -> None:
     expected = Counter(
         "promoters" if content.score >= _PROMOTER else "passives" if content.score >= _PASSIVE else "detractors"
         for content in said.values()
+        if content.score is not None
     )
     told = (evidence.nps or {"items": []})["items"]
     counted = {name: sum(item[name] for item in told) for name in ("promoters", "passives", "detractors")}
@@ -206,7 +266,7 @@ def check_order(evidence: Evidence, findings: Findings) -> None:
         "customers who are not called as they said last",
         (
             f"{id_}: {names.get(id_)!r} instead of {name!r}"
-            for id_, name in evidence.people.names.items()
+            for id_, name in evidence.said.people.names.items()
             if names.get(id_) != name
         ),
     )

@@ -51,6 +51,20 @@ def check_cases(evidence: Evidence, findings: Findings) -> None:
     findings.all_once(3, "cases that were opened twice", opened)
     findings.same(3, "cases and the events of their opening", cases, opened)
     _check_timelines(evidence, cases, findings)
+    _check_taken_back(evidence, cases, findings)
+
+
+def _check_taken_back(evidence: Evidence, cases: dict[str, Any], findings: Findings) -> None:
+    """A case that no answer makes any more, and in which nobody has acted, does not stay open."""
+    touched = {str(row["case_id"]) for row in evidence["timeline"] if row["actor_kind"] in ("person", "key")}
+    resting = {str(row["case_id"]) for row in evidence["answers"] if row["nps_class"] == "detractor"}
+    findings.none(
+        3,
+        "cases that were not taken back with the answer that made them",
+        (id_ for id_, row in cases.items() if row["status"] == "open" and id_ not in touched | resting),
+    )
+    taken = [id_ for id_, row in cases.items() if row["status"] == "closed" and id_ not in touched]
+    findings.none(3, "cases that were taken back though an answer makes them", (id_ for id_ in taken if id_ in resting))
 
 
 def _check_timelines(evidence: Evidence, cases: dict[str, Any], findings: Findings) -> None:
@@ -64,7 +78,7 @@ def _check_timelines(evidence: Evidence, cases: dict[str, Any], findings: Findin
         "timelines with a gap or a doubled line",
         (id_ for id_, row in cases.items() if lines[id_] != list(range(1, row["version"] + 1))),
     )
-    commanded = {case: len(keys) for case, keys in evidence.people.attempts.items()}
+    commanded = {case: len(keys) for case, keys in evidence.said.people.attempts.items()}
     findings.same(
         3,
         "attempts to reach a customer that were answered with success, and those in the timelines",

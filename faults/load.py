@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from faults.deliveries import SOURCE
 from faults.posting import NoAnswer, post
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ class Sender:
     async def _once(self, delivery: Delivery) -> bool:
         """Send it; whether that settled it."""
         headers = delivery.headers(self._secret, datetime.now(UTC))
-        url = f"{self._random.choice(self._urls)}/v1/webhooks/{SOURCE}"
+        url = f"{self._random.choice(self._urls)}/v1/webhooks/{delivery.source.name}"
         try:
             answer = await post(url, delivery.body, headers, within_s=_ANSWER_S)
         except NoAnswer:

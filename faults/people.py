@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from faults.deliveries import CUSTOMERS, PROGRAM, SOURCE, address_of, customer_id, wants_mail
+from faults.deliveries import CUSTOMERS, PROGRAM, address_of, customer_id, wants_mail
+from faults.proxy import LOOPBACK
+from faults.sources import SOURCES, THIN
+from faults.thin import SURVEY, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -22,7 +26,6 @@ if TYPE_CHECKING:
 
 _QUESTION: Final = "How likely are you to recommend us to a friend or colleague?"
 _SOURCE: Final[dict[str, Any]] = {
-    "vendor": "generic",
     "program": PROGRAM,
     "instrument": {
         "metric": "nps",
@@ -40,6 +43,7 @@ _LATER: Final = frozenset({429, 500, 502, 503})
 _CONFLICT: Final = 409
 _AGAIN_S: Final = 0.5
 _ANSWER_S: Final = 10.0
+_RECONCILED_EVERY_S: Final = 20.0
 
 
 class People:
@@ -67,7 +71,12 @@ class People:
 
     async def set_up(self) -> None:
         """The source, the customers, the agents."""
-        await self._must("ingest", "PUT", f"/v1/sources/{SOURCE}", {**_SOURCE, "secret": self._stage.source_secret})
+        for source in SOURCES:
+            body = {**_SOURCE, "vendor": source.vendor, "field_map": source.field_map}
+            await self._must(
+                "ingest", "PUT", f"/v1/sources/{source.name}", {**body, "secret": self._stage.source_secret}
+            )
+        await self._reconcile()
         if "scoring" in self._stage.names and "casework" in self._stage.names:
             items = [self._profile(number, f"Customer {number}") for number in range(CUSTOMERS)]
             await self._must("scoring", "POST", "/v1/customers/batch", {"items": items})
@@ -85,12 +94,24 @@ class People:
 
     def start(self) -> None:
         """Begin to act, a little every second."""
+        self._tasks = [asyncio.create_task(self._operators(), name="operators")]
         if "casework" in self._stage.names and "notify" in self._stage.names:
-            self._tasks = [
+            self._tasks += [
                 asyncio.create_task(self._agents(), name="agents"),
                 asyncio.create_task(self._customers(), name="customers"),
                 asyncio.create_task(self._movers(), name="movers"),
             ]
+
+    async def reconciled(self, bound_s: float) -> bool:
+        """Have the vendor's API asked once more; whether it was, without an error, within the bound."""
+        before = (await self._poll())["polled_at"]
+        await self._reconcile()
+        deadline = time.monotonic() + bound_s
+        while (poll := await self._poll())["polled_at"] == before or poll["error"] is not None:
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_AGAIN_S)
+        return True
 
     async def rest(self) -> None:
         """Stop acting, and let what is under way be done."""
@@ -175,6 +196,27 @@ class People:
         path = (mail.link or "").partition(self._stage.url("notify"))[2]
         form = {"answer": "yes" if self._random.random() < 0.75 else "not_yet"}  # noqa: PLR2004 - most are content
         await self._patiently("notify", lambda client: client.post(path, data=form))
+
+    async def _operators(self) -> None:
+        """Somebody has the vendor's API asked more often than the few minutes that are the least."""
+        while True:
+            await asyncio.sleep(_RECONCILED_EVERY_S)
+            await self._to_its_end(self._reconcile())
+
+    async def _reconcile(self) -> None:
+        """Storing the account has it polled at once."""
+        account = {
+            "token": TOKEN,
+            "survey": SURVEY,
+            "base_url": f"http://{LOOPBACK}:{self._stage.vendor_link.port}",
+            "poll_minutes": 5,
+        }
+        await self._must("ingest", "PUT", f"/v1/sources/{THIN.name}/account", account)
+
+    async def _poll(self) -> dict[str, Any]:
+        answer = await self._patiently("ingest", lambda client: client.get(f"/v1/sources/{THIN.name}/account"))
+        found: dict[str, Any] = answer.json()["poll"]
+        return found
 
     async def _movers(self) -> None:
         """Customers change their names, which are told to everybody who knows them."""

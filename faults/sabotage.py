@@ -123,4 +123,14 @@ SABOTAGES: Final = (
         attempts=1,
         invariant=4,
     ),
+    Sabotage(
+        name="a case outlives the withdrawn answer that made it",
+        files="services/casework/domain/casebook.py",
+        right="        return self._resting_on.get(case.id, set()) <= {answer.response_id}\n",
+        wrong="        return False\n",
+        services=("ingest", "scoring", "casework"),
+        fault="commit.cut_before@ingest",
+        attempts=2,
+        invariant=3,
+    ),
 )

@@ -23,9 +23,11 @@ from deploy.local.preparation import PORTAL_SCOPES
 from deploy.local.schemas import bootstrap, ensure_database
 from deploy.local.settings import ROOT, SERVICES
 from deploy.local.supervisor import Part
+from deploy.local.vendor_apis import VendorApis
 from faults.mailsink import MailSink
 from faults.processes import Process, ProcessFailed
 from faults.proxy import LOOPBACK, Link
+from faults.thin import TOKEN
 from libs.events.database import Database
 from libs.events.kafka import create_topics
 from libs.webapi.keys import create_key
@@ -41,7 +43,7 @@ CRASHPOINTS: Final = "OTKLIK_CRASHPOINTS"
 SMTP_TIMEOUT_S: Final = 4
 DOUBT_SETTLES_S: Final = 6
 _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "ingest": ("sources:read", "sources:write", "deliveries:read"),
+    "ingest": ("sources:read", "sources:write", "responses:write", "deliveries:read"),
     "scoring": ("customers:read", "customers:write", "rules:read", "rules:write", "metrics:read"),
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
     "notify": ("messages:read",),
@@ -70,12 +72,14 @@ class Stage:
         self.names: Final = tuple(services)
         self._tree = tree
         self._database = name
-        ports = free_ports(2 * len(SERVICES) + 3)
+        ports = free_ports(2 * len(SERVICES) + 5)
         self._ports: Final = dict(zip(SERVICES, ports, strict=False))
         self._twin_ports: Final = dict(zip(SERVICES, ports[len(SERVICES) :], strict=False))
-        smtp, receipts, smtp_link = ports[-3:]
+        smtp, receipts, smtp_link, apis, apis_link = ports[-5:]
         self.sink: Final = MailSink(smtp_port=smtp, http_port=receipts)
         self.mail_link: Final = Link("notify to the mail server", port=smtp_link, upstream=smtp)
+        self.vendor_apis: Final = VendorApis(port=apis, token=TOKEN)
+        self.vendor_link: Final = Link("ingest to the vendor's API", port=apis_link, upstream=apis)
         self.passwords: Final = {service: secrets.token_urlsafe(16) for service in SERVICES}
         self.source_secret: Final = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         self.keys: Final[dict[str, str]] = {}
@@ -109,7 +113,7 @@ class Stage:
     # Its life.
 
     async def prepare(self) -> None:
-        """Make the database and the topics, migrate, and start the mail server."""
+        """Make the database and the topics, migrate, and start the mail server and the vendor's."""
         for service in self.names:
             self.crash_folder(service).mkdir(parents=True, exist_ok=True)
         inside = await ensure_database(self.servers.admin_dsn(), self._database)
@@ -122,6 +126,8 @@ class Stage:
             await self._make_keys(service)
         await self.sink.start()
         await self.mail_link.start()
+        await self.vendor_apis.start()
+        await self.vendor_link.start()
 
     async def start(self) -> None:
         """Start the services."""
@@ -130,8 +136,10 @@ class Stage:
                 group.create_task(process.start())
 
     async def stop(self) -> None:
-        """Stop the services in order, then the mail server."""
+        """Stop the services in order, then the mail server and the vendor's."""
         await asyncio.gather(*(process.close() for process in self.services.values()))
+        await self.vendor_link.stop()
+        await self.vendor_apis.stop()
         await self.mail_link.stop()
         await self.sink.stop()
 
@@ -164,12 +172,14 @@ class Stage:
         return found
 
     def heal_links(self) -> None:
-        """Let bytes pass everywhere, and mail be answered as usual."""
+        """Let bytes pass everywhere, and mail and questions to the vendor be answered as usual."""
         for links in (self.servers.database_links, self.servers.kafka_links):
             for link in links.values():
                 link.heal()
         self.mail_link.heal()
         self.sink.forget_tricks()
+        self.vendor_link.heal()
+        self.vendor_apis.faults.clear()
 
     async def _migrate(self, service: str, room: asyncio.Semaphore) -> None:
         # In a process of its own, because the tree is not the one that this process has imported.
@@ -232,6 +242,7 @@ class Stage:
             "OTKLIK_SMTP_URL": f"smtp://{LOOPBACK}:{self.mail_link.port}",
             f"{service.upper()}_DATABASE_URL": database,
             f"{service.upper()}_PORT": str(self._ports[service]),
+            "INGEST_PLAIN_HTTP": "true",
             "NOTIFY_LINK_SECRET": self._secrets["link"],
             "NOTIFY_PUBLIC_URL": self.url("notify"),
             "NOTIFY_RECEIPTS_URL": f"http://{LOOPBACK}:{self.sink.http_port}/mails",

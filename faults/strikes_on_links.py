@@ -6,6 +6,8 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, Final, get_args
 
+from starlette.responses import Response
+
 from faults.catalogue import Fault
 from faults.mailsink import Trick
 
@@ -24,6 +26,13 @@ _AT_COMMIT: Final[tuple[AtCommit, ...]] = ("cut_before", "cut_after", "held")
 _STRUCK_S: Final = 10.0
 _AUTO_COMMIT_S: Final = 7.0
 """Longer than any client's usual interval for committing offsets by itself."""
+_ODD_ANSWERS: Final[dict[str, Callable[[], Response]]] = {
+    "429": lambda: Response(status_code=429, headers={"retry-after": "2"}),
+    "500": lambda: Response(status_code=500),
+    "503": lambda: Response(status_code=503),
+    "404": lambda: Response(status_code=404),
+    "garbage": lambda: Response(b"\xff{", 200),
+}
 _TRICKS: Final[tuple[Trick, ...]] = get_args(Trick)
 
 
@@ -40,6 +49,10 @@ def link_faults(services: Sequence[str]) -> list[Fault]:
         found.append(Fault("mail.cut@notify", _cut(_mail), mails=True))
         found += [Fault(f"mail.{mode}@notify", _broken(_mail, mode), mails=True) for mode in _MODES]
         found += [Fault(f"mail.{trick}@notify", _tricked(trick), mails=True) for trick in _TRICKS]
+    if "ingest" in services:
+        found.append(Fault("vendor.cut@ingest", _cut(_vendor)))
+        found += [Fault(f"vendor.{mode}@ingest", _broken(_vendor, mode)) for mode in _MODES]
+        found += [Fault(f"vendor.{name}@ingest", _odd_answers(odd)) for name, odd in _ODD_ANSWERS.items()]
     return found
 
 
@@ -53,6 +66,26 @@ def _kafka_of(service: str) -> Which:
 
 def _mail(trial: Trial) -> Link:
     return trial.stage.mail_link
+
+
+def _vendor(trial: Trial) -> Link:
+    return trial.stage.vendor_link
+
+
+def _odd_answers(odd: Callable[[], Response]) -> Strike:
+    async def strike(trial: Trial, random: Random) -> str:
+        count = random.randint(1, 4)
+        faults = trial.stage.vendor_apis.faults
+        faults.extend(odd() for _ in range(count))
+        for _ in range(int(_STRUCK_S / 0.1)):
+            if not faults:
+                break
+            await asyncio.sleep(0.1)
+        left = len(faults)
+        faults.clear()
+        return f"{count - left} questions" if left < count else f"NOT REACHED within {_STRUCK_S:.0f} s"
+
+    return strike
 
 
 def _cut(which: Which) -> Strike:

@@ -23,6 +23,7 @@ WAITING: Final[Mapping[str, str]] = {
         SELECT count(*) FROM messages
          WHERE status IN ('waiting', 'queued', 'sending', 'transmitting', 'doubtful')
     """,
+    "fetches": "SELECT count(*) FROM fetches",
     "clocks": "SELECT count(*) FROM cases WHERE fires_at < now() + interval '40 seconds'",
 }
 """What is not at rest, by its name."""

@@ -13,12 +13,14 @@ from confluent_kafka import KafkaException
 from faults import ledger
 from faults.bounds import beyond_bounds
 from faults.deliveries import Vendor
-from faults.evidence import gather
+from faults.evidence import Said, gather
+from faults.files import Files
 from faults.load import Sender
 from faults.people import People
 from faults.processes import ProcessFailed
 from faults.streams import Streams
 from faults.tables import Tables
+from faults.thin import ThinVendor
 from faults.verdicts import Broken
 from faults.watch import NotRecovered, Watch
 
@@ -76,6 +78,7 @@ class Trial:
 
     people: People
     sender: Sender
+    files: Files
     watch: Watch
 
     def __init__(
@@ -88,7 +91,9 @@ class Trial:
         self._rate = per_second
         self._recovery_s = recovery_s
         self.sizes: Final[dict[str, int]] = {}
-        self.vendor: Final = Vendor(self._random, f"{run}-{seed}")
+        self.thin: Final = ThinVendor(self._random, f"{run}-{seed}", stage.vendor_apis)
+        self.vendor: Final = Vendor(self._random, f"{run}-{seed}", self.thin)
+        self._run = f"{run}-{seed}"
         self.tables: Final = Tables(stage)
         self.streams: Final = Streams(stage.servers.bootstrap_servers, stage.names)
         self._known: set[tuple[int, str]] = set()
@@ -104,7 +109,8 @@ class Trial:
                 secret=self.stage.source_secret,
                 per_second=self._rate,
             )
-            self.watch = Watch(self.stage, self.tables, self.streams, self.sender, self.people)
+            self.files = Files(self.stage, Random(f"files {self._run}"), self._run)  # noqa: S311 - likewise
+            self.watch = Watch(self.stage, self.tables, self.streams, self.sender, self.people, self.files)
             # Before any group has a member: the groups begin where this trial begins.
             await self.streams.open()
             await self.stage.start()
@@ -114,11 +120,13 @@ class Trial:
             raise
         self.sender.start()
         self.people.start()
+        self.files.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.files.close()
         await self.people.close()
         await self.sender.close()
         await self.stage.stop()
@@ -162,12 +170,17 @@ class Trial:
             broken.append(
                 Broken(2, "deliveries that are never answered", ("see the log of ingest",), self.sender.waiting)
             )
+        if not await self.files.rest(_REST_S):
+            broken.append(Broken(2, "a file that is never read to its end", (str(self.files.imported[-1].state),), 1))
+        if not await self.people.reconciled(_REST_S):
+            broken.append(Broken(2, "the vendor's API is not asked any more", ("see the log of ingest",), 1))
         if waiting := await self.watch.rest(_REST_S):
             broken.append(Broken(4, f"not at rest after {_REST_S:.0f} s", tuple(waiting), len(waiting)))
         tell("checking the ledger")
         broken += await self.watch.quick()
         names: Sequence[str] = self.stage.names
-        evidence = await gather(names, self.tables, self.streams, self.people, self.sender.log, self.stage.sink)
+        said = Said(self.sender.log, self.people, self.thin, self.files)
+        evidence = await gather(names, self.tables, self.streams, said, self.stage.sink)
         broken += ledger.check(evidence, self.streams)
         if held := await beyond_bounds(self.stage):
             broken.append(Broken(8, "more held at rest than may be", tuple(held), len(held)))

@@ -19,6 +19,7 @@ from libs.events.topics import TOPICS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from faults.files import Files
     from faults.load import Sender
     from faults.people import People
     from faults.stage import Stage
@@ -47,12 +48,15 @@ class NotRecovered(Exception):
 class Watch:
     """The look from outside. What was checked once is not checked again by the quick look."""
 
-    def __init__(self, stage: Stage, tables: Tables, streams: Streams, sender: Sender, people: People) -> None:
+    def __init__(
+        self, stage: Stage, tables: Tables, streams: Streams, sender: Sender, people: People, files: Files
+    ) -> None:
         self._stage = stage
         self._tables = tables
         self._streams = streams
         self._sender = sender
         self._people = people
+        self._files = files
         self._receipts = 0
         self._odd = 0
         self._unchecked: list[tuple[str, Told]] = []
@@ -73,7 +77,7 @@ class Watch:
             rows = await self._tables.rows("portal", _TWICE_TOLD)
             findings.none(3, "events that are twice in the portal's stream", (row["event_id"] for row in rows))
         findings.all_once(3, "mails that were received twice", (mail.message_id for mail in self._stage.sink.kept))
-        odd = [*self._sender.log.odd, *self._people.odd]
+        odd = [*self._sender.log.odd, *self._people.odd, *self._files.odd]
         findings.none(8, "answers that nobody should get", odd[self._odd :])
         self._odd = len(odd)
         return findings.broken
@@ -116,6 +120,8 @@ class Watch:
     async def _waiting(self) -> list[str]:
         unpublished = {name: await self._tables.value(name, WAITING["outbox"]) for name in self._stage.names}
         found = [f"{count} rows in the outbox of {name}" for name, count in unpublished.items() if count]
+        if count := await self._tables.value("ingest", WAITING["fetches"]):
+            found.append(f"{count} announced responses that were not fetched")
         if "notify" in self._stage.names and (count := await self._tables.value("notify", WAITING["messages"])):
             found.append(f"{count} messages without an end")
         if "casework" in self._stage.names and (count := await self._tables.value("casework", WAITING["clocks"])):
@@ -149,7 +155,7 @@ class Watch:
         findings.none(
             1,
             "not understood, though there is nothing wrong with it",
-            (r.delivery.id for r in new if r.delivery.content is not None and r.status == "quarantined"),
+            (r.delivery.id for r in new if r.delivery.kind != "nonsense" and r.status == "quarantined"),
         )
         rows = await self._tables.rows("ingest", _KEPT, [UUID(receipt.delivery_id) for receipt in new])
         kept = {(str(row["id"]), row["hash"]) for row in rows}

@@ -1,6 +1,7 @@
 """Asking vendors' APIs: for the answers that a webhook announced, and for whatever webhooks have lost.
 
     announced ─> fetches ─┬─ told ───────────────> recorded like any delivery; the announcement is done
+                          ├─ withdrawn meanwhile > nothing is there to be fetched any more; the announcement is done
                           ├─ not now, not there ─> again later, a little later each time, or when the vendor says
                           ├─ token refused ──────> nothing of the source for a while: somebody has to look at it
                           └─ the last attempt ───> the announcement is quarantined; replaying it asks anew
@@ -12,7 +13,8 @@ a duplicate, and the rest is what the webhooks had lost.
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -23,13 +25,13 @@ from services.ingest.arrivals import api_arrival
 from services.ingest.clients import APIS
 from services.ingest.clients.api import Account, ApiError, Asker, NotNow, NotThere, Refused
 from services.ingest.domain.deliveries import Status
+from services.ingest.domain.responses import response_id
 from services.ingest.intake import record_in
 from services.ingest.store import fetching
 from services.ingest.telemetry import FETCHED, RECONCILED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     import httpx
 
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
 log: Final = structlog.get_logger()
 
 _AT_ONCE: Final = 20
-_LOAN: Final = timedelta(minutes=10)
+_LOAN: Final = timedelta(minutes=2)
+"""Longer than the slowest vendor's twenty turns and one answer's bound take; so long a dead process keeps its own."""
+_LOAN_OF_POLLS: Final = timedelta(minutes=10)
 _LATER: Final = Backoff(timedelta(seconds=2), timedelta(hours=1), attempts=20)
 """About ten hours in all."""
 _NOT_THERE_YET: Final = Backoff(timedelta(seconds=5), timedelta(minutes=10), attempts=8)
@@ -58,6 +62,15 @@ SETTLED: Final = timedelta(minutes=10)
 _BATCH: Final = 500
 
 
+@dataclass(slots=True)
+class _Trouble:
+    """How a vendor has been doing since it last gave an answer."""
+
+    failures: int = 0
+    breaks: int = 0
+    until: datetime | None = None
+
+
 class Fetcher:
     """What the two loops share: the sources, their accounts, and how each vendor was doing."""
 
@@ -67,7 +80,7 @@ class Fetcher:
         self._ids = ids
         self._client = client
         self._askers: dict[StoredAccount, Asker] = {}
-        self._failures: dict[str, int] = {}
+        self._troubles: dict[str, _Trouble] = {}
 
     async def fetch_some(self) -> bool:
         """Fetch some of what was announced; whether there may be more."""
@@ -93,7 +106,7 @@ class Fetcher:
         except ApiError as error:
             await self._failed(fetch, error)
         else:
-            self._failures.pop(fetch.source, None)
+            self._troubles.pop(fetch.source, None)
             await self._take(ready, fetch, item)
 
     async def _take(self, ready: ReadySource, fetch: Fetch, item: Item) -> None:
@@ -114,6 +127,9 @@ class Fetcher:
             FETCHED.labels("refused").inc()
             await self._put_off(fetch, _AFTER_REFUSAL, attempts=fetch.attempts, whole_source=True)
             return
+        if isinstance(error, NotThere) and await self._was_withdrawn(fetch):
+            FETCHED.labels("withdrawn").inc()
+            return
         plan = _LATER if isinstance(error, NotNow) else _NOT_THERE_YET
         wait = plan.next(fetch.attempts + 1)
         if wait is None:
@@ -123,16 +139,31 @@ class Fetcher:
         pause = self._pause(fetch.source, error)
         await self._put_off(fetch, max(wait, pause), attempts=fetch.attempts + 1, whole_source=bool(pause))
 
+    async def _was_withdrawn(self, fetch: Fetch) -> bool:
+        """Whether the response is not there because it is no more: then there is nothing left to do."""
+        async with self._database.transaction() as tx:
+            withdrawn = await fetching.is_withdrawn(tx, response_id(fetch.source, fetch.vendor_response_id))
+            if withdrawn:
+                await fetching.done(tx, fetch)
+        return withdrawn
+
     def _pause(self, source: str, error: ApiError) -> timedelta:
         """How long nothing of the source is asked for: as the vendor says, or because it fails again and again."""
         if isinstance(error, NotThere):
             return timedelta()
-        failures = self._failures[source] = self._failures.get(source, 0) + 1
+        trouble = self._troubles.setdefault(source, _Trouble())
+        trouble.failures += 1
         asked = error.after if isinstance(error, NotNow) else None
         if asked is not None:
             return asked
-        beyond = failures - _FAILURES_IN_A_ROW
-        return timedelta() if beyond < 0 else _BREAK.next(beyond + 1) or _BREAK.longest
+        if trouble.failures < _FAILURES_IN_A_ROW:
+            return timedelta()
+        now = self._database.clock()
+        if trouble.until is None or trouble.until <= now:
+            # What else was under way when it broke fails of the same trouble, which does not make it longer.
+            trouble.breaks += 1
+            trouble.until = now + (_BREAK.next(trouble.breaks) or _BREAK.longest)
+        return trouble.until - now
 
     async def _put_off(self, fetch: Fetch, wait: timedelta, *, attempts: int, whole_source: bool = False) -> None:
         async with self._database.transaction() as tx:
@@ -152,7 +183,7 @@ class Fetcher:
     async def poll_one(self) -> bool:
         """Ask one vendor for what webhooks may have lost; whether another source may be due."""
         async with self._database.transaction() as tx:
-            poll = await fetching.claim_poll(tx, loan=_LOAN)
+            poll = await fetching.claim_poll(tx, loan=_LOAN_OF_POLLS)
             if poll is None:
                 return False
             account = (await fetching.accounts(tx, [poll.source])).get(poll.source)

@@ -28,7 +28,7 @@ ISOLATED: Final = Counter(
 )
 FETCHED: Final = Counter(
     "otklik_ingest_fetches_total",
-    "Attempts to fetch announced answers from vendors' APIs: fetched, failed, refused, given_up",
+    "Attempts to fetch announced answers from vendors' APIs: fetched, failed, refused, withdrawn, given_up",
     ["outcome"],
 )
 RECONCILED: Final = Counter(

@@ -12,6 +12,7 @@ from faults.stage import Stage
 FAULTS = (
     "crash@casework.scores.between_commits",
     "commit.cut_before@ingest",
+    "vendor.429@ingest",
     "replay@survey.scores",
     "poison@casework.cases",
     "late-commit@ingest",
@@ -34,6 +35,9 @@ async def test_every_invariant_survives_a_few_faults_of_each_kind(fault_servers:
     assert not [row.happened for row in report.rows if "NOT REACHED" in row.happened]
     assert report.sizes["mails"] > 0
     assert report.sizes["dead letters"] > 0
+    assert report.sizes["rows of files"] > 0
+    assert report.sizes["of them, lost by webhooks"] > 0
+    assert report.sizes["withdrawn"] > 0
 
 
 async def _nothing(*_: object) -> str:

@@ -32,6 +32,9 @@ DeliveryId = NewType("DeliveryId", UUID)
 _pack: Final = msgspec.msgpack.Encoder().encode
 _NAMESPACE: Final = UUID("a0e3c4b1-52c8-5f6e-9d0b-6f74b6c6ab51")
 
+WITHDRAWN: Final = hashlib.sha256(b"withdrawn").digest()
+"""The content of every response that is no more."""
+
 
 class Response(msgspec.Struct, frozen=True, gc=False):
     """One customer's answers to one survey, as one delivery tells them.
@@ -121,7 +124,7 @@ def content_hash(response: Response) -> bytes:
         response.claimed_class,
     )
     if response.withdrawn:
-        return hashlib.sha256(b"withdrawn").digest()
+        return WITHDRAWN
     return hashlib.sha256(_pack(content)).digest()
 
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
+from services.ingest.domain.responses import WITHDRAWN
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
     from uuid import UUID
 
     from libs.events.database import Tx
+    from services.ingest.domain.responses import ResponseId
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,8 @@ _ASK: Final = text("""
        SET delivery_id = excluded.delivery_id, traceparent = excluded.traceparent, asked = fetches.asked + 1,
            attempts = 0, due_at = excluded.due_at
 """)
+
+_CONTENT: Final = text("SELECT content_hash FROM responses WHERE id = :id")
 
 # A claim is a loan: whoever dies with it gives it back when its time is over.
 _CLAIM: Final = text("""
@@ -235,6 +240,12 @@ async def put_off(tx: Tx, fetch: Fetch, *, due_at: datetime, attempts: int) -> N
 async def put_off_source(tx: Tx, source: str, *, due_at: datetime) -> None:
     """Nothing of `source` before `due_at`."""
     await tx.execute(_PUT_OFF_SOURCE, {"source": source, "due_at": due_at})
+
+
+async def is_withdrawn(tx: Tx, response: ResponseId) -> bool:
+    """Whether the latest that is known of a response is that it is no more."""
+    row = await tx.fetch_one(_CONTENT, {"id": response})
+    return row is not None and row.content_hash == WITHDRAWN
 
 
 async def give_up(tx: Tx, fetch: Fetch, reason: str) -> None:

@@ -1,15 +1,9 @@
-"""Announced answers are fetched, and lost ones found, at a local server that behaves as vendors document theirs.
-
-It speaks HTTP over a real port, checks tokens, pages, orders exports, and fails in all the ways that vendors do.
-"""
+"""Announced answers are fetched, and lost ones found, at a local server that behaves as vendors document theirs."""
 
 import base64
 import hashlib
 import hmac
-import io
 import json
-import zipfile
-from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,14 +11,11 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-import uvicorn
 from fastapi import FastAPI
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
 
 from deploy.local.ports import free_ports
+from deploy.local.vendor_apis import VendorApis
 from libs.events.contracts.responses import ResponseReceived, ResponseWithdrawn
 from libs.events.database import Database
 from libs.events.event import Event
@@ -44,111 +35,13 @@ SM_MAP = {"score": {"question": "319352786"}, "comment": {"question": "319352787
 Q_MAP = {"score": {"question": "QID1"}, "comment": {"question": "QID2_TEXT"}}
 
 
-class Vendor:
-    """All four vendors' APIs on one port."""
-
-    def __init__(self) -> None:
-        self.responses: dict[str, dict[str, Any]] = {}
-        self.faults: deque[Response] = deque()
-        self.asked: Counter[str] = Counter()
-        self.looks = 0
-        [self.port] = free_ports(1)
-        self.app = Starlette(
-            routes=[
-                Route("/v3/surveys/{survey}/responses/bulk", self._bulk),
-                Route("/v3/surveys/{survey}/responses/{id}/details", self._one),
-                Route("/API/v3/surveys/{survey}/responses/{id}", self._one_of_qualtrics),
-                Route("/API/v3/surveys/{survey}/export-responses", self._export, methods=["POST"]),
-                Route("/API/v3/surveys/{survey}/export-responses/{id}", self._progress),
-                Route("/API/v3/surveys/{survey}/export-responses/{id}/file", self._file),
-                Route("/forms/{form}/responses", self._forms),
-                Route("/v1/survey_responses.json", self._delighted),
-            ]
-        )
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def _refused(self, request: Request) -> Response | None:
-        self.asked[request.url.path] += 1
-        basic = "Basic " + base64.b64encode(f"{TOKEN}:".encode()).decode()
-        allowed = {f"Bearer {TOKEN}", basic, TOKEN}
-        if not allowed & {request.headers.get("authorization"), request.headers.get("x-api-token")}:
-            return Response(status_code=401)
-        return self.faults.popleft() if self.faults else None
-
-    async def _one(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        found = self.responses.get(request.path_params["id"])
-        return JSONResponse(found) if found else JSONResponse({"error": {"id": "1020"}}, 404)
-
-    async def _bulk(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        query = request.query_params
-        since = datetime.fromisoformat(query["start_modified_at"]).replace(tzinfo=UTC)
-        found = sorted(
-            (each for each in self.responses.values() if datetime.fromisoformat(each["date_modified"]) >= since),
-            key=lambda each: str(each["date_modified"]),
-        )
-        page, per_page = int(query["page"]), int(query["per_page"])
-        return JSONResponse({"data": found[(page - 1) * per_page : page * per_page], "page": page, "total": len(found)})
-
-    async def _one_of_qualtrics(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        found = self.responses.get(request.path_params["id"])
-        return (
-            JSONResponse({"result": found, "meta": {"httpStatus": "200 - OK"}}) if found else Response(status_code=404)
-        )
-
-    async def _export(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        assert (await request.json())["format"] == "ndjson"
-        self.looks = 0
-        return JSONResponse({"result": {"progressId": "ES_1", "status": "inProgress"}})
-
-    async def _progress(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        self.looks += 1
-        ready = {"status": "complete", "fileId": "f-1"} if self.looks > 1 else {"status": "inProgress"}
-        return JSONResponse({"result": {"percentComplete": 50.0, **ready}})
-
-    async def _file(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        archive = io.BytesIO()
-        with zipfile.ZipFile(archive, "w") as files:
-            files.writestr("survey.ndjson", "\n".join(json.dumps(each) for each in self.responses.values()))
-        return Response(archive.getvalue(), media_type="application/zip")
-
-    async def _forms(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        found = [each for each in self.responses.values() if each["submitted_at"] >= request.query_params["since"]]
-        return JSONResponse({"total_items": len(found), "page_count": 1, "items": found})
-
-    async def _delighted(self, request: Request) -> Response:
-        if (refused := self._refused(request)) is not None:
-            return refused
-        since, page = int(request.query_params["updated_since"]), int(request.query_params["page"])
-        found = [each for each in self.responses.values() if each["updated_at"] >= since]
-        return JSONResponse(found[(page - 1) * 100 : page * 100])
-
-
 @pytest.fixture
-async def vendor() -> AsyncIterator[Vendor]:
-    vendor = Vendor()
-    server = uvicorn.Server(uvicorn.Config(vendor.app, port=vendor.port, log_config=None, lifespan="off"))
-    server.config.load()
-    server.lifespan = server.config.lifespan_class(server.config)
-    await server.startup()
+async def vendor() -> AsyncIterator[VendorApis]:
+    [port] = free_ports(1)
+    vendor = VendorApis(port=port, token=TOKEN)
+    await vendor.start()
     yield vendor
-    await server.shutdown()
+    await vendor.stop()
 
 
 @pytest.fixture
@@ -164,7 +57,7 @@ def app(database: Database) -> FastAPI:
 
 
 @pytest.fixture
-def a_thin_source(client: httpx.AsyncClient, a_source: Put, vendor: Vendor) -> Put:
+def a_thin_source(client: httpx.AsyncClient, a_source: Put, vendor: VendorApis) -> Put:
     """A source (`shop`) of a vendor with an API, with its account."""
 
     async def put(name: str = "surveymonkey", *, token: str = TOKEN, poll_minutes: int | None = None) -> dict[str, Any]:
@@ -201,7 +94,7 @@ def announce(client: httpx.AsyncClient, sample: Callable[[str], bytes]) -> Calla
 
 
 @pytest.fixture
-def there(vendor: Vendor, sample: Callable[[str], bytes]) -> dict[str, Any]:
+def there(vendor: VendorApis, sample: Callable[[str], bytes]) -> dict[str, Any]:
     """The response that SurveyMonkey has."""
     told: dict[str, Any] = json.loads(sample("fetched-surveymonkey"))
     vendor.responses[told["id"]] = told
@@ -226,7 +119,7 @@ async def test_an_announced_response_is_fetched_and_its_clock_starts_when_the_cu
 
 @pytest.mark.usefixtures("there")
 async def test_what_is_announced_twice_is_one_response(
-    a_thin_source: Put, announce: Put, fetcher: Fetcher, vendor: Vendor, published: Published
+    a_thin_source: Put, announce: Put, fetcher: Fetcher, vendor: VendorApis, published: Published
 ) -> None:
     await a_thin_source()
     await announce(event_type="response_created", event_id="1")
@@ -273,7 +166,7 @@ async def test_a_failure_is_tried_again_and_not_before_its_time(
     a_thin_source: Put,
     announce: Put,
     fetcher: Fetcher,
-    vendor: Vendor,
+    vendor: VendorApis,
     advance: Advance,
     published: Published,
     fault: Response,
@@ -293,7 +186,12 @@ async def test_a_failure_is_tried_again_and_not_before_its_time(
 
 
 async def test_no_answer_at_all_is_a_failure_that_passes(
-    a_thin_source: Put, announce: Put, fetcher: Fetcher, client: httpx.AsyncClient, published: Published, vendor: Vendor
+    a_thin_source: Put,
+    announce: Put,
+    fetcher: Fetcher,
+    client: httpx.AsyncClient,
+    published: Published,
+    vendor: VendorApis,
 ) -> None:
     await a_thin_source()
     await client.put(
@@ -310,7 +208,7 @@ async def test_after_the_last_attempt_the_announcement_is_quarantined_and_a_repl
     a_thin_source: Put,
     announce: Put,
     fetcher: Fetcher,
-    vendor: Vendor,
+    vendor: VendorApis,
     advance: Advance,
     client: httpx.AsyncClient,
     sample: Callable[[str], bytes],
@@ -353,7 +251,7 @@ async def test_a_refused_token_stops_the_whole_source_for_a_while(
 
 
 async def test_five_failures_in_a_row_break_the_circuit(
-    a_thin_source: Put, announce: Put, fetcher: Fetcher, vendor: Vendor, advance: Advance
+    a_thin_source: Put, announce: Put, fetcher: Fetcher, vendor: VendorApis, advance: Advance
 ) -> None:
     await a_thin_source()
     vendor.faults.extend(Response(status_code=500) for _ in range(10))
@@ -364,6 +262,34 @@ async def test_five_failures_in_a_row_break_the_circuit(
     advance(timedelta(seconds=20))
     await fetcher.fetch_some()
     assert vendor.asked.total() == 5  # though each by itself would be due
+
+
+async def test_an_outage_that_many_requests_meet_at_once_is_one_outage(
+    a_thin_source: Put, announce: Put, fetcher: Fetcher, vendor: VendorApis, advance: Advance
+) -> None:
+    await a_thin_source()
+    vendor.faults.extend(Response(status_code=500) for _ in range(7))
+    for number in range(7):
+        await announce(object_id=str(number), event_id=str(number))
+    await fetcher.fetch_some()
+    assert vendor.asked.total() == 7
+    advance(timedelta(seconds=61))
+    await fetcher.fetch_some()
+    assert vendor.asked.total() == 14
+
+
+async def test_what_is_gone_because_it_was_withdrawn_is_asked_for_no_more(
+    a_thin_source: Put, announce: Put, fetcher: Fetcher, vendor: VendorApis, advance: Advance, deliveries: Rows
+) -> None:
+    await a_thin_source()
+    await announce(event_type="response_deleted", event_id="2")
+    await announce(event_type="response_completed", event_id="1")
+    await fetcher.fetch_some()
+    assert vendor.asked.total() == 1
+    advance(timedelta(hours=1))
+    await fetcher.fetch_some()
+    assert vendor.asked.total() == 1
+    assert {row.status for row in await deliveries()} == {"accepted"}
 
 
 async def test_a_source_without_an_account_says_so(
@@ -403,7 +329,7 @@ async def test_qualtrics_announces_by_a_signed_form(
     a_thin_source: Put,
     client: httpx.AsyncClient,
     fetcher: Fetcher,
-    vendor: Vendor,
+    vendor: VendorApis,
     sample: Callable[[str], bytes],
     published: Published,
 ) -> None:
@@ -429,7 +355,7 @@ async def test_a_poll_finds_what_webhooks_lost_and_says_how_many(
     announce: Put,
     fetcher: Fetcher,
     there: dict[str, Any],
-    vendor: Vendor,
+    vendor: VendorApis,
     advance: Advance,
     client: httpx.AsyncClient,
     published: Published,
@@ -467,7 +393,7 @@ async def test_a_poll_leaves_what_may_still_come_as_a_webhook(
 async def test_every_vendor_with_an_api_is_reconciled(
     a_thin_source: Put,
     fetcher: Fetcher,
-    vendor: Vendor,
+    vendor: VendorApis,
     sample: Callable[[str], bytes],
     published: Published,
     clock: Callable[[], datetime],
@@ -495,7 +421,7 @@ async def test_every_vendor_with_an_api_is_reconciled(
 
 
 async def test_a_webhook_and_a_poll_of_the_same_response_are_one_response(
-    a_thin_source: Put, fetcher: Fetcher, client: httpx.AsyncClient, vendor: Vendor, published: Published
+    a_thin_source: Put, fetcher: Fetcher, client: httpx.AsyncClient, vendor: VendorApis, published: Published
 ) -> None:
     await a_thin_source("typeform", poll_minutes=30)
     response = {
@@ -519,7 +445,7 @@ async def test_a_webhook_and_a_poll_of_the_same_response_are_one_response(
 async def test_a_poll_that_fails_tells_why_and_goes_on_later(
     a_thin_source: Put,
     fetcher: Fetcher,
-    vendor: Vendor,
+    vendor: VendorApis,
     advance: Advance,
     client: httpx.AsyncClient,
     published: Published,
