@@ -17,11 +17,13 @@ from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, Re
 from libs.events.errors import PermanentError
 from libs.events.event import Event
 from services.scoring.domain.customers import LONGEST_ID
-from services.scoring.domain.nps import contradicts, in_scale, nps_class
+from services.scoring.domain.nps import contradicts, nps_class
+from services.scoring.domain.scales import in_scale
 from services.scoring.domain.segments import Valuation, unknown
 from services.scoring.store import instruments, locks, responses, rules
 from services.scoring.store.instruments import Asking
 from services.scoring.store.responses import ResponseRow, Standing
+from services.scoring.telemetry import CLASS_MISMATCHES
 from services.scoring.unsubscriptions import withdraw_consents
 
 if TYPE_CHECKING:
@@ -137,6 +139,7 @@ def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Stan
         else ResponseRescored(**members, previous_score=before.score, previous_class=before.nps_class)
     )
     if row.class_contradicted:
+        CLASS_MISMATCHES.labels(row.source).inc()
         log.warning("response.class_contradicted", response_id=row.id, revision=row.revision, source=row.source)
     event = Event.caused_by(answer, payload, subject=row.id, time=tx.now, source=SOURCE)
     tx.emit(event, key=row.customer_id or row.id)

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import string
-from typing import ClassVar, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 import msgspec
 
 from libs.events.event import Contract, Instant
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 SurveyKind = Literal["relationship", "transactional"]
 Metric = Literal["nps", "ces", "csat"]
 Channel = Literal["email", "phone", "sms", "in_app", "web", "other"]
 _LOWER: Final = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+
+SCALES: Final[Mapping[Metric, tuple[tuple[int, int], ...]]] = {
+    "nps": ((0, 10),),
+    "ces": ((1, 7), (1, 5)),
+    "csat": ((0, 1), (1, 2), (1, 3), (1, 5), (1, 7)),
+}
+"""The scales that a metric is asked on, as (lowest, highest)."""
 
 
 class Instrument(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +37,8 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     channel: Channel
     sampling: str = "unknown"
     branded: bool = True
+    higher_is_worse: bool = False
+    """The scale's direction. True for the CES of 2008, where the highest score is the greatest effort."""
 
 
 class _Response(Contract, frozen=True, kw_only=True):

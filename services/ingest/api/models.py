@@ -1,17 +1,20 @@
 """The bodies of ingest's REST calls."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from libs.events.contracts.responses import Channel, Metric, SurveyKind
+from libs.events.contracts.responses import SCALES, Channel, Metric, SurveyKind
 from libs.webapi.problem import FieldError
 from services.ingest.api.access import SOURCE_NAME
 from services.ingest.domain.deliveries import Status
 from services.ingest.domain.values import LONGEST_ID
+
+_ASKED_BOTH_WAYS: Final = 5
+"""The highest score of a CES that some surveys ask as agreement that it was easy, and some as effort."""
 
 Short = Annotated[str, Field(min_length=1, max_length=LONGEST_ID)]
 SecretText = Annotated[
@@ -25,8 +28,8 @@ def _known_zone(name: str) -> str:
     return name
 
 
-class InstrumentBody(BaseModel):
-    """Exactly how the score was asked. Any change of it breaks the series."""
+class InstrumentOut(BaseModel):
+    """Exactly how the score is asked."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,13 +41,26 @@ class InstrumentBody(BaseModel):
     channel: Channel
     sampling: Short = "unknown"
     branded: bool = True
+    higher_is_worse: Annotated[
+        bool,
+        Field(description="True where the highest score is the worst, as in the CES of 2008 (5: very high effort)."),
+    ] = False
+
+
+class InstrumentBody(InstrumentOut):
+    """Exactly how the score was asked. Any change of it breaks the series."""
 
     @model_validator(mode="after")
     def _check_scale(self) -> Self:
-        if self.scale_min >= self.scale_max:
-            raise ValueError("scale_min must be below scale_max")
-        if self.metric == "nps" and (self.scale_min, self.scale_max) != (0, 10):
-            raise ValueError("the scale of NPS is 0 to 10")
+        known = SCALES[self.metric]
+        if (self.scale_min, self.scale_max) not in known:
+            scales = " or ".join(f"{lowest} to {highest}" for lowest, highest in known)
+            raise ValueError(f"the scale of {self.metric.upper()} is {scales}")
+        if self.metric == "nps" and self.higher_is_worse:
+            raise ValueError("the best score of NPS is the highest")
+        told = "higher_is_worse" in self.model_fields_set
+        if self.metric == "ces" and self.scale_max == _ASKED_BOTH_WAYS and not told:
+            raise ValueError("CES from 1 to 5 is asked in both directions: say higher_is_worse")
         return self
 
 
@@ -119,7 +135,7 @@ class SourceOut(BaseModel):
     webhook: str
     vendor: str
     program: str
-    instrument: InstrumentBody
+    instrument: InstrumentOut
     touchpoint: str | None
     language: str | None
     time_zone: str

@@ -17,7 +17,7 @@ from libs.webapi.strict_json import Router
 from services.ingest.api.access import REPEATABLE, SourceName, SourcesReader, SourcesWriter, book_of, database_of
 from services.ingest.api.models import (
     FieldMapBody,
-    InstrumentBody,
+    InstrumentOut,
     SecretBody,
     SecretOut,
     SecretsOut,
@@ -210,7 +210,7 @@ def _out(note: SourceNote) -> SourceOut:
         webhook=f"/v1/webhooks/{source.name}",
         vendor=source.vendor,
         program=source.program,
-        instrument=InstrumentBody.model_validate(msgspec.to_builtins(source.instrument)),
+        instrument=InstrumentOut.model_validate(msgspec.to_builtins(source.instrument)),
         touchpoint=source.touchpoint,
         language=source.language,
         time_zone=source.time_zone,

@@ -51,6 +51,7 @@ class Instrument(msgspec.Struct, frozen=True):
     channel: str
     sampling: str
     branded: bool
+    higher_is_worse: bool = False
 
 
 class SecretNote(msgspec.Struct, frozen=True):

@@ -65,8 +65,10 @@ _NEVER_STORED: Final = frozenset({"email", "phone"})
 _IMPERSONAL: Final = frozenset(
     {
         "answered_at",
+        "channel",
         "clock",
         "confirm_by",
+        "department",
         "doubtful",
         "due_at",
         "first_contact_due_at",
@@ -79,17 +81,21 @@ _IMPERSONAL: Final = frozenset(
         "outcome",
         "previous_class",
         "previous_score",
+        "priority",
         "program",
         "reason",
+        "region",
         "resolution_due_at",
         "revision",
         "root_cause",
         "round",
         "score",
         "solved",
+        "themes",
         "tier",
         "to_level",
         "touchpoint",
+        "urgent",
         "version",
     }
 )
@@ -106,6 +112,7 @@ _OPERATIONAL: Final = _IMPERSONAL | {
     "language",
     "message_id",
     "previous_owner_id",
+    "priority_parts",
     "response_id",
     "tier_reason",
 }

@@ -1,4 +1,4 @@
-"""`/v1/responses` and `/v1/instruments`: one answer as it was scored, and every way of asking there was."""
+"""`/v1/responses`: one answer as it was scored."""
 
 from datetime import datetime
 from typing import Annotated, Final
@@ -7,19 +7,16 @@ from uuid import UUID
 from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
 
-from libs.events.contracts.responses import Channel, Metric, SurveyKind
+from libs.events.contracts.responses import Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
 from libs.webapi.etag import etag
-from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import MetricsReader, Reader, database_of
+from services.scoring.api.access import Reader, database_of
 from services.scoring.domain.customers import LONGEST_ID
-from services.scoring.store import instruments, responses
+from services.scoring.store import responses
 
 router: Final = Router(prefix="/v1", tags=["responses"])
-
-_BEGIN: Final = ("", "", UUID(int=0), 0)
 
 
 class ScoredResponse(BaseModel):
@@ -50,24 +47,6 @@ class ScoredResponse(BaseModel):
     erased: bool
 
 
-class Instrument(BaseModel):
-    """One version of how a touchpoint of a program asks."""
-
-    id: UUID
-    version: int
-    program: str
-    touchpoint: str | None
-    metric: Metric
-    question: str
-    scale_min: int
-    scale_max: int
-    kind: SurveyKind
-    channel: Channel
-    sampling: str
-    branded: bool
-    first_answered_at: datetime
-
-
 @router.get("/responses/{response_id}", summary="A response")
 async def get_response(
     request: Request,
@@ -82,38 +61,3 @@ async def get_response(
         raise of_status(404, detail="No such response.")
     response.headers["ETag"] = etag(row.revision)
     return ScoredResponse.model_validate(row, from_attributes=True)
-
-
-@router.get("/instruments", summary="All versions of all instruments")
-async def list_instruments(
-    request: Request,
-    principal: MetricsReader,  # noqa: ARG001 - the rule
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Page[Instrument]:
-    """In the order of program, touchpoint and version."""
-    after = _BEGIN if cursor is None else decode_cursor(cursor, tuple[str, str, UUID, int])
-    async with database_of(request).reading() as tx:
-        found = await instruments.page(tx, after=after, limit=limit + 1)
-    items = [
-        Instrument(
-            id=each.instrument_id,
-            version=each.version,
-            program=each.program,
-            touchpoint=each.touchpoint,
-            metric=each.asked.metric,
-            question=each.asked.question,
-            scale_min=each.asked.scale_min,
-            scale_max=each.asked.scale_max,
-            kind=each.asked.kind,
-            channel=each.asked.channel,
-            sampling=each.asked.sampling,
-            branded=each.asked.branded,
-            first_answered_at=each.first_answered_at,
-        )
-        for each in found[:limit]
-    ]
-    if len(found) <= limit:
-        return Page(items=items)
-    last = items[-1]
-    return Page(items=items, next_cursor=encode_cursor((last.program, last.touchpoint or "", last.id, last.version)))

@@ -30,18 +30,15 @@ _CLAIMS: Final[dict[str, NpsClass]] = {
 """The words in which vendors name the three classes."""
 
 
-def in_scale(instrument: Instrument, score: int | None) -> bool:
-    """Whether `score` can be an answer to `instrument`; a missing one can."""
-    return score is None or instrument.scale_min <= score <= instrument.scale_max
-
-
 def nps_class(instrument: Instrument, score: int | None) -> NpsClass | None:
     """Promoter 9-10, passive 7-8, detractor 0-6.
 
-    None for a missing score (it is never passive), for another metric, and for a scale other than 0-10: an answer on
-    a scale of five has no NPS class, whatever the survey calls it.
+    None for a missing score (it is never passive), for another metric, and for a scale other than 0-10 with the best
+    at 10: an answer on a scale of five has no NPS class, whatever the survey calls it.
     """
     if score is None or instrument.metric != "nps" or (instrument.scale_min, instrument.scale_max) != _SCALE:
+        return None
+    if instrument.higher_is_worse:
         return None
     if score >= _PROMOTER_FROM:
         return "promoter"

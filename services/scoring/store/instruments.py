@@ -32,21 +32,21 @@ _FIND: Final = text("""
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.instruments', 0))")
 _REGISTER: Final = text("""
     INSERT INTO instrument_versions (instrument_id, version, fingerprint, program, touchpoint, metric, question,
-                                     scale_min, scale_max, kind, channel, sampling, branded, first_answered_at,
-                                     registered_at)
+                                     scale_min, scale_max, kind, channel, sampling, branded, higher_is_worse,
+                                     first_answered_at, registered_at)
     SELECT new.instrument_id,
            coalesce((SELECT max(version) FROM instrument_versions AS known
                       WHERE known.instrument_id = new.instrument_id), 0)
              + row_number() OVER (PARTITION BY new.instrument_id ORDER BY new.first_answered_at, new.fingerprint),
            new.fingerprint, program, touchpoint, metric, question, scale_min, scale_max, kind, channel, sampling,
-           branded, first_answered_at, :now
+           branded, higher_is_worse, first_answered_at, :now
       FROM unnest(CAST(:instrument_ids AS uuid[]), CAST(:fingerprints AS bytea[]), CAST(:programs AS text[]),
                   CAST(:touchpoints AS text[]), CAST(:metrics AS text[]), CAST(:questions AS text[]),
                   CAST(:scale_mins AS integer[]), CAST(:scale_maxs AS integer[]), CAST(:kinds AS text[]),
                   CAST(:channels AS text[]), CAST(:samplings AS text[]), CAST(:brandeds AS boolean[]),
-                  CAST(:answered_ats AS timestamptz[]))
+                  CAST(:higher_is_worses AS boolean[]), CAST(:answered_ats AS timestamptz[]))
            AS new (instrument_id, fingerprint, program, touchpoint, metric, question, scale_min, scale_max, kind,
-                   channel, sampling, branded, first_answered_at)
+                   channel, sampling, branded, higher_is_worse, first_answered_at)
      WHERE NOT EXISTS (SELECT FROM instrument_versions AS known
                         WHERE known.instrument_id = new.instrument_id AND known.fingerprint = new.fingerprint)
 """)
@@ -60,7 +60,7 @@ _BEGAN_EARLIER: Final = text("""
 """)
 _LIST: Final = text("""
     SELECT instrument_id, version, program, touchpoint, metric, question, scale_min, scale_max, kind, channel,
-           sampling, branded, first_answered_at
+           sampling, branded, higher_is_worse, first_answered_at, same_as
       FROM instrument_versions
      WHERE (program, coalesce(touchpoint, ''), instrument_id, version)
            > (CAST(:program AS text), CAST(:touchpoint AS text), CAST(:instrument_id AS uuid), CAST(:version AS bigint))
@@ -69,12 +69,27 @@ _LIST: Final = text("""
 """)
 _OF_SERIES: Final = text("""
     SELECT instrument_id, version, program, touchpoint, metric, question, scale_min, scale_max, kind, channel,
-           sampling, branded, first_answered_at
+           sampling, branded, higher_is_worse, first_answered_at, same_as
       FROM instrument_versions
      WHERE metric = :metric
        AND (CAST(:program AS text) IS NULL OR program = :program)
        AND (CAST(:touchpoint AS text) IS NULL OR touchpoint = :touchpoint)
        AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+""")
+_VERSIONS: Final = text("""
+    SELECT instrument_id, version, program, touchpoint, metric, question, scale_min, scale_max, kind, channel,
+           sampling, branded, higher_is_worse, first_answered_at, same_as
+      FROM instrument_versions
+     WHERE instrument_id = :instrument_id
+     ORDER BY version
+""")
+_JOIN: Final = text("""
+    UPDATE instrument_versions
+       SET same_as = :same_as
+     WHERE instrument_id = :instrument_id AND (version = :version OR same_as = :version)
+""")
+_PART: Final = text("""
+    UPDATE instrument_versions SET same_as = NULL WHERE instrument_id = :instrument_id AND version = :version
 """)
 
 
@@ -104,21 +119,26 @@ async def register(tx: Tx, first_answers: Mapping[Asking, datetime]) -> dict[Ask
         asking: (instrument_id(asking.program, asking.touchpoint), fingerprint(asking.asked))
         for asking in first_answers
     }
-    known = await _find(tx, keys.values())
-    missing = {asking: key for asking, key in keys.items() if key not in known}
+    first: dict[Key, Asking] = {}
+    for asking, key in keys.items():
+        # Two wordings of one question may come in one batch.
+        if key not in first or first_answers[asking] < first_answers[first[key]]:
+            first[key] = asking
+    known = await _find(tx, first)
+    missing = {key: asking for key, asking in first.items() if key not in known}
     if missing:
         await tx.execute(_ONE_AT_A_TIME)
         await tx.execute(_REGISTER, _columns(missing, first_answers) | {"now": tx.now})
-        known = await _find(tx, keys.values())
-    earlier = {asking: key for asking, key in keys.items() if first_answers[asking] < known[key].first_answered_at}
+        known = await _find(tx, first)
+    earlier = {key: at for key, asking in first.items() if (at := first_answers[asking]) < known[key].first_answered_at}
     if earlier:
         await tx.execute(_ONE_AT_A_TIME)
         await tx.execute(
             _BEGAN_EARLIER,
             {
-                "instrument_ids": [key[0] for key in earlier.values()],
-                "fingerprints": [key[1] for key in earlier.values()],
-                "answered_ats": [first_answers[asking] for asking in earlier],
+                "instrument_ids": [key[0] for key in earlier],
+                "fingerprints": [key[1] for key in earlier],
+                "answered_ats": list(earlier.values()),
             },
         )
     return {asking: Registered(key[0], known[key].version) for asking, key in keys.items()}
@@ -142,6 +162,22 @@ async def of_series(
     return [_version(row) for row in rows]
 
 
+async def versions_to_join(tx: Tx, instrument_id: UUID) -> dict[int, InstrumentVersion]:
+    """All versions of an instrument; nobody else joins any until the end of `tx`."""
+    await tx.execute(_ONE_AT_A_TIME)
+    rows = await tx.fetch(_VERSIONS, {"instrument_id": instrument_id})
+    return {row.version: _version(row) for row in rows}
+
+
+async def join(tx: Tx, instrument_id: UUID, version: int, same_as: int | None) -> None:
+    """Say that `version`, and those that were joined to it, are the same question as `same_as`; None parts it."""
+    parameters: dict[str, Any] = {"instrument_id": instrument_id, "version": version}
+    if same_as is None:
+        await tx.execute(_PART, parameters)
+    else:
+        await tx.execute(_JOIN, parameters | {"same_as": same_as})
+
+
 async def _find(tx: Tx, keys: Iterable[Key]) -> dict[Key, Row[Any]]:
     wanted = list(keys)
     rows = await tx.fetch(
@@ -150,21 +186,22 @@ async def _find(tx: Tx, keys: Iterable[Key]) -> dict[Key, Row[Any]]:
     return {(row.instrument_id, row.fingerprint): row for row in rows}
 
 
-def _columns(missing: Mapping[Asking, Key], first_answers: Mapping[Asking, datetime]) -> dict[str, Any]:
+def _columns(missing: Mapping[Key, Asking], first_answers: Mapping[Asking, datetime]) -> dict[str, Any]:
     return {
-        "instrument_ids": [key[0] for key in missing.values()],
-        "fingerprints": [key[1] for key in missing.values()],
-        "programs": [asking.program for asking in missing],
-        "touchpoints": [asking.touchpoint for asking in missing],
-        "metrics": [asking.asked.metric for asking in missing],
-        "questions": [asking.asked.question for asking in missing],
-        "scale_mins": [asking.asked.scale_min for asking in missing],
-        "scale_maxs": [asking.asked.scale_max for asking in missing],
-        "kinds": [asking.asked.kind for asking in missing],
-        "channels": [asking.asked.channel for asking in missing],
-        "samplings": [asking.asked.sampling for asking in missing],
-        "brandeds": [asking.asked.branded for asking in missing],
-        "answered_ats": [first_answers[asking] for asking in missing],
+        "instrument_ids": [key[0] for key in missing],
+        "fingerprints": [key[1] for key in missing],
+        "programs": [asking.program for asking in missing.values()],
+        "touchpoints": [asking.touchpoint for asking in missing.values()],
+        "metrics": [asking.asked.metric for asking in missing.values()],
+        "questions": [asking.asked.question for asking in missing.values()],
+        "scale_mins": [asking.asked.scale_min for asking in missing.values()],
+        "scale_maxs": [asking.asked.scale_max for asking in missing.values()],
+        "kinds": [asking.asked.kind for asking in missing.values()],
+        "channels": [asking.asked.channel for asking in missing.values()],
+        "samplings": [asking.asked.sampling for asking in missing.values()],
+        "brandeds": [asking.asked.branded for asking in missing.values()],
+        "higher_is_worses": [asking.asked.higher_is_worse for asking in missing.values()],
+        "answered_ats": [first_answers[asking] for asking in missing.values()],
     }
 
 
@@ -183,6 +220,8 @@ def _version(row: Row[Any]) -> InstrumentVersion:
             channel=row.channel,
             sampling=row.sampling,
             branded=row.branded,
+            higher_is_worse=row.higher_is_worse,
         ),
         first_answered_at=row.first_answered_at,
+        same_as=row.same_as,
     )

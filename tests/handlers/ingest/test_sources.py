@@ -139,6 +139,10 @@ async def test_the_end_of_the_old_secret_is_near(client: httpx.AsyncClient, a_so
         ({"field_map": {"scores": {"question": "a"}}}, "/field_map/scores"),
         ({"asked": {"scale_max": 5}}, "/instrument"),
         ({"asked": {"metric": "csat", "scale_min": 5, "scale_max": 5}}, "/instrument"),
+        ({"asked": {"metric": "csat", "scale_min": 1, "scale_max": 10}}, "/instrument"),
+        ({"asked": {"higher_is_worse": True}}, "/instrument"),
+        # It is asked in both directions.
+        ({"asked": {"metric": "ces", "scale_min": 1, "scale_max": 5}}, "/instrument"),
         ({"asked": {"channel": "pigeon"}}, "/instrument/channel"),
         ({"surprise": 1}, "/surprise"),
     ],

@@ -356,6 +356,13 @@ ROUTES = [
     ("PUT", "/v1/segment-rules", "rules:write", {"executive", "administrator"}),
     ("GET", "/v1/responses/r-1", "customers:read", {"agent", "manager", "executive", "administrator"}),
     ("GET", "/v1/instruments", "metrics:read", None),
+    (
+        "PUT",
+        "/v1/instruments/00000000-0000-0000-0000-000000000001/versions/1",
+        "rules:write",
+        {"executive", "administrator"},
+    ),
+    ("GET", "/v1/class-mismatches", "metrics:read", None),
     ("GET", "/v1/metrics/nps", "metrics:read", None),
 ]
 ROLES = ("agent", "manager", "executive", "employee", "operator", "administrator")
@@ -388,7 +395,12 @@ def test_every_route_of_the_app_is_among_those_tested(database: Database) -> Non
     from services.scoring.api import build_app  # noqa: PLC0415
 
     paths = build_app(database).openapi()["paths"]
-    templates = {"c-1": "{customer_id}", "a-1": "{account_id}", "r-1": "{response_id}"}
+    templates = {
+        "c-1": "{customer_id}",
+        "a-1": "{account_id}",
+        "r-1": "{response_id}",
+        "00000000-0000-0000-0000-000000000001/versions/1": "{instrument_id}/versions/{version}",
+    }
     tested = set()
     for method, path, _, _ in ROUTES:
         for example, template in templates.items():

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,7 +9,15 @@ from hypothesis import strategies as st
 
 from libs.events.contracts.responses import Instrument
 from services.scoring.domain.customers import Profile, arrived, changed, erasure_mark, renamed, revalued, updated
-from services.scoring.domain.instruments import InstrumentVersion, breaks, fingerprint, instrument_id
+from services.scoring.domain.instruments import (
+    CannotJoin,
+    InstrumentVersion,
+    breaks,
+    fingerprint,
+    instrument_id,
+    joined,
+    wording,
+)
 from services.scoring.domain.segments import Rules, parse
 
 AnInstrument = Callable[..., Instrument]
@@ -26,6 +35,9 @@ MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
         {"channel": "sms"},
         {"sampling": "every tenth"},
         {"branded": False},
+        {"higher_is_worse": True},
+        {"question": "How likely are you to recommend us to a friend"},
+        {"question": "How likely are you to recommend us to friends?"},
     ],
 )
 def test_any_change_of_the_way_of_asking_is_another_fingerprint(
@@ -38,8 +50,49 @@ def test_every_aspect_of_an_instrument_is_in_its_fingerprint(an_instrument: AnIn
     # A new field of the contract must be thought about here, or it would never break a series.
     assert set(Instrument.__struct_fields__) == {
         "metric", "question", "scale_min", "scale_max", "kind", "channel", "sampling", "branded",
+        "higher_is_worse",
     }  # fmt: skip
     assert fingerprint(an_instrument()) == fingerprint(an_instrument(branded=True))
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        "  How likely are\u00a0you \n to recommend us to a friend? ",
+        "HOW LIKELY are you to recommend us to a friend?",
+        "<p>How <b>likely</b> are you to recommend us to&nbsp;a friend?</p>",
+        "How likely are you to recom\u00admend us to a friend?\u200b",
+    ],
+)
+def test_what_customers_read_alike_is_the_same_question(an_instrument: AnInstrument, same: str) -> None:
+    assert fingerprint(an_instrument(question=same)) == fingerprint(an_instrument())
+
+
+def test_signs_that_are_no_markup_stay_in_the_question() -> None:
+    assert wording("Is 3 < 5 and 7 > 2?") == "is 3 < 5 and 7 > 2?"
+    assert wording("«Ромашка»: “да”") == '"ромашка": "да"'
+    assert wording("<br>") == "<br>"
+
+
+def test_joined_versions_break_nothing(an_instrument: AnInstrument) -> None:
+    typo = replace(a_version(an_instrument(question="How likly?"), 2, 10), same_as=1)
+    sms = a_version(an_instrument(channel="sms"), 3, 20)
+    again = replace(a_version(an_instrument(question="How lykely?"), 4, 30), same_as=1)
+    (found,) = breaks([a_version(an_instrument(), 1, 0), typo, sms, again])
+    assert (found.began.version, found.changed) == (3, ("channel",))
+
+
+def test_only_scores_that_are_the_same_numbers_can_be_joined(an_instrument: AnInstrument) -> None:
+    versions = {
+        1: a_version(an_instrument(), 1, 0),
+        2: replace(a_version(an_instrument(question="How likly?"), 2, 1), same_as=1),
+        3: a_version(an_instrument(question="How lykely?"), 3, 2),
+        4: a_version(an_instrument(metric="ces", scale_min=1, scale_max=7), 4, 3),
+    }
+    assert joined(versions, 3, 2) == 1
+    for version, other in ((4, 1), (1, 2), (3, 3), (3, 9)):
+        with pytest.raises(CannotJoin):
+            joined(versions, version, other)
 
 
 def test_the_instrument_is_that_of_the_touchpoint_of_a_program() -> None:
