@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
@@ -18,9 +19,11 @@ from libs.events.errors import PermanentError
 from libs.events.event import Event
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.nps import contradicts, nps_class
+from services.scoring.domain.priority import Detraction, prioritized
 from services.scoring.domain.scales import in_scale
 from services.scoring.domain.segments import Valuation, unknown
-from services.scoring.store import instruments, locks, responses, rules
+from services.scoring.store import histories, instruments, locks, responses, rules
+from services.scoring.store.histories import NOTHING
 from services.scoring.store.instruments import Asking
 from services.scoring.store.responses import ResponseRow, Standing
 from services.scoring.telemetry import CLASS_MISMATCHES
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from libs.events.database import Tx
     from libs.events.event import Contract
+    from services.scoring.store.histories import History
     from services.scoring.store.instruments import Registered
     from services.scoring.store.responses import Respondent
 
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 log: Final = structlog.get_logger()
 
 SOURCE: Final = "/scoring"
+_HOUR: Final = timedelta(hours=1)
 _LARGEST: Final = 2**31 - 1
 
 
@@ -72,8 +77,10 @@ async def _score(tx: Tx, answers: Sequence[Answer]) -> None:
     )
     scored = [scoring.score(answer, asking) for answer, asking in zip(answers, askings, strict=True)]
     standings = await _store(tx, scored)
+    unhappy = {each.row.id: each.row for each in scored if each.row.nps_class == "detractor" and each.row.customer_id}
+    before = await histories.before(tx, list(unhappy.values())) if unhappy else {}
     for answer, each in zip(answers, scored, strict=True):
-        _announce(tx, answer, each, standings)
+        _announce(tx, answer, each, standings, before)
 
 
 async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]]) -> None:
@@ -124,7 +131,9 @@ async def _store(tx: Tx, scored: Sequence[_Scored]) -> dict[str, Standing]:
     return standings
 
 
-def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Standing]) -> None:
+def _announce(
+    tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Standing], history_of: Mapping[str, History]
+) -> None:
     """Say what `answer` changed, and note in `standings` that it is said."""
     before = standings.get(scored.row.id)
     if before is not None and before.revision >= scored.row.revision:
@@ -133,6 +142,11 @@ def _announce(tx: Tx, answer: Answer, scored: _Scored, standings: dict[str, Stan
     row = _without_person(scored.row) if erased else scored.row
     standings[row.id] = Standing(row.revision, row.score, row.nps_class, row.erased)
     members = _members(row, None if erased else scored.account_id)
+    if row.nps_class == "detractor" and row.score is not None:
+        history = NOTHING if erased else history_of.get(row.id, NOTHING)
+        hours = (tx.now - row.answered_at) // _HOUR
+        known = Detraction(row.tier, row.score, (), history.effort, history.earlier, hours)
+        members["priority"], members["priority_parts"] = prioritized(known)
     payload = (
         ResponseScored(**members)
         if before is None

@@ -66,6 +66,6 @@ def good_scores(instrument: Instrument) -> frozenset[int]:
     return frozenset(score for score in scale if is_good(instrument, score))
 
 
-def effort(instrument: Instrument, score: int) -> float:
+def effort(score: int, *, lowest: int, highest: int, higher_is_worse: bool) -> float:
     """How much effort an answer to a CES tells of, from 0 (none) to 1 (the most that its scale can say)."""
-    return (instrument.scale_max - upright(instrument, score)) / (instrument.scale_max - instrument.scale_min)
+    return (score - lowest if higher_is_worse else highest - score) / (highest - lowest)

@@ -22,6 +22,11 @@ _STATEMENTS: Final[tuple[str, ...]] = (
         ADD COLUMN higher_is_worse boolean NOT NULL DEFAULT false,
         ADD COLUMN same_as integer
     """,
+    # The newest answers of a customer are asked for.
+    "DROP INDEX responses_by_customer",
+    """
+    CREATE INDEX responses_by_customer ON responses (customer_id, answered_at) WHERE customer_id IS NOT NULL
+    """,
     "CREATE INDEX responses_contradicted ON responses (source, answered_at) WHERE class_contradicted",
     """
     CREATE TABLE driver_runs (
