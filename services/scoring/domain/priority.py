@@ -10,8 +10,9 @@
 
 Each factor alone can only raise the sum. What is not known (no effort, no history) adds nothing. A part of no points
 is left out. The weights are a decision and no finding (docs/scoring.md): value and the answer itself decide first,
-danger may outweigh either, and the rest tells equals apart. Whoever is equal in the end is called in the order of the deadlines. The age is that at scoring: as time goes on
-the deadline takes its place, and is the first thing that work is sorted by.
+danger may outweigh either, and the rest tells equals apart. Whoever is equal in the end is called in the order of the
+deadlines. The age is that at scoring: as time goes on the deadline takes its place, and is the first thing that work
+is sorted by.
 """
 
 from __future__ import annotations
