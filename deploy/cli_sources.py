@@ -100,6 +100,7 @@ def _page(source: dict[str, Any], newest: list[dict[str, Any]]) -> Group:
         ("language", source["language"]),
         ("time zone", source["time_zone"]),
         ("kept for", None if source["keep_days"] is None else f"{source['keep_days']} days"),
+        ("networks", ", ".join(source["networks"]) or "anywhere"),
         ("secrets", ", ".join(secrets)),
         *((field, _place(place)) for field, place in source["field_map"].items()),
         ("last delivery", f"{moment(newest[0]['received_at'])}, {newest[0]['status']}" if newest else "none yet"),

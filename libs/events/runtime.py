@@ -28,7 +28,7 @@ from libs.events.relay import Relay
 from libs.events.telemetry import configure_logging
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable, Generator, Sequence
 
     from starlette.requests import Request
 
@@ -70,13 +70,27 @@ class _Server(uvicorn.Server):
 class Runtime:
     """One process of a service: `api`, `worker`, or both in `all`."""
 
-    def __init__(self, name: str, database: Database, *, bootstrap_servers: str, host: str, port: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        *,
+        bootstrap_servers: str,
+        host: str,
+        port: int,
+        trusted_proxies: Sequence[str] | None = None,
+    ) -> None:
+        """`trusted_proxies` are addresses and networks whose `X-Forwarded-For` tells who the client is.
+
+        An empty sequence: nobody's. None: as uvicorn has it, this machine's, for services that ask no client's address.
+        """
         self.health: Final = Health()
         self._name = name
         self._database = database
         self._bootstrap_servers = bootstrap_servers
         self._host = host
         self._port = port
+        self._trusted_proxies = trusted_proxies
         self._app: FastAPI | None = None
         self._parts: list[Consumer | Loop | Relay] = []
         self._alone = asyncio.Lock()
@@ -157,6 +171,8 @@ class Runtime:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=self._trusted_proxies is None or len(self._trusted_proxies) > 0,
+                forwarded_allow_ips=None if self._trusted_proxies is None else list(self._trusted_proxies),
                 timeout_graceful_shutdown=int(STOP_SECONDS) - 5,
                 timeout_keep_alive=30,
             ),

@@ -1,4 +1,4 @@
-"""Versions over HTTP: the `ETag` of a resource and the `If-Match` of an update, so that nobody overwrites unseen."""
+"""Versions over HTTP: the `ETag` of a resource, and the conditions under which nobody overwrites unseen."""
 
 from __future__ import annotations
 
@@ -42,7 +42,21 @@ def if_match_required(
     return if_match(header)
 
 
+def only_if_new(
+    header: Annotated[
+        str | None,
+        Header(alias="If-None-Match", description="`*`: only where there is none yet.", pattern=r"^\s*\*\s*$"),
+    ] = None,
+    seen: Annotated[str | None, Header(alias="If-Match", include_in_schema=False)] = None,
+) -> bool:
+    """Whether the caller means to create, and nothing else (RFC 9110 13.1.2); `OnlyIfNew` as a dependency."""
+    if header is not None and seen is not None:
+        raise of_status(400, detail="If-None-Match: * wants nothing to be there, and If-Match wants something.")
+    return header is not None
+
+
 IfMatch = Annotated[int | None, Depends(if_match)]
+OnlyIfNew = Annotated[bool, Depends(only_if_new)]
 RequiredIfMatch = Annotated[int | None, Depends(if_match_required)]
 
 
@@ -50,6 +64,17 @@ def expect(current: int, expected: int | None) -> None:
     """Refuse (412) when the caller has seen another version than the current one."""
     if expected is not None and expected != current:
         raise changed(current)
+
+
+def there_already(current: int) -> Problem:
+    """The 412 of who meant to create what is there."""
+    return Problem(
+        412,
+        "precondition-failed",
+        "There is one already",
+        detail="If-None-Match: * asked for a new one. Read what is there, and decide anew.",
+        headers={"ETag": etag(current)},
+    )
 
 
 def changed(current: int) -> Problem:

@@ -44,6 +44,7 @@ def main() -> None:
         bootstrap_servers=settings.kafka_bootstrap_servers,
         host=settings.host,
         port=settings.port,
+        trusted_proxies=settings.proxies,
     )
     book, ids = SourceBook(database), DeliveryIds()
     if role in {"api", "all"}:

@@ -13,7 +13,7 @@ DELIVERIES: Final = Counter(
 )
 REFUSED: Final = Counter(
     "otklik_ingest_refused_total",
-    "Webhook requests that were refused: unknown_source, missing, wrong, stale, content_type, too_large, "
+    "Webhook requests that were refused: unknown_source, missing, wrong, stale, network, content_type, too_large, "
     "queue_full, unavailable",
     ["reason"],
 )

@@ -11,6 +11,7 @@ from libs.events.contracts.responses import SCALES, Channel, Metric, SurveyKind
 from libs.webapi.problem import FieldError
 from services.ingest.api.access import SOURCE_NAME
 from services.ingest.domain.deliveries import Status
+from services.ingest.domain.sources import MOST_NETWORKS, network_of
 from services.ingest.domain.values import LONGEST_ID
 
 _ASKED_BOTH_WAYS: Final = 5
@@ -26,6 +27,10 @@ def _known_zone(name: str) -> str:
     if name not in available_timezones():
         raise ValueError("is not a time zone of the IANA database")
     return name
+
+
+def _network(written: str) -> str:
+    return str(network_of(written))
 
 
 class InstrumentOut(BaseModel):
@@ -117,6 +122,13 @@ class SourceBody(BaseModel):
     keep_days: Annotated[
         int | None, Field(ge=30, le=3650, description="How long contents of deliveries are kept; null: as everywhere.")
     ] = None
+    networks: Annotated[
+        list[Annotated[str, Field(max_length=50), AfterValidator(_network)]],
+        Field(
+            max_length=MOST_NETWORKS,
+            description="Where deliveries come from: `192.0.2.0/24`, `2001:db8::/32`; empty: from anywhere.",
+        ),
+    ] = []
     secret: SecretText | None = None
 
 
@@ -142,6 +154,7 @@ class SourceOut(BaseModel):
     field_map: FieldMapBody
     enabled: bool
     keep_days: int | None
+    networks: list[str]
     secrets: list[SecretOut]
     created_at: datetime
     updated_at: datetime

@@ -9,7 +9,7 @@ from fastapi import Request, Response
 
 from libs.events.contracts.responses import Instrument
 from libs.events.database import Tx
-from libs.webapi.etag import IfMatch, changed, etag
+from libs.webapi.etag import IfMatch, OnlyIfNew, changed, etag, there_already
 from libs.webapi.idempotency import once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import FieldError, Problem, of_status
@@ -26,7 +26,7 @@ from services.ingest.api.models import (
 )
 from services.ingest.domain.fields import FieldMap
 from services.ingest.domain.signature import UnusableSecret, secret_of
-from services.ingest.domain.sources import MOST_SECRETS, Source
+from services.ingest.domain.sources import MOST_SECRETS, Source, network_of
 from services.ingest.store import sources
 from services.ingest.store.sources import SourceNote
 from services.ingest.vendors import VENDORS
@@ -79,17 +79,18 @@ async def get_source(
     summary="Create or change a source",
 )
 async def put_source(
-    request: Request, principal: SourcesWriter, source: SourceName, body: SourceBody, seen: IfMatch
+    request: Request, principal: SourcesWriter, source: SourceName, body: SourceBody, seen: IfMatch, only_new: OnlyIfNew
 ) -> Response:
     """What the vendor sends from now on is understood by this; what was understood before stays as it is."""
     vendor = vendor_of(body)
     wanted = source_of(source, body)
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:  # noqa: ARG001 - nothing to announce
-        version = await sources.put(tx, wanted, expected=seen)
+        version = await sources.put(tx, wanted, expected=seen, only_new=only_new)
         if version is None:
             held = await sources.hold(tx, source)
-            raise changed(0 if held is None else held[1])
+            there = 0 if held is None else held[1]
+            raise there_already(there) if only_new else changed(there)
         await _put_secret(tx, source, vendor, body.secret)
         note = await sources.note(tx, source)
         assert note is not None  # noqa: S101 - it was written in this transaction
@@ -200,6 +201,7 @@ def source_of(name: str, body: SourceBody) -> Source:
         enabled=body.enabled,
         version=0,
         keep_days=body.keep_days,
+        networks=tuple(dict.fromkeys(map(network_of, body.networks))),
     )
 
 
@@ -217,6 +219,7 @@ def _out(note: SourceNote) -> SourceOut:
         field_map=FieldMapBody.model_validate(source.fields.as_json()),
         enabled=source.enabled,
         keep_days=source.keep_days,
+        networks=[str(network) for network in source.networks],
         secrets=[
             SecretOut(id=secret.id, created_at=secret.created_at, valid_until=secret.valid_until)
             for secret in note.secrets

@@ -1,7 +1,8 @@
 """`POST /v1/webhooks/{source}`: the door for vendors. Plain ASGI, because nothing else here is as busy.
 
 A request is read, checked, understood, and waits for its transaction. Who is refused is not told why: an unknown
-source, a disabled one, a wrong and a stale signature get the same answer after the same work.
+source, a disabled one, a wrong and a stale signature, and an address that the source does not list, get the same answer
+after the same work. Whose address it is, uvicorn says: a proxy's word counts only where the settings name the proxy.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class WebhookDoor:
             REFUSED.labels("too_large").inc()
             return _TOO_LARGE
         try:
-            outcome = await self._deliver(name, headers, body)
+            outcome = await self._deliver(name, headers, body, scope.get("client"))
         except QueueFull:
             REFUSED.labels("queue_full").inc()
             return _QUEUE_FULL
@@ -86,14 +87,16 @@ class WebhookDoor:
             return _UNAVAILABLE
         return _UNAUTHENTICATED if outcome is None else _accepted(outcome)
 
-    async def _deliver(self, name: str, headers: Mapping[str, str], body: bytes) -> Outcome | None:
+    async def _deliver(
+        self, name: str, headers: Mapping[str, str], body: bytes, client: tuple[str, int] | None
+    ) -> Outcome | None:
         now = self._clock()
         ready = await self._book.find(name)
-        verification = self._verify(ready, headers, body, now)
+        verification = self._verify(ready, headers, body, now, client)
         if verification is not Verification.VALID and await self._book.look_again():
             # A secret that was rotated, or a source that was made, a moment ago by another process.
             ready = await self._book.find(name)
-            verification = self._verify(ready, headers, body, now)
+            verification = self._verify(ready, headers, body, now, client)
         if ready is None or verification is not Verification.VALID:
             REFUSED.labels("unknown_source" if ready is None else verification.value).inc()
             return None
@@ -106,12 +109,20 @@ class WebhookDoor:
         return await self._intake.submit(webhook_arrival(ready, headers, body, now, self._ids.new(now)))
 
     def _verify(
-        self, ready: ReadySource | None, headers: Mapping[str, str], body: bytes, now: datetime
+        self,
+        ready: ReadySource | None,
+        headers: Mapping[str, str],
+        body: bytes,
+        now: datetime,
+        client: tuple[str, int] | None,
     ) -> Verification:
         if ready is None:
             verify(STANDARD_WEBHOOKS, headers, body, self._decoy, now)
             return Verification.WRONG
-        return verify(ready.vendor.authentication, headers, body, ready.secrets, now)
+        found = verify(ready.vendor.authentication, headers, body, ready.secrets, now)
+        if ready.source.networks and not ready.source.admits(None if client is None else client[0]):
+            return Verification.NETWORK
+        return found
 
 
 class WebhooksFirst(FastAPI):
@@ -236,7 +247,7 @@ _ACCEPTED_HEADERS: Final = [
 _UNAUTHENTICATED: Final = _ready_made(
     of_status(
         401,
-        detail="There is no such source, or the signature is missing, wrong or stale.",
+        detail="There is no such source, the signature is missing, wrong or stale, or the address is not the vendor's.",
         headers={"WWW-Authenticate": 'Signature realm="otklik"'},
     )
 )
@@ -282,7 +293,10 @@ _OPENAPI: Final[dict[str, Any]] = {
                 }
             },
         },
-        "401": {"description": "No such source, or a missing, wrong or stale signature", "content": _PROBLEM},
+        "401": {
+            "description": "No such source, a missing, wrong or stale signature, or an address of others",
+            "content": _PROBLEM,
+        },
         "413": {"description": "Too large", "content": _PROBLEM},
         "415": {"description": "Authentic, but not of the vendor's content type", "content": _PROBLEM},
         "429": {"description": "Too many at once; see Retry-After", "content": _PROBLEM},

@@ -51,6 +51,8 @@ class Verification(StrEnum):
     MISSING = "missing"
     STALE = "stale"
     WRONG = "wrong"
+    NETWORK = "network"
+    """Not of the signature: it came from where the source's deliveries do not come from."""
 
 
 class UnusableSecret(ValueError):

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from libs.events.contracts.responses import Instrument
 from services.ingest.domain.fields import Field, FieldMap, Place
-from services.ingest.domain.sources import Source, StoredSecret
+from services.ingest.domain.sources import Source, StoredSecret, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class SourceNote:
 
 _ENABLED: Final = text("""
     SELECT name, vendor, program, CAST(instrument AS text) AS instrument, touchpoint, language, time_zone,
-           CAST(field_map AS text) AS field_map, enabled, version, keep_days,
+           CAST(field_map AS text) AS field_map, enabled, version, keep_days, networks,
            ARRAY(SELECT secret FROM source_secrets WHERE source = name ORDER BY created_at, id) AS secrets,
            ARRAY(SELECT valid_until FROM source_secrets WHERE source = name ORDER BY created_at, id) AS secrets_until
       FROM sources
@@ -55,7 +55,7 @@ _ENABLED: Final = text("""
 
 _NOTES: Final = text("""
     SELECT name, vendor, program, CAST(instrument AS text) AS instrument, touchpoint, language, time_zone,
-           CAST(field_map AS text) AS field_map, enabled, version, keep_days, created_at,
+           CAST(field_map AS text) AS field_map, enabled, version, keep_days, networks, created_at,
            updated_at
       FROM sources
      WHERE deleted_at IS NULL
@@ -72,21 +72,24 @@ _SECRET_NOTES: Final = text("""
      ORDER BY valid_until NULLS LAST, created_at, id
 """)
 
-# Created, changed, or brought back, in one statement; no row where `expected` is not the version that is there.
+# Created, changed, or brought back, in one statement; no row where `expected` is not the version that is there,
+# or where there shall be none.
 _PUT: Final = text("""
     INSERT INTO sources AS present
            (name, vendor, program, instrument, touchpoint, language, time_zone, field_map, enabled,
-            keep_days, version, created_at, updated_at)
+            keep_days, networks, version, created_at, updated_at)
     SELECT :name, :vendor, :program, CAST(:instrument AS jsonb), :touchpoint, :language, :time_zone,
-           CAST(:field_map AS jsonb), :enabled, :keep_days, 1, :now, :now
+           CAST(:field_map AS jsonb), :enabled, :keep_days, CAST(:networks AS text[]), 1, :now, :now
      WHERE CAST(:expected AS integer) IS NULL
         OR EXISTS (SELECT FROM sources WHERE name = :name AND deleted_at IS NULL)
         ON CONFLICT (name) DO UPDATE
        SET vendor = excluded.vendor, program = excluded.program, instrument = excluded.instrument,
            touchpoint = excluded.touchpoint, language = excluded.language, time_zone = excluded.time_zone,
            field_map = excluded.field_map, enabled = excluded.enabled, keep_days = excluded.keep_days,
-           version = present.version + 1, updated_at = excluded.updated_at, deleted_at = NULL
-     WHERE CAST(:expected AS integer) IS NULL OR present.version = :expected
+           networks = excluded.networks, version = present.version + 1, updated_at = excluded.updated_at,
+           deleted_at = NULL
+     WHERE (CAST(:expected AS integer) IS NULL OR present.version = :expected)
+       AND (NOT :only_new OR present.deleted_at IS NOT NULL)
     RETURNING version
 """)
 
@@ -137,8 +140,8 @@ async def hold(tx: Tx, name: str) -> tuple[str, int] | None:
     return None if row is None else (row.vendor, row.version)
 
 
-async def put(tx: Tx, source: Source, *, expected: int | None) -> int | None:
-    """Store `source` (not its secrets); the new version, or None where another than `expected` is there."""
+async def put(tx: Tx, source: Source, *, expected: int | None, only_new: bool = False) -> int | None:
+    """Store `source` (not its secrets); the new version, or None where another than `expected`, or any, is there."""
     row = await tx.fetch_one(
         _PUT,
         {
@@ -152,7 +155,9 @@ async def put(tx: Tx, source: Source, *, expected: int | None) -> int | None:
             "field_map": msgspec.json.encode(source.fields.as_json()).decode(),
             "enabled": source.enabled,
             "keep_days": source.keep_days,
+            "networks": [str(network) for network in source.networks],
             "expected": expected,
+            "only_new": only_new,
             "now": tx.now,
         },
     )
@@ -207,4 +212,5 @@ def _source(row: Row[Any], secrets: tuple[StoredSecret, ...]) -> Source:
         version=row.version,
         secrets=secrets,
         keep_days=row.keep_days,
+        networks=tuple(map(network_of, row.networks)),
     )

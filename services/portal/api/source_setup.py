@@ -31,6 +31,7 @@ from services.portal.domain import sourceforms
 from services.portal.domain.people import Right
 
 _TAKEN: Final = 409
+_THERE_ALREADY: Final = 412
 _WRONG: Final = 422
 
 
@@ -138,14 +139,14 @@ class SetupPages:
             "enabled": True,
         }
         try:
-            if await self._is_taken(visit, entered.name):
-                return self._again(
-                    request, visit, known, entered, wrong={"name"}, message=words("sources.taken"), status=_TAKEN
-                )
             await self._ingest.put_source(visit.person, entered.name, body, command_id=entered.command_id, version=None)
         except ServiceAwayError:
             return self._again(request, visit, known, entered, message=words("away.ingest"), status=503)
         except Refusal as refusal:
+            if refusal.status == _THERE_ALREADY:
+                return self._again(
+                    request, visit, known, entered, wrong={"name"}, message=words("sources.taken"), status=_TAKEN
+                )
             return self._again(
                 request,
                 visit,
@@ -233,15 +234,6 @@ class SetupPages:
             raise of_status(NOT_FOUND)
         return vendors[name]
 
-    async def _is_taken(self, visit: Visit, name: str) -> bool:
-        try:
-            await self._ingest.source(visit.person, name)
-        except Refusal as refusal:
-            if refusal.status == NOT_FOUND:
-                return False
-            raise
-        return True
-
     def _again(
         self,
         request: Request,
@@ -317,6 +309,8 @@ def _new_secret(vendor: Vendor) -> str:
 
 
 def _last(pointer: str) -> str:
-    """The innermost field's name; of a whole instrument, its scale."""
+    """The innermost field's name; of a whole instrument, its scale; of one network, the list."""
     name = pointer.rpartition("/")[2]
+    if pointer.startswith("/networks"):
+        return "networks"
     return "scale_max" if name == "instrument" else name

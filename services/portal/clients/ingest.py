@@ -75,6 +75,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     field_map: dict[str, dict[str, str | None] | None]
     enabled: bool
     keep_days: int | None
+    networks: list[str]
     secrets: list[SecretNote]
     created_at: datetime
     updated_at: datetime
@@ -101,6 +102,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
             "field_map": map_body(self.mapped),
             "enabled": self.enabled,
             "keep_days": self.keep_days,
+            "networks": self.networks,
         }
 
 
@@ -285,8 +287,10 @@ class Ingest:
     async def put_source(
         self, person: Person, name: str, body: Mapping[str, object], *, command_id: str, version: int | None
     ) -> None:
-        """Make it, or change what the person has seen at `version`."""
-        await self._service.put(f"/v1/sources/{name}", body, person=person, command_id=command_id, version=version)
+        """Change what the person has seen at `version`; without one make it, where there is none."""
+        await self._service.put(
+            f"/v1/sources/{name}", body, person=person, command_id=command_id, version=version, only_new=version is None
+        )
 
     async def delete_source(self, person: Person, name: str, *, command_id: str) -> None:
         """Take it out of use; what it delivered stays."""

@@ -115,10 +115,18 @@ class Service:
         return self._decoded(await self._send("POST", path, person=person, json=body), shape)
 
     async def put(
-        self, path: str, body: Mapping[str, object], *, person: Person, command_id: str, version: int | None
+        self,
+        path: str,
+        body: Mapping[str, object],
+        *,
+        person: Person,
+        command_id: str,
+        version: int | None,
+        only_new: bool = False,
     ) -> None:
-        """Make what is at `path`, or change what was seen at `version`."""
-        await self._send("PUT", path, person=person, json=body, headers=_conditions(command_id, version))
+        """Make what is at `path` (with `only_new` only where nothing is), or change what was seen at `version`."""
+        headers = _conditions(command_id, version) | ({"If-None-Match": "*"} if only_new else {})
+        await self._send("PUT", path, person=person, json=body, headers=headers)
 
     async def delete(self, path: str, *, person: Person, command_id: str) -> None:
         """Take away what is at `path`."""

@@ -29,6 +29,7 @@ ENTERED: Final = (
     "language",
     "time_zone",
     "keep_days",
+    "networks",
     "enabled",
 )
 USUAL: Final[Mapping[str, str]] = {
@@ -44,6 +45,7 @@ GENERATED: Final = frozenset({"generic", "google-forms", "tally", "typeform"})
 """Vendors at which the company enters a secret of its own choice; senders with a token always take ours."""
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,4}")
+_SEPARATED: Final = re.compile(r"[\s,;]+")
 _NEEDED: Final = ("program", "question")
 _PLACES: Final = ("question", "hidden", "path")
 _YES: Final = "yes"
@@ -81,6 +83,7 @@ def body_of(entered: Mapping[str, str]) -> dict[str, object]:
         "language": entered["language"] or None,
         "time_zone": entered["time_zone"] or "UTC",
         "keep_days": int(entered["keep_days"]) if entered["keep_days"] else None,
+        "networks": _SEPARATED.split(entered["networks"]) if entered["networks"] else [],
         "enabled": entered["enabled"] == _YES,
     }
 
@@ -108,4 +111,6 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return _YES if value else ""
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
     return str(value)

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -52,6 +53,33 @@ async def test_nobody_overwrites_what_they_have_not_seen(
     new = await client.put("/v1/sources/new", json=a_source_body(), headers={"If-Match": '"1"'})
     assert new.status_code == 412
     assert (await client.get("/v1/sources/new")).status_code == 404
+
+
+async def test_two_people_cannot_make_one_source_by_the_same_name(
+    client: httpx.AsyncClient, a_source_body: Body
+) -> None:
+    only_new = {"If-None-Match": "*"}
+    bodies = [a_source_body(program=f"program-{number}") for number in range(4)]
+    answers = await asyncio.gather(*(client.put("/v1/sources/shop", json=b, headers=only_new) for b in bodies))
+    assert sorted(answer.status_code for answer in answers) == [201, 412, 412, 412]
+    [made] = [answer for answer in answers if answer.status_code == 201]
+    refused = next(answer for answer in answers if answer.status_code == 412)
+    assert (refused.headers["etag"], refused.json()["title"]) == ('"1"', "There is one already")
+    assert (await client.get("/v1/sources/shop")).json() == made.json()
+    # A name that is out of use may be taken again.
+    await client.delete("/v1/sources/shop")
+    back = await client.put("/v1/sources/shop", json=bodies[0], headers=only_new)
+    assert (back.status_code, back.json()["program"]) == (200, "program-0")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [({"If-None-Match": '"1"'}, 422), ({"If-None-Match": "*", "If-Match": '"1"'}, 400)],
+)
+async def test_a_condition_that_means_nothing_here_is_refused(
+    client: httpx.AsyncClient, a_source_body: Body, headers: dict[str, str], status: int
+) -> None:
+    assert (await client.put("/v1/sources/shop", json=a_source_body(), headers=headers)).status_code == status
 
 
 async def test_secrets_are_never_told(client: httpx.AsyncClient, a_source: Put, secret: str, other_secret: str) -> None:

@@ -178,6 +178,7 @@ async def test_a_token_is_made_shown_once_and_opens_the_door_at_the_end_of_the_a
         ({"time_zone": "Mars/Olympus"}, "A name like Europe/Moscow"),
         ({"language": "русский"}, "A code like ru or en"),
         ({"keep_days": "7"}, "From 30 to 3,650 days"),
+        ({"networks": "192.0.2.0/24\n10.0.0.1/8"}, "Networks like 192.0.2.0/24"),
         ({"secret": ""}, "It is missing"),
         ({"secret": "short"}, "It is missing, too short"),
     ],
@@ -200,12 +201,15 @@ async def test_a_change_holds_only_for_what_was_seen(company: Company, oleg: Vis
     await a_source(company, field_map={"score": {"question": "q1"}})
     await oleg.get("/sources/shop/edit")
     await ada.get("/sources/shop/edit")
-    assert (await ada.post("/sources/shop/edit", SURVEY | {"program": "new", "enabled": "yes"})).status_code == 200
+    change = SURVEY | {"program": "new", "enabled": "yes", "networks": "192.0.2.0/24\r\n2001:db8::/32, 198.51.100.7"}
+    assert (await ada.post("/sources/shop/edit", change)).status_code == 200
     late = await oleg.post("/sources/shop/edit", SURVEY | {"program": "late"})
     assert late.status_code == 409
     assert "Somebody changed the source meanwhile" in late.text
     source = await company.ingest("GET", "/v1/sources/shop")
     assert (source["program"], source["enabled"]) == ("new", True)
+    assert source["networks"] == ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32"]
+    assert "192.0.2.0/24, 2001:db8::/32" in (await ada.get("/sources/shop")).text
     assert source["field_map"]["score"]["question"] == "q1"
 
     await oleg.get("/sources/shop/map")
