@@ -17,12 +17,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deploy.local.settings import ROOT
+from deploy.local.settings import ROOT, SERVICES
 from faults.catalogue import Fault, select
 from faults.run import PER_SECOND, catalogue, run_faults
 from faults.sabotage import copy_tree
 from faults.servers import Servers
 from faults.stage import Stage
+from faults.strikes_on_servers import FULL
+from faults.upgrades import older_tree, upgrade_faults
 
 if TYPE_CHECKING:
     from faults.report import Report
@@ -36,7 +38,7 @@ _REPORT: Final = ROOT / ".data" / "faults-report.json"
 async def run(given: argparse.Namespace, faults: list[Fault], console: Console) -> Report:
     """Play it, with a progress bar, over a folder that is thrown away unless it is asked for."""
     folder = Path(tempfile.mkdtemp(prefix="otklik-"))
-    servers = Servers(folder / "servers")
+    servers = Servers(folder / "servers", own_disk=any(fault.name == FULL for fault in faults))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, console=console) as progress:
@@ -57,9 +59,11 @@ async def run(given: argparse.Namespace, faults: list[Fault], console: Console) 
                 progress.advance(bar)
 
             await servers.start()
+            tree = copy_tree(folder / "tree")
+            older = older_tree(folder / "older", given.older) if given.older else None
             return await run_faults(
-                Stage(folder / "stage", servers, tree=copy_tree(folder / "tree")),
-                faults,
+                Stage(folder / "stage", servers, tree=older or tree),
+                [*faults, *([] if older is None else upgrade_faults(SERVICES, tree))],
                 seed=given.seed,
                 count=given.n,
                 per_second=given.rate,
@@ -84,6 +88,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no fault after so many minutes")
     parser.add_argument("--report", type=Path, default=_REPORT, help="where the JSON goes")
     parser.add_argument("--list", action="store_true", help="list the faults and do nothing")
+    parser.add_argument("--from", dest="older", help="begin with an older build, a revision, and upgrade it under load")
     parser.add_argument("--keep", action="store_true", help="keep the logs and data of the run")
     given = parser.parse_args()
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)

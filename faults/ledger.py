@@ -14,6 +14,7 @@ from faults.verdicts import Broken, Findings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import timedelta
 
     from faults.evidence import Evidence
     from faults.streams import Streams, Told
@@ -53,8 +54,8 @@ _COUNTED: Final[Mapping[str, str]] = {
 }
 
 
-def check(evidence: Evidence, streams: Streams) -> list[Broken]:
-    """Everything that must hold at rest."""
+def check(evidence: Evidence, streams: Streams, *, late_at_most: timedelta) -> list[Broken]:
+    """Everything that must hold at rest. `late_at_most`: how late clocks of cases may have fired."""
     findings = Findings()
     check_deliveries(evidence, findings)
     check_files(evidence, findings)
@@ -66,7 +67,7 @@ def check(evidence: Evidence, streams: Streams) -> list[Broken]:
         check_portal(evidence, findings)
     if evidence.has("scoring", "casework"):
         check_cases(evidence, findings)
-        check_clocks(evidence, findings)
+        check_clocks(evidence, findings, late_at_most)
     if evidence.has("casework", "notify"):
         check_mail(evidence, findings)
     return findings.broken

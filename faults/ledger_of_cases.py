@@ -87,7 +87,7 @@ def _check_timelines(evidence: Evidence, cases: dict[str, Any], findings: Findin
     )
 
 
-def check_clocks(evidence: Evidence, findings: Findings) -> None:
+def check_clocks(evidence: Evidence, findings: Findings, late_at_most: timedelta) -> None:
     """Never early, exactly once, late by at most a bound; silent after the close."""
     cases = {str(row["id"]): row for row in evidence["cases"]}
     early, late, fired = [], [], []
@@ -107,7 +107,7 @@ def check_clocks(evidence: Evidence, findings: Findings) -> None:
         what = f"{payload['case_id']} {payload['clock']} {record.type}: due {due}, fired {at}"
         if at < due:
             early.append(what)
-        if at - max(due, case["opened_at"]) > LATE_AT_MOST:
+        if at - max(due, case["opened_at"]) > late_at_most:
             late.append(what)
     findings.none(6, "clocks that fired early", early)
     findings.none(6, "clocks that fired late", late)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from deploy.local.settings import SERVICES
 from faults.catalogue import plan
 from faults.report import Report
+from faults.strikes_on_clocks import clock_faults
 from faults.strikes_on_links import link_faults
 from faults.strikes_on_processes import crash_faults, process_faults
 from faults.strikes_on_records import record_faults
@@ -32,6 +33,7 @@ def catalogue(services: Sequence[str] = SERVICES) -> list[Fault]:
         *link_faults(services),
         *server_faults(services),
         *record_faults(services),
+        *clock_faults(services),
     ]
 
 

@@ -11,12 +11,13 @@ from deploy.local.settings import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-_COPIED: Final = ("libs", "services", "deploy")
+COPIED: Final = ("libs", "services", "deploy")
+"""What services run from."""
 
 
 def copy_tree(folder: Path) -> Path:
     """Copy what the services run from, so that edits made meanwhile change nothing; the copy's root."""
-    for name in _COPIED:
+    for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 

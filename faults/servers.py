@@ -18,6 +18,7 @@ from deploy.local.ports import free_ports
 from deploy.local.postgres import ADMINISTRATOR, DURABLE, PostgresServer
 from deploy.local.settings import SERVICES
 from deploy.local.supervisor import Part
+from faults.disk import Disk
 from faults.processes import Process
 from faults.proxy import LOOPBACK, Link
 
@@ -68,8 +69,10 @@ class _ManyDoors(KafkaBroker):
 class Servers:
     """One PostgreSQL, one Kafka, and the links to them; several builds can be tried on them one after another."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, own_disk: bool = False) -> None:
+        """`own_disk`: PostgreSQL gets one, which can be full."""
         self.folder: Final = folder.absolute()
+        self.disk: Final = Disk(self.folder / "disk.img", self.folder / "postgres") if own_disk else None
         count = 3 + 3 * len(SERVICES)
         self._postgres_port, broker_port, controller_port, *rest = free_ports(count)
         to_postgres, behind_kafka, to_kafka = (rest[each::3] for each in range(3))
@@ -122,6 +125,8 @@ class Servers:
     async def start(self) -> None:
         """Start both servers and listen on the links."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self.disk is not None:
+            self.disk.mount()
         self._cluster.prepare()
         self._broker.prepare()
         for link in (*self.database_links.values(), *self.kafka_links.values()):
@@ -135,6 +140,8 @@ class Servers:
             await link.stop()
         await self.kafka.close()
         await self.postgres.close()
+        if self.disk is not None:
+            self.disk.unmount()
 
     def _postgres_spec(self) -> ChildSpec:
         spec = self._cluster.spec()

@@ -70,7 +70,10 @@ class Stage:
         self.folder: Final = folder.absolute()
         self.servers: Final = servers
         self.names: Final = tuple(services)
-        self._tree = tree
+        self.tree = tree
+        """What is started from now on runs from there."""
+        self.surroundings: Final[dict[str, Mapping[str, str]]] = {}
+        """By service: variables of its environment beside the usual ones."""
         self._database = name
         ports = free_ports(2 * len(SERVICES) + 5)
         self._ports: Final = dict(zip(SERVICES, ports, strict=False))
@@ -85,6 +88,8 @@ class Stage:
         self.keys: Final[dict[str, str]] = {}
         self._portal_keys: Final[dict[str, str]] = {}
         self._secrets: Final = {name: secrets.token_urlsafe(48) for name in ("link", "session")}
+        # Two at a time: that is what the machine has.
+        self._migrating: Final = asyncio.Semaphore(2)
         self.services: Final = {service: Process(self._part(service)) for service in self.names}
 
     # Where things are.
@@ -119,9 +124,7 @@ class Stage:
         inside = await ensure_database(self.servers.admin_dsn(), self._database)
         await bootstrap(inside, self.passwords)
         await create_topics(self.servers.bootstrap_servers)
-        # Two at a time: that is what the machine has.
-        room = asyncio.Semaphore(2)
-        await asyncio.gather(*(self._migrate(service, room) for service in self.names))
+        await asyncio.gather(*(self.migrate(service) for service in self.names))
         for service in self.names:
             await self._make_keys(service)
         await self.sink.start()
@@ -181,15 +184,16 @@ class Stage:
         self.vendor_link.heal()
         self.vendor_apis.faults.clear()
 
-    async def _migrate(self, service: str, room: asyncio.Semaphore) -> None:
+    async def migrate(self, service: str) -> None:
+        """Bring the service's schema to where the tree has it."""
         # In a process of its own, because the tree is not the one that this process has imported.
-        async with room:
+        async with self._migrating:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 f"services.{service}",
                 "migrate",
-                cwd=self._tree,
+                cwd=self.tree,
                 env={**self._environment(service), f"{service.upper()}_DATABASE_URL": self.dsn(service)},
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -219,7 +223,7 @@ class Stage:
                 name=name,
                 argv=(sys.executable, "-m", f"services.{service}", role),
                 environment={**self._environment(service), f"{service.upper()}_PORT": str(port)},
-                folder=self._tree,
+                folder=self.tree,
                 log=parts.log(self.folder, name),
                 lock=parts.lock(self.folder, name),
                 # Ours survive a kill at any moment; when this process dies, nothing of it may stay behind.
@@ -253,6 +257,7 @@ class Stage:
             # Whichever of them the portal speaks to.
             **{f"PORTAL_{name.upper()}_URL": self.url(name) for name in SERVICES},
             **{f"PORTAL_{name.upper()}_KEY": self._portal_keys.get(name, _NO_KEY) for name in SERVICES},
+            **self.surroundings.get(service, {}),
         }
 
 

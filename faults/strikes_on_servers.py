@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import asyncpg
 
 from faults.catalogue import Fault
+from faults.disk import can_mount
 from faults.servers import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from faults.processes import Process
     from faults.trial import Trial
 
+FULL: Final = "full@postgres"
 _TERMINATE: Final = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
      WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name <> '' AND random() < $1
@@ -40,6 +42,7 @@ def server_faults(services: Sequence[str]) -> list[Fault]:
         Fault("stop.fast@postgres", _restarted("postgres", signal.SIGINT)),
         Fault("terminate@postgres", _terminated),
         Fault("exhausted@postgres", _exhausted),
+        *([Fault(FULL, _filled)] if can_mount() else []),
         *(Fault(f"locked@{service}", _locked(_LOCKS[service])) for service in services),
         Fault("kill@kafka", _restarted("kafka", signal.SIGKILL)),
         Fault("stop@kafka", _restarted("kafka", signal.SIGTERM)),
@@ -114,6 +117,23 @@ async def _exhausted(trial: Trial, random: Random) -> str:
             connection.terminate()
         await admin.close()
     return f"{len(greedy)} connections taken, {lost} lost, for {seconds:.1f} s"
+
+
+async def _filled(trial: Trial, random: Random) -> str:
+    """Not a block is left on PostgreSQL's disk; it says so, or falls down where its log of writes cannot grow."""
+    seconds = random.uniform(4.0, 10.0)
+    disk = trial.stage.servers.disk
+    if disk is None:
+        raise OSError("PostgreSQL has no disk of its own")
+    starts = trial.stage.servers.postgres.starts
+    filled = await asyncio.to_thread(disk.fill)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        disk.make_room()
+    await trial.stage.servers.postgres.until_ready()
+    fell = trial.stage.servers.postgres.starts - starts
+    return f"the last {filled // 1_000_000} MB taken for {seconds:.1f} s; it fell down {fell} times"
 
 
 def _locked(statement: str) -> Strike:
