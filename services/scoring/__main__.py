@@ -14,7 +14,7 @@ from libs.events.runtime import Runtime
 from libs.events.topics import SURVEY_RESPONSES
 from services.scoring.api import build_app
 from services.scoring.handlers import score_responses
-from services.scoring.jobs import forget_old_answers, recompute_tiers
+from services.scoring.jobs import count_cut_points, forget_old_answers, recompute_tiers
 from services.scoring.settings import Settings
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -45,6 +45,7 @@ def main() -> None:
     if role in {"worker", "all"}:
         runtime.add_consumer("scoring.responses", SURVEY_RESPONSES, score_responses)
         runtime.add_loop("tiers", partial(recompute_tiers, database), idle=timedelta(seconds=1))
+        runtime.add_loop("cut points", partial(count_cut_points, database), idle=timedelta(minutes=10))
         runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
         runtime.add_relay()
     runtime.run()

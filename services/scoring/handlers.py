@@ -21,7 +21,7 @@ from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.nps import contradicts, nps_class
 from services.scoring.domain.priority import Detraction, prioritized
 from services.scoring.domain.scales import in_scale
-from services.scoring.domain.segments import Valuation, unknown
+from services.scoring.domain.segments import Valuation, unknown, valued
 from services.scoring.store import histories, instruments, locks, responses, rules
 from services.scoring.store.histories import NOTHING
 from services.scoring.store.instruments import Asking
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from libs.events.database import Tx
     from libs.events.event import Contract
+    from services.scoring.domain.segments import Rules
     from services.scoring.store.histories import History
     from services.scoring.store.instruments import Registered
     from services.scoring.store.responses import Respondent
@@ -70,9 +71,12 @@ async def _score(tx: Tx, answers: Sequence[Answer]) -> None:
     askings = [Asking(said.program, said.touchpoint, said.instrument) for said in (each.payload for each in answers)]
     await locks.storing_answers(tx)
     in_force = (await rules.current(tx)).rules
+    customer_ids = {answer.payload.customer_id for answer in answers if answer.payload.customer_id}
+    valued_by_program = any(in_force.of(answer.payload.program) for answer in answers)
     scoring = _Scoring(
-        respondents=await responses.respondents(tx, {a.payload.customer_id for a in answers if a.payload.customer_id}),
+        respondents=await responses.respondents(tx, customer_ids, with_worth=valued_by_program),
         registered=await instruments.register(tx, _first_answers(answers, askings)),
+        rules=in_force,
         of_unknown=unknown(in_force),
     )
     scored = [scoring.score(answer, asking) for answer, asking in zip(answers, askings, strict=True)]
@@ -193,6 +197,7 @@ class _Scoring:
 
     respondents: Mapping[str, Respondent]
     registered: Mapping[Asking, Registered]
+    rules: Rules
     of_unknown: Valuation
 
     def score(self, answer: Answer, asking: Asking) -> _Scored:
@@ -200,11 +205,7 @@ class _Scoring:
         respondent = self.respondents.get(said.customer_id) if said.customer_id else None
         class_ = nps_class(said.instrument, said.score)
         place = self.registered[asking]
-        valuation = (
-            Valuation(respondent.tier, respondent.tier_reason or "")
-            if respondent is not None and respondent.tier is not None
-            else self.of_unknown
-        )
+        valuation = self._valuation(said.program, respondent)
         row = ResponseRow(
             id=said.response_id,
             revision=said.revision,
@@ -233,6 +234,15 @@ class _Scoring:
         if respondent is not None and respondent.erased_at is not None and said.answered_at <= respondent.erased_at:
             return _Scored(_without_person(row), None)
         return _Scored(row, None if respondent is None else respondent.account_id)
+
+    def _valuation(self, program: str, respondent: Respondent | None) -> Valuation:
+        """By the program's own rules where it has any, else as the profile says."""
+        own = self.rules.of(program)
+        if respondent is None or respondent.tier is None:
+            return self.of_unknown if own is None else unknown(own)
+        if own is None or respondent.worth is None:
+            return Valuation(respondent.tier, respondent.tier_reason or "")
+        return valued(respondent.worth, own)
 
 
 def _checked(event: Event[Contract]) -> Answer:

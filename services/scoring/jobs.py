@@ -11,14 +11,17 @@ import structlog
 from libs.events.event import Event
 from libs.webapi.idempotency import prune_keys
 from services.scoring.domain.customers import changed, revalued
+from services.scoring.domain.segments import quantiles
 from services.scoring.store import accounts, customers, locks, rules
 
 if TYPE_CHECKING:
     from libs.events.database import Database
+    from services.scoring.domain.customers import Customer
 
 log: Final = structlog.get_logger()
 
 CUSTOMERS_AT_ONCE: Final = 1000
+CUT_POINTS_EVERY: Final = timedelta(days=1)
 ANSWERS_KEPT: Final = timedelta(days=3)
 """How long a command may be repeated under its Idempotency-Key."""
 _SOURCE: Final = "/scoring"
@@ -37,27 +40,52 @@ async def recompute_tiers(database: Database) -> bool:
     async with database.transaction() as tx:
         await locks.publishing_profiles(tx)
         in_force = await rules.current(tx)
-        claimed = await customers.claim_outdated(tx, in_force.version, CUSTOMERS_AT_ONCE)
+        claimed = await customers.claim_outdated(tx, in_force.valuation, CUSTOMERS_AT_ONCE)
         if not claimed:
             return False
-        now_valued = [revalued(customer, in_force.rules, in_force.version) for customer in claimed]
-        await customers.replace(tx, now_valued)
-        moved = [after for before, after in zip(claimed, now_valued, strict=True) if after.version > before.version]
-        names = await accounts.names(tx, (each.profile.account_id for each in moved if each.profile.account_id))
-        cause = uuid5(_CHANGE_OF_RULES, str(in_force.version))
+        known = await accounts.known(tx, (each.profile.account_id for each in claimed))
+        stayed: list[Customer] = []
+        moved: list[Customer] = []
+        for before in claimed:
+            account = known.get(before.profile.account_id or "")
+            attributes = {} if account is None else account.attributes
+            after = revalued(before, attributes, in_force.rules, in_force.valuation)
+            (moved if after.version > before.version else stayed).append(after)
+        if stayed:
+            await customers.keep(tx, stayed)
+        if moved:
+            await customers.replace(tx, moved)
+        cause = uuid5(_CHANGE_OF_RULES, str(in_force.valuation))
         for customer in moved:
             id_ = customer.profile.id
+            account = known.get(customer.profile.account_id or "")
             event = Event.caused_by_command(
                 cause,
-                changed(customer, names.get(customer.profile.account_id or "")),
+                changed(customer, None if account is None else account.name),
                 subject=id_,
                 time=tx.now,
                 source=_SOURCE,
                 part=f"{id_}/{customer.version}",
             )
             tx.emit(event, key=id_)
-    log.info("tiers.recomputed", rules_version=in_force.version, customers=len(claimed), changed=len(moved))
+    log.info("tiers.recomputed", valuation=in_force.valuation, customers=len(claimed), changed=len(moved))
     return len(claimed) == CUSTOMERS_AT_ONCE
+
+
+async def count_cut_points(database: Database) -> bool:
+    """Count where quantiles begin over the present customers, once a day; customers follow by `recompute_tiers`."""
+    async with database.reading() as tx:
+        in_force = await rules.current(tx)
+        if not quantiles(in_force.rules) or tx.now < in_force.checked_at + CUT_POINTS_EVERY:
+            return False
+    async with database.transaction() as tx:
+        await locks.changing_rules(tx)
+        before = await rules.current(tx)
+        if tx.now < before.checked_at + CUT_POINTS_EVERY:
+            return False
+        after = await rules.count_again(tx, before)
+    log.info("cut_points.counted", valuation=after.valuation, moved=after.valuation > before.valuation)
+    return False
 
 
 async def forget_old_answers(database: Database) -> bool:

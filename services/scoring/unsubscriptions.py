@@ -61,11 +61,12 @@ async def _tell(tx: Tx, causes: dict[bytes, Event[Any]], concerned: set[str]) ->
     if not silenced:
         return
     await customers.replace(tx, silenced)
-    names = await accounts.names(tx, (each.profile.account_id for each in silenced if each.profile.account_id))
+    known = await accounts.known(tx, (each.profile.account_id for each in silenced))
     for customer in silenced:
         id_, address = customer.profile.id, consents.mark_of_address(customer.profile.email)
         cause = causes.get(erasure_mark(id_)) or causes[address or b""]
-        payload = changed(customer, names.get(customer.profile.account_id or ""))
+        account = known.get(customer.profile.account_id or "")
+        payload = changed(customer, None if account is None else account.name)
         event = Event.caused_by(cause, payload, subject=id_, time=tx.now, source=_SOURCE, part=id_)
         tx.emit(event, key=id_)
 

@@ -71,6 +71,8 @@ def _fits(kind: msgspec.inspect.Type, value: object) -> bool:  # noqa: PLR0911 -
             return isinstance(value, bool)
         case msgspec.inspect.IntType():
             return isinstance(value, int) and not isinstance(value, bool)
+        case msgspec.inspect.FloatType():
+            return isinstance(value, (int, float)) and not isinstance(value, bool)
         case msgspec.inspect.StrType():
             return isinstance(value, str)
         case msgspec.inspect.LiteralType() | msgspec.inspect.DateTimeType() | msgspec.inspect.StructType():

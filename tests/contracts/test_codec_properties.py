@@ -19,7 +19,7 @@ from libs.events.topics import CONTRACTS
 EXAMPLES = examples()
 
 
-def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR0911 - one per kind of field
+def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911 - one per kind of field
     """Whatever a contract allows in a field."""
     match kind:
         case msgspec.inspect.UnionType(types=kinds):
@@ -30,6 +30,8 @@ def values(kind: msgspec.inspect.Type) -> st.SearchStrategy[Any]:  # noqa: PLR09
             return st.booleans()
         case msgspec.inspect.IntType():
             return st.integers(-(2**63), 2**63 - 1)
+        case msgspec.inspect.FloatType():
+            return st.floats(allow_nan=False, allow_infinity=False)
         case msgspec.inspect.StrType():
             return st.text()
         case msgspec.inspect.LiteralType(values=allowed):

@@ -7,11 +7,25 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import msgspec
+
 from libs.events.contracts.scores import Tier
 from libs.events.event import Contract
 
 Language = Literal["ru", "en"]
 AccountRole = Literal["decision_maker", "end_user"]
+
+
+class TierFact(msgspec.Struct, frozen=True, kw_only=True):
+    """One condition that a customer met, to be put into words where it is shown."""
+
+    field: str
+    """`current_value`, `potential_value`, `account_role`, `account_id`, `product`, `attributes.…` or `account.…`."""
+    op: Literal[">=", ">", "<=", "<", "=", "in", "top", "bottom"]
+    value: str | bool | int | float | tuple[str | bool | int | float, ...]
+    """Of `top` and `bottom` a share: 0.1 is a tenth of all customers."""
+    cut: float | None = None
+    """The value that the highest or lowest share began at when it was counted."""
 
 
 class CustomerProfileChanged(Contract, frozen=True, kw_only=True):
@@ -33,6 +47,8 @@ class CustomerProfileChanged(Contract, frozen=True, kw_only=True):
     tier: Tier
     tier_reason: str
     email_consent: bool = True
+    tier_facts: tuple[TierFact, ...] = ()
+    """What `tier_reason` says, for other languages; none: no rule matched."""
 
 
 class CustomerErased(Contract, frozen=True, kw_only=True):

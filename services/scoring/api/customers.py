@@ -1,21 +1,22 @@
 """`/v1/customers`: profiles put, read, loaded in batches, and erased."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
-from fastapi import Path, Request, Response
-from pydantic import ValidationError
+from fastapi import Path, Query, Request, Response
 
 from libs.events.contracts.customers import CustomerErased
+from libs.events.contracts.scores import Tier
 from libs.events.database import Tx
 from libs.events.event import Event
 from libs.webapi.etag import IfMatch, changed, etag
 from libs.webapi.idempotency import once
-from libs.webapi.problem import invalid, of_status
+from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
+from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.scoring.api import profiles
 from services.scoring.api.access import REPEATABLE, Eraser, Reader, Writer, database_of
+from services.scoring.api.batches import sorted_out
 from services.scoring.api.bodies import (
     Batch,
     BatchItem,
@@ -23,7 +24,8 @@ from services.scoring.api.bodies import (
     BatchResults,
     Customer,
     CustomerBody,
-    ItemError,
+    CustomerInList,
+    Fact,
     Stored,
 )
 from services.scoring.domain.customers import LONGEST_ID
@@ -38,17 +40,25 @@ CustomerId = Annotated[str, Path(min_length=1, max_length=LONGEST_ID)]
     "/batch",
     responses={200: {"model": BatchResults}},
     openapi_extra=REPEATABLE,
-    summary="Load up to 1,000 customers",
+    summary="Load up to 10,000 customers",
 )
 async def load(request: Request, principal: Writer, batch: Batch) -> Response:
     """Each item has its own result; one that is refused does not hold up the others."""
-    results, wanted = _sorted_out(batch.items)
+    items = await sorted_out(batch.items, BatchItem)
+    wanted = [
+        profiles.Wanted(each.profile(each.id), each.version, each.told, each.email_consent_at)
+        for each in items.good.values()
+    ]
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        outcomes = await profiles.put(tx, command_id, list(wanted.values())) if wanted else []
-        for index, outcome in zip(wanted, outcomes, strict=True):
-            results[index] = _result(wanted[index].profile.id, outcome)
-        return 200, BatchResults(items=results), {}
+        outcomes = await profiles.put(tx, command_id, wanted) if wanted else []
+        results = {
+            index: BatchResult(id=each.id, status="invalid", version=None, errors=each.errors)
+            for index, each in items.refused.items()
+        }
+        for (index, item), outcome in zip(items.good.items(), outcomes, strict=True):
+            results[index] = _result(item.id, outcome)
+        return 200, BatchResults(items=[results[index] for index in range(len(results))]), {}
 
     return await once(database_of(request), request, principal, command)
 
@@ -62,13 +72,17 @@ async def load(request: Request, principal: Writer, batch: Batch) -> Response:
 async def put(
     request: Request, principal: Writer, customer_id: CustomerId, body: CustomerBody, seen: IfMatch
 ) -> Response:
-    """`201` for a new customer, else `200`; what changes nothing counts no version up and tells nobody."""
+    """`201` for a new customer, else `200`; what changes nothing counts no version up and tells nobody.
+
+    `409` for what is older than what is known, by the `source_version` or the `source_updated_at` of both.
+    """
+    wanted = profiles.Wanted(body.profile(customer_id), seen, body.told, body.email_consent_at)
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        (outcome,) = await profiles.put(
-            tx, command_id, [profiles.Wanted(body.profile(customer_id), seen, body.email_consent_at)]
-        )
+        (outcome,) = await profiles.put(tx, command_id, [wanted])
         customer = outcome.customer
+        if outcome.status == "stale":
+            raise stale()
         if customer is None:
             raise of_status(412, detail="There is no such customer to be changed.")
         if outcome.status == "conflict":
@@ -77,6 +91,35 @@ async def put(
         return 201 if outcome.status == "created" else 200, stored, {"ETag": etag(customer.version)}
 
     return await once(database_of(request), request, principal, command)
+
+
+@router.get("", summary="Customers, in the order of their ids")
+async def list_(
+    request: Request,
+    principal: Reader,  # noqa: ARG001 - the rule
+    tier: Tier | None = None,
+    account_id: Annotated[str | None, Query(min_length=1, max_length=LONGEST_ID)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[CustomerInList]:
+    """All, those of a tier, or those of an account."""
+    after = "" if cursor is None else decode_cursor(cursor, str)
+    async with database_of(request).reading() as tx:
+        found = await customers.page(tx, after=after, limit=limit + 1, tier=tier, account_id=account_id)
+    items = [
+        CustomerInList(
+            id=each.profile.id,
+            name=each.profile.name,
+            account_id=each.profile.account_id,
+            account_role=each.profile.account_role,
+            current_value=each.profile.current_value,
+            potential_value=each.profile.potential_value,
+            tier=each.tier,
+            tier_reason=each.tier_reason,
+        )
+        for each in found[:limit]
+    ]
+    return Page(items=items, next_cursor=encode_cursor(items[-1].id) if len(found) > limit else None)
 
 
 @router.get("/{customer_id:path}", summary="A customer")
@@ -102,9 +145,13 @@ async def get(request: Request, response: Response, principal: Reader, customer_
         current_value=profile.current_value,
         potential_value=profile.potential_value,
         attributes=dict(profile.attributes),
+        products=list(profile.products),
         email_consent=profile.email_consent,
         tier=known.customer.tier,
         tier_reason=known.customer.tier_reason,
+        tier_facts=[Fact.of(each) for each in known.customer.facts],
+        source_version=known.customer.told.version,
+        source_updated_at=known.customer.told.at,
         updated_at=known.updated_at,
     )
 
@@ -130,29 +177,14 @@ async def erase(request: Request, principal: Eraser, customer_id: CustomerId) ->
     return await once(database_of(request), request, principal, command)
 
 
-def _sorted_out(items: Sequence[Any]) -> tuple[list[BatchResult], dict[int, profiles.Wanted]]:
-    """The results so far (what is invalid), and by their index the items that can be tried."""
-    results: list[BatchResult] = []
-    wanted: dict[int, profiles.Wanted] = {}
-    ids: set[str] = set()
-    for index, raw in enumerate(items):
-        given = raw.get("id") if isinstance(raw, dict) else None
-        result = BatchResult(id=given if isinstance(given, str) else None, status="invalid", version=None)
-        results.append(result)
-        try:
-            item = BatchItem.model_validate(raw)
-        except ValidationError as error:
-            placed = ({**each, "loc": ("body", "items", index, *each["loc"])} for each in error.errors())
-            result.errors = [
-                ItemError(pointer=each["pointer"], detail=each["detail"]) for each in invalid(placed).errors
-            ]
-            continue
-        if item.id in ids:
-            result.errors = [ItemError(pointer=f"/items/{index}/id", detail="is in this batch already")]
-            continue
-        ids.add(item.id)
-        wanted[index] = profiles.Wanted(item.profile(item.id), item.version, item.email_consent_at)
-    return results, wanted
+def stale() -> Problem:
+    """What is older than what is known."""
+    return Problem(
+        409,
+        "older-than-known",
+        "This is older than what is known",
+        detail="By its source_version or source_updated_at it was overtaken; nothing was changed.",
+    )
 
 
 def _result(customer_id: str, outcome: profiles.Outcome) -> BatchResult:

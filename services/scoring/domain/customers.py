@@ -6,14 +6,21 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from libs.events.contracts.customers import AccountRole, CustomerProfileChanged, Language
-from services.scoring.domain.segments import Worth, valued
+from libs.events.contracts.customers import AccountRole, CustomerProfileChanged, Language, TierFact
+from services.scoring.domain.segments import valued
+from services.scoring.domain.told import UNTOLD
+from services.scoring.domain.worth import Worth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from libs.events.contracts.scores import Tier
-    from services.scoring.domain.segments import Attribute, Rules, Valuation
+    from services.scoring.domain.conditions import Condition
+    from services.scoring.domain.segments import RuleSet, Valuation
+    from services.scoring.domain.told import Told
+    from services.scoring.domain.worth import Attribute
+
+    Attributes = Mapping[str, Attribute]
 
 LONGEST_ID: Final = 200
 """In characters: two of them, four bytes each, still fit an index entry of PostgreSQL."""
@@ -35,22 +42,36 @@ class Profile:
     potential_value: float | None
     attributes: Mapping[str, Attribute]
     email_consent: bool
+    products: tuple[str, ...] = ()
 
-    @property
-    def worth(self) -> Worth:
-        """What the segment rules look at."""
-        return Worth(self.current_value, self.potential_value, self.account_role, self.attributes)
+    def worth(self, account: Attributes) -> Worth:
+        """What the segment rules look at; `account` are the attributes of the customer's account."""
+        return Worth(
+            self.current_value,
+            self.potential_value,
+            self.account_role,
+            self.attributes,
+            self.products,
+            self.account_id,
+            account,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A profile with its version and the tier that the rules gave it."""
+    """A profile with its version and the tier that the rules gave it.
+
+    `rules_version` is the valuation by which they did, `facts` the conditions that were met, `told` how new the
+    profile is by the count or the clock of where it comes from.
+    """
 
     profile: Profile
     version: int
     tier: Tier
     tier_reason: str
     rules_version: int
+    facts: tuple[Condition, ...] = ()
+    told: Told = UNTOLD
 
     def says(self, profile: Profile, valuation: Valuation) -> bool:
         """Whether a change to these would change anything that others can see."""
@@ -62,22 +83,38 @@ class Customer:
         )
 
 
-def arrived(profile: Profile, rules: Rules, rules_version: int, *, last_version: int = 0) -> Customer:
+def arrived(
+    profile: Profile,
+    account: Attributes,
+    rules: RuleSet,
+    rules_version: int,
+    *,
+    last_version: int = 0,
+    told: Told = UNTOLD,
+) -> Customer:
     """A customer seen for the first time, or for the first time after they were erased at `last_version`."""
-    valuation = valued(profile.worth, rules)
-    return Customer(profile, last_version + 1, valuation.tier, valuation.reason, rules_version)
+    value = valued(profile.worth(account), rules)
+    return Customer(profile, last_version + 1, value.tier, value.reason, rules_version, value.facts, told)
 
 
-def updated(customer: Customer, profile: Profile, rules: Rules, rules_version: int) -> Customer:
+def updated(
+    customer: Customer,
+    profile: Profile,
+    account: Attributes,
+    rules: RuleSet,
+    rules_version: int,
+    told: Told = UNTOLD,
+) -> Customer:
     """The customer with this profile: a version more, unless nothing that others can see is new."""
-    valuation = valued(profile.worth, rules)
-    version = customer.version if customer.says(profile, valuation) else customer.version + 1
-    return Customer(profile, version, valuation.tier, valuation.reason, rules_version)
+    value = valued(profile.worth(account), rules)
+    version = customer.version if customer.says(profile, value) else customer.version + 1
+    newest = told.after(customer.told)
+    return Customer(profile, version, value.tier, value.reason, rules_version, value.facts, newest)
 
 
-def revalued(customer: Customer, rules: Rules, rules_version: int) -> Customer:
+def revalued(customer: Customer, account: Attributes, rules: RuleSet, rules_version: int) -> Customer:
     """The same customer by other rules."""
-    return updated(customer, customer.profile, rules, rules_version)
+    return updated(customer, customer.profile, account, rules, rules_version)
 
 
 def renamed(customer: Customer) -> Customer:
@@ -107,6 +144,9 @@ def changed(customer: Customer, account_name: str | None) -> CustomerProfileChan
         tier=customer.tier,
         tier_reason=customer.tier_reason,
         email_consent=profile.email_consent,
+        tier_facts=tuple(
+            TierFact(field=each.field, op=each.op, value=each.value, cut=each.cut) for each in customer.facts
+        ),
     )
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from pydantic_core import to_json
 from sqlalchemy import text
 
+from services.scoring.domain.conditions import Condition
 from services.scoring.domain.customers import Customer, Profile, erasure_mark
+from services.scoring.domain.told import Told
+from services.scoring.domain.worth import Worth
 from services.scoring.store import consents
 
 if TYPE_CHECKING:
@@ -18,30 +21,34 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from libs.events.contracts.scores import Tier
     from libs.events.database import Tx
 
 _FIND: Final = text("""
     SELECT customers.id, customers.version, customers.name, email, phone, language, time_zone, account_id, account_role,
-           current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
-           tier, tier_reason, rules_version, customers.updated_at, accounts.name AS account_name
+           current_value, potential_value, CAST(customers.attributes AS text) AS attributes, email_consent,
+           CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
+           customers.source_version, customers.source_updated_at, customers.updated_at, accounts.name AS account_name
       FROM customers LEFT JOIN accounts ON accounts.id = customers.account_id
      WHERE customers.id = :id
 """)
 _LOCK: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
-           tier, tier_reason, rules_version
+           CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
+           source_version, source_updated_at
       FROM customers
      WHERE id = ANY(CAST(:ids AS text[]))
      ORDER BY id
        FOR UPDATE
 """)
-_LOCK_OF_ACCOUNT: Final = text("""
+_LOCK_OF_ACCOUNTS: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
-           tier, tier_reason, rules_version
+           CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
+           source_version, source_updated_at
       FROM customers
-     WHERE account_id = :account_id
+     WHERE account_id = ANY(CAST(:ids AS text[]))
      ORDER BY id
        FOR UPDATE
 """)
@@ -49,7 +56,8 @@ _LOCK_OF_ACCOUNT: Final = text("""
 _CLAIM_OUTDATED: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
-           tier, tier_reason, rules_version
+           CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
+           source_version, source_updated_at
       FROM customers
      WHERE rules_version < :rules_version
      ORDER BY rules_version, id
@@ -59,30 +67,67 @@ _CLAIM_OUTDATED: Final = text("""
 _AFTER: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
-           tier, tier_reason, rules_version
+           CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
+           source_version, source_updated_at
       FROM customers
      WHERE id > :after
      ORDER BY id
      LIMIT :limit
 """)
+_WORTHS: Final = text("""
+    SELECT customers.id, tier, current_value, potential_value, account_role, account_id,
+           CAST(customers.attributes AS text) AS attributes, CAST(products AS text) AS products,
+           CAST(accounts.attributes AS text) AS of_account
+      FROM customers LEFT JOIN accounts ON accounts.id = customers.account_id
+     WHERE customers.id > :after
+     ORDER BY customers.id
+     LIMIT :limit
+""")
+# One statement for each kind of list, so that each is read from its own index.
+_OF_TIER: Final = text("""
+    SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
+           current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
+           source_version, source_updated_at
+      FROM customers
+     WHERE tier = :tier AND id > :after
+     ORDER BY id
+     LIMIT :limit
+""")
+_OF_ACCOUNT: Final = text("""
+    SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
+           current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
+           source_version, source_updated_at
+      FROM customers
+     WHERE account_id = :account_id AND id > :after AND (CAST(:tier AS text) IS NULL OR tier = :tier)
+     ORDER BY id
+     LIMIT :limit
+""")
 _COUNT_OUTDATED: Final = text("SELECT count(*) AS customers FROM customers WHERE rules_version < :rules_version")
 _ANY_OUTDATED: Final = text("""
-    SELECT EXISTS (SELECT FROM customers WHERE rules_version < (SELECT max(version) FROM segment_rules)) AS outdated
+    SELECT EXISTS (SELECT FROM customers
+                    WHERE rules_version < (SELECT max(version) FROM segment_valuations)) AS outdated
 """)
 _CREATE: Final = text("""
     INSERT INTO customers (id, version, name, email, phone, language, time_zone, account_id, account_role,
                            current_value, potential_value, attributes, email_consent,
-                           tier, tier_reason, rules_version, created_at, updated_at)
+                           tier, tier_reason, rules_version, created_at, updated_at,
+                           products, tier_facts, source_version, source_updated_at)
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS jsonb), email_consent,
-           tier, tier_reason, rules_version, :now, :now
+           tier, tier_reason, rules_version, :now, :now,
+           CAST(products AS jsonb), CAST(tier_facts AS jsonb), source_version, source_updated_at
       FROM unnest(CAST(:id AS text[]), CAST(:version AS bigint[]), CAST(:name AS text[]), CAST(:email AS text[]),
                   CAST(:phone AS text[]), CAST(:language AS text[]), CAST(:time_zone AS text[]),
                   CAST(:account_id AS text[]), CAST(:account_role AS text[]), CAST(:current_value AS float8[]),
                   CAST(:potential_value AS float8[]), CAST(:attributes AS text[]), CAST(:email_consent AS boolean[]),
-                  CAST(:tier AS text[]), CAST(:tier_reason AS text[]), CAST(:rules_version AS integer[]))
+                  CAST(:tier AS text[]), CAST(:tier_reason AS text[]), CAST(:rules_version AS integer[]),
+                  CAST(:products AS text[]), CAST(:tier_facts AS text[]), CAST(:source_version AS bigint[]),
+                  CAST(:source_updated_at AS timestamptz[]))
            AS given (id, version, name, email, phone, language, time_zone, account_id, account_role,
-                     current_value, potential_value, attributes, email_consent, tier, tier_reason, rules_version)
+                     current_value, potential_value, attributes, email_consent, tier, tier_reason, rules_version,
+                     products, tier_facts, source_version, source_updated_at)
      ORDER BY id
         ON CONFLICT (id) DO NOTHING
     RETURNING id
@@ -94,18 +139,34 @@ _REPLACE: Final = text("""
            account_role = given.account_role, current_value = given.current_value,
            potential_value = given.potential_value, attributes = CAST(given.attributes AS jsonb),
            email_consent = given.email_consent, tier = given.tier, tier_reason = given.tier_reason,
-           rules_version = given.rules_version, updated_at = :now
+           rules_version = given.rules_version, updated_at = :now, products = CAST(given.products AS jsonb),
+           tier_facts = CAST(given.tier_facts AS jsonb), source_version = given.source_version,
+           source_updated_at = given.source_updated_at
       FROM unnest(CAST(:id AS text[]), CAST(:version AS bigint[]), CAST(:name AS text[]), CAST(:email AS text[]),
                   CAST(:phone AS text[]), CAST(:language AS text[]), CAST(:time_zone AS text[]),
                   CAST(:account_id AS text[]), CAST(:account_role AS text[]), CAST(:current_value AS float8[]),
                   CAST(:potential_value AS float8[]), CAST(:attributes AS text[]), CAST(:email_consent AS boolean[]),
-                  CAST(:tier AS text[]), CAST(:tier_reason AS text[]), CAST(:rules_version AS integer[]))
+                  CAST(:tier AS text[]), CAST(:tier_reason AS text[]), CAST(:rules_version AS integer[]),
+                  CAST(:products AS text[]), CAST(:tier_facts AS text[]), CAST(:source_version AS bigint[]),
+                  CAST(:source_updated_at AS timestamptz[]))
            AS given (id, version, name, email, phone, language, time_zone, account_id, account_role,
-                     current_value, potential_value, attributes, email_consent, tier, tier_reason, rules_version)
+                     current_value, potential_value, attributes, email_consent, tier, tier_reason, rules_version,
+                     products, tier_facts, source_version, source_updated_at)
      WHERE customers.id = given.id
 """)
+# Nothing that anybody sees is new: the narrow way, for the many whom new rules leave where they are.
+_KEEP: Final = text("""
+    UPDATE customers
+       SET rules_version = given.rules_version, source_version = given.source_version,
+           source_updated_at = given.source_updated_at
+      FROM unnest(CAST(:id AS text[]), CAST(:rules_version AS integer[]), CAST(:source_version AS bigint[]),
+                  CAST(:source_updated_at AS timestamptz[]))
+           AS given (id, rules_version, source_version, source_updated_at)
+     WHERE customers.id = given.id
+""")
+_VALUE_AGAIN: Final = text("UPDATE customers SET rules_version = 0 WHERE account_id = ANY(CAST(:ids AS text[]))")
 _ERASED_VERSIONS: Final = text("""
-    SELECT mark, last_version FROM erasures WHERE mark = ANY(CAST(:marks AS bytea[]))
+    SELECT mark, last_version, erased_at FROM erasures WHERE mark = ANY(CAST(:marks AS bytea[]))
 """)
 _DELETE: Final = text("DELETE FROM customers WHERE id = :id RETURNING version, email")
 _FORGET_ANSWERS: Final = text("""
@@ -127,6 +188,8 @@ _MARK: Final = text("""
 _WAS_ERASED: Final = text("SELECT last_version FROM erasures WHERE mark = :mark")
 
 _attributes: Final = msgspec.json.Decoder(dict[str, str | bool | int | float]).decode
+_products: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+_facts: Final = msgspec.json.Decoder(tuple[Condition, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +199,21 @@ class Known:
     customer: Customer
     account_name: str | None
     updated_at: datetime
+
+
+class Valued(NamedTuple):
+    """A customer's tier, and what it follows from."""
+
+    id: str
+    tier: Tier
+    worth: Worth
+
+
+class Erasure(NamedTuple):
+    """That somebody was erased: one who comes back goes on counting after `last_version`."""
+
+    last_version: int
+    erased_at: datetime
 
 
 async def find(tx: Tx, customer_id: str) -> Known | None:
@@ -149,9 +227,9 @@ async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Customer]:
     return {row.id: _customer(row) for row in await tx.fetch(_LOCK, {"ids": list(ids)})}
 
 
-async def lock_of_account(tx: Tx, account_id: str) -> list[Customer]:
-    """All customers of an account, held until the end of `tx`."""
-    return [_customer(row) for row in await tx.fetch(_LOCK_OF_ACCOUNT, {"account_id": account_id})]
+async def lock_of_accounts(tx: Tx, ids: Iterable[str]) -> list[Customer]:
+    """All customers of these accounts, held until the end of `tx`."""
+    return [_customer(row) for row in await tx.fetch(_LOCK_OF_ACCOUNTS, {"ids": list(ids)})]
 
 
 async def claim_outdated(tx: Tx, rules_version: int, limit: int) -> list[Customer]:
@@ -172,9 +250,24 @@ async def count_outdated(tx: Tx, rules_version: int) -> int:
     return 0 if row is None else int(row.customers)
 
 
-async def after(tx: Tx, customer_id: str, limit: int) -> list[Customer]:
-    """The next customers in the order of their ids; "" begins."""
-    return [_customer(row) for row in await tx.fetch(_AFTER, {"after": customer_id, "limit": limit})]
+async def worths(tx: Tx, after: str, limit: int) -> list[Valued]:
+    """What the next customers are worth, in the order of their ids; "" begins."""
+    rows = await tx.fetch(_WORTHS, {"after": after, "limit": limit})
+    return [Valued(row.id, row.tier, worth_of(row)) for row in rows]
+
+
+async def page(
+    tx: Tx, *, after: str, limit: int, tier: Tier | None = None, account_id: str | None = None
+) -> list[Customer]:
+    """The next customers of a tier, of an account, of both, or of all, in the order of their ids; "" begins."""
+    asked = {"after": after, "limit": limit}
+    if account_id is not None:
+        rows = await tx.fetch(_OF_ACCOUNT, {**asked, "account_id": account_id, "tier": tier})
+    elif tier is not None:
+        rows = await tx.fetch(_OF_TIER, {**asked, "tier": tier})
+    else:
+        rows = await tx.fetch(_AFTER, asked)
+    return [_customer(row) for row in rows]
 
 
 async def create(tx: Tx, customers: Sequence[Customer]) -> set[str]:
@@ -187,10 +280,29 @@ async def replace(tx: Tx, customers: Sequence[Customer]) -> None:
     await tx.execute(_REPLACE, _columns(customers) | {"now": tx.now})
 
 
-async def versions_before_erasure(tx: Tx, ids: Iterable[str]) -> dict[str, int]:
-    """The last version of those who were erased before: one who comes back goes on counting."""
+async def keep(tx: Tx, customers: Sequence[Customer]) -> None:
+    """Note that these are as they were, by other rules or said anew; the caller holds them."""
+    await tx.execute(
+        _KEEP,
+        {
+            "id": [each.profile.id for each in customers],
+            "rules_version": [each.rules_version for each in customers],
+            "source_version": [each.told.version for each in customers],
+            "source_updated_at": [each.told.at for each in customers],
+        },
+    )
+
+
+async def value_again(tx: Tx, account_ids: Iterable[str]) -> None:
+    """Let the customers of these accounts be valued anew; under the lock `changing_account`."""
+    await tx.execute(_VALUE_AGAIN, {"ids": list(account_ids)})
+
+
+async def erasures(tx: Tx, ids: Iterable[str]) -> dict[str, Erasure]:
+    """Those of `ids` who were erased before."""
     marks = {erasure_mark(id_): id_ for id_ in ids}
-    return {marks[row.mark]: row.last_version for row in await tx.fetch(_ERASED_VERSIONS, {"marks": list(marks)})}
+    rows = await tx.fetch(_ERASED_VERSIONS, {"marks": list(marks)})
+    return {marks[row.mark]: Erasure(row.last_version, row.erased_at) for row in rows}
 
 
 async def erase(tx: Tx, customer_id: str) -> bool:
@@ -209,6 +321,19 @@ async def erase(tx: Tx, customer_id: str) -> bool:
     return known_mark is None or customer is not None or answers > 0
 
 
+def worth_of(row: Row[Any]) -> Worth:
+    """What the customer in `row` is worth."""
+    return Worth(
+        row.current_value,
+        row.potential_value,
+        row.account_role,
+        _attributes(row.attributes),
+        _products(row.products),
+        row.account_id,
+        {} if row.of_account is None else _attributes(row.of_account),
+    )
+
+
 def _customer(row: Row[Any]) -> Customer:
     return Customer(
         profile=Profile(
@@ -224,11 +349,14 @@ def _customer(row: Row[Any]) -> Customer:
             potential_value=row.potential_value,
             attributes=_attributes(row.attributes),
             email_consent=row.email_consent,
+            products=_products(row.products),
         ),
         version=row.version,
         tier=row.tier,
         tier_reason=row.tier_reason,
         rules_version=row.rules_version,
+        facts=_facts(row.tier_facts),
+        told=Told(row.source_version, row.source_updated_at),
     )
 
 
@@ -251,4 +379,8 @@ def _columns(customers: Sequence[Customer]) -> dict[str, Any]:
         "tier": [customer.tier for customer in customers],
         "tier_reason": [customer.tier_reason for customer in customers],
         "rules_version": [customer.rules_version for customer in customers],
+        "products": [msgspec.json.encode(profile.products).decode() for profile in profiles],
+        "tier_facts": [msgspec.json.encode(customer.facts).decode() for customer in customers],
+        "source_version": [customer.told.version for customer in customers],
+        "source_updated_at": [customer.told.at for customer in customers],
     }

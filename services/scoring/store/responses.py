@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import text
 
 from services.scoring.domain.customers import erasure_mark
+from services.scoring.store.customers import worth_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from libs.events.contracts.scores import NpsClass, Tier
     from libs.events.database import Tx
+    from services.scoring.domain.worth import Worth
 
 _CREATE: Final = text("""
     INSERT INTO responses (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
@@ -95,6 +97,17 @@ _RESPONDENTS: Final = text("""
       LEFT JOIN erasures ON erasures.mark = given.mark
      WHERE customers.id IS NOT NULL OR erasures.mark IS NOT NULL
 """)
+# Only where a program of the batch has rules of its own: the profiles' worth costs as much again as all the rest.
+_RESPONDENTS_WITH_WORTH: Final = text("""
+    SELECT given.id, customers.tier, customers.tier_reason, customers.account_id, erasures.erased_at,
+           current_value, potential_value, account_role, CAST(customers.attributes AS text) AS attributes,
+           CAST(products AS text) AS products, CAST(accounts.attributes AS text) AS of_account
+      FROM unnest(CAST(:ids AS text[]), CAST(:marks AS bytea[])) AS given (id, mark)
+      LEFT JOIN customers ON customers.id = given.id
+      LEFT JOIN accounts ON accounts.id = customers.account_id
+      LEFT JOIN erasures ON erasures.mark = given.mark
+     WHERE customers.id IS NOT NULL OR erasures.mark IS NOT NULL
+""")
 _FIND: Final = text("""
     SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score, nps_class,
            claimed_class, class_contradicted, comment, customer_id, tier, tier_reason, language, instrument_id,
@@ -142,18 +155,35 @@ class Standing(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Respondent:
-    """A customer as far as scoring an answer needs them. `tier` is None where nobody told us about them."""
+    """A customer as far as scoring an answer needs them. `tier` is None where nobody told us about them.
+
+    `worth` is there where it was asked for.
+    """
 
     tier: Tier | None
     tier_reason: str | None
     account_id: str | None
     erased_at: datetime | None
+    worth: Worth | None = None
 
 
-async def respondents(tx: Tx, customer_ids: Iterable[str]) -> dict[str, Respondent]:
+async def respondents(tx: Tx, customer_ids: Iterable[str], *, with_worth: bool = False) -> dict[str, Respondent]:
     """Those customers whom we know, or know to have been erased."""
     ids = list(customer_ids)
-    rows = await tx.fetch(_RESPONDENTS, {"ids": ids, "marks": [erasure_mark(id_) for id_ in ids]})
+    asked = {"ids": ids, "marks": [erasure_mark(id_) for id_ in ids]}
+    if with_worth:
+        rows = await tx.fetch(_RESPONDENTS_WITH_WORTH, asked)
+        return {
+            row.id: Respondent(
+                row.tier,
+                row.tier_reason,
+                row.account_id,
+                row.erased_at,
+                None if row.tier is None else worth_of(row),
+            )
+            for row in rows
+        }
+    rows = await tx.fetch(_RESPONDENTS, asked)
     return {row.id: Respondent(row.tier, row.tier_reason, row.account_id, row.erased_at) for row in rows}
 
 

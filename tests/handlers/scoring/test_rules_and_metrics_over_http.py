@@ -114,12 +114,18 @@ async def test_a_dry_run_tells_who_would_move_and_changes_nothing(
     await load(client, a_customer, poor=1, rich=5000, richer=3_000_000)
     answer = await client.put("/v1/segment-rules", params={"dry_run": True}, json=MORE_KEY)
     assert answer.status_code == 200
+    fact = {"field": "potential_value", "op": ">=", "value": 100, "cut": None}
+    move = {"from_tier": "standard", "to_tier": "key"}
     assert answer.json() == {
         "customers": 3,
-        "moves": [{"from_tier": "standard", "to_tier": "key", "customers": 1}],
-        "movers": [
-            {"id": "rich", "from_tier": "standard", "to_tier": "key", "reason": "key because potential value ≥ 100"}
+        "matrix": [
+            {"from_tier": "key", "to_tier": "key", "customers": 1},
+            move | {"customers": 1},
+            {"from_tier": "standard", "to_tier": "standard", "customers": 1},
         ],
+        "moves": [move | {"customers": 1}],
+        "movers": [{"id": "rich", **move, "reason": "key because potential value ≥ 100", "facts": [fact]}],
+        "cut_points": [],
     }
     assert (await client.get("/v1/segment-rules")).json()["version"] == 1
     assert len(await published()) == 3

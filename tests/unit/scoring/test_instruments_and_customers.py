@@ -18,7 +18,8 @@ from services.scoring.domain.instruments import (
     joined,
     wording,
 )
-from services.scoring.domain.segments import Rules, parse
+from services.scoring.domain.segment_documents import parse
+from services.scoring.domain.segments import Rules
 
 AnInstrument = Callable[..., Instrument]
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -152,33 +153,33 @@ RULES: Rules = parse(
 
 
 def test_a_new_customer_has_version_one_and_one_who_comes_back_goes_on_counting() -> None:
-    assert arrived(a_profile(), RULES, 1).version == 1
-    assert arrived(a_profile(), RULES, 1, last_version=7).version == 8
+    assert arrived(a_profile(), {}, RULES, 1).version == 1
+    assert arrived(a_profile(), {}, RULES, 1, last_version=7).version == 8
 
 
 @pytest.mark.parametrize(
     "change", [{"name": "Анна Белова"}, {"email": None}, {"attributes": {"vip": 1}}, {"potential_value": 3.0}]
 )
 def test_a_changed_profile_is_a_version_more(change: dict[str, Any]) -> None:
-    before = arrived(a_profile(), RULES, 1)
-    assert updated(before, a_profile(**change), RULES, 1).version == 2
+    before = arrived(a_profile(), {}, RULES, 1)
+    assert updated(before, a_profile(**change), {}, RULES, 1).version == 2
 
 
 def test_the_same_profile_again_is_the_same_version() -> None:
-    before = arrived(a_profile(), RULES, 1)
-    assert updated(before, a_profile(), RULES, 1) == before
+    before = arrived(a_profile(), {}, RULES, 1)
+    assert updated(before, a_profile(), {}, RULES, 1) == before
 
 
 def test_other_rules_count_up_only_whom_they_move_or_explain_otherwise() -> None:
-    before = arrived(a_profile(), RULES, 1)
-    same = revalued(before, RULES, 2)
-    moved = revalued(before, parse({"default": "low"}), 2)
+    before = arrived(a_profile(), {}, RULES, 1)
+    same = revalued(before, {}, RULES, 2)
+    moved = revalued(before, {}, parse({"default": "low"}), 2)
     assert (same.version, same.rules_version) == (1, 2)
     assert (moved.version, moved.tier, moved.rules_version) == (2, "low", 2)
 
 
 def test_the_event_carries_the_whole_profile() -> None:
-    event = changed(renamed(arrived(a_profile(account_id="a-1"), RULES, 1)), "Ромашка")
+    event = changed(renamed(arrived(a_profile(account_id="a-1"), {}, RULES, 1)), "Ромашка")
     assert (event.customer_id, event.version, event.account_name) == ("c-1", 2, "Ромашка")
     assert (event.tier, event.tier_reason) == ("key", "key because potential value ≥ 1,000,000")
 

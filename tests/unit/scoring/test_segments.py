@@ -5,18 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scoring.domain.segments import (
-    TIERS,
-    Condition,
-    InvalidRules,
-    Rule,
-    Rules,
-    Worth,
-    as_document,
-    parse,
-    unknown,
-    valued,
-)
+from services.scoring.domain.conditions import Condition
+from services.scoring.domain.segment_documents import InvalidRules, as_document, parse
+from services.scoring.domain.segments import TIERS, Rule, Rules, unknown, valued
+from services.scoring.domain.worth import Worth
 
 EXAMPLE: dict[str, Any] = {
     "default": "standard",
