@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from libs.events.contracts import cases, customers, messages, responses, scores
+from libs.events.contracts import cases, customers, initiatives, messages, responses, scores
 
 if TYPE_CHECKING:
     from libs.events.event import Contract
@@ -97,6 +97,24 @@ CASEWORK_CASES: Final = Topic(
     consumers=("notify.cases", "portal.events"),
     producer="casework",
 )
+CASEWORK_INITIATIVES: Final = Topic(
+    name="casework.initiatives",
+    key="initiative",
+    types=(
+        initiatives.InitiativeProposed,
+        initiatives.InitiativeApproved,
+        initiatives.InitiativeDeclined,
+        initiatives.InitiativeStarted,
+        initiatives.InitiativeShipped,
+        initiatives.InitiativeCommunicated,
+        initiatives.InitiativeClockWarned,
+        initiatives.InitiativeClockBreached,
+    ),
+    partitions=3,
+    retention=timedelta(days=30),
+    consumers=("portal.events",),
+    producer="casework",
+)
 NOTIFY_MESSAGES: Final = Topic(
     name="notify.messages",
     key="customer or employee",
@@ -106,6 +124,7 @@ NOTIFY_MESSAGES: Final = Topic(
         messages.MessageFailed,
         messages.MessageSuppressed,
         messages.ConfirmationAnswered,
+        messages.CampaignCompleted,
     ),
     partitions=6,
     retention=timedelta(days=30),
@@ -113,7 +132,7 @@ NOTIFY_MESSAGES: Final = Topic(
     producer="notify",
 )
 
-TOPICS: Final = (SURVEY_RESPONSES, SURVEY_SCORES, CUSTOMERS, CASEWORK_CASES, NOTIFY_MESSAGES)
+TOPICS: Final = (SURVEY_RESPONSES, SURVEY_SCORES, CUSTOMERS, CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES)
 
 CONTRACTS: Final[dict[str, type[Contract]]] = {contract.TYPE: contract for topic in TOPICS for contract in topic.types}
 TOPIC_OF_TYPE: Final[dict[str, Topic]] = {contract.TYPE: topic for topic in TOPICS for contract in topic.types}

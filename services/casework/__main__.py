@@ -13,12 +13,14 @@ from libs.events.runtime import Runtime
 from libs.events.topics import CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.casework.api import build_app
 from services.casework.handlers import handle_customers, handle_messages, handle_scores
-from services.casework.jobs import Clocks, Forgetting, WaitingAnswers, Watchdog
+from services.casework.jobs import Clocks, Forgetting, QuarterClocks, WaitingAnswers, Watchdog
 from services.casework.settings import Settings
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _CLOCK_HANDS: Final = 2
 """More have nothing to do: one decides, in this process, while the database writes for the other."""
+
+_INITIATIVES: Final = 100
 
 
 def main() -> None:
@@ -52,6 +54,8 @@ def main() -> None:
         runtime.add_loop(
             "waiting_answers", WaitingAnswers(database, batch=settings.clock_batch).step, idle=timedelta(seconds=2)
         )
+        # A quarter is long: an hour more or less says nothing, a minute keeps the page true.
+        runtime.add_loop("quarter_clocks", QuarterClocks(database, batch=_INITIATIVES).step, idle=timedelta(minutes=1))
         runtime.add_loop("watchdog", Watchdog(database).step, idle=timedelta(seconds=15))
         runtime.add_loop("forgetting", Forgetting(database).step, idle=timedelta(hours=1))
         runtime.add_relay()

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from libs.events.contracts.customers import CustomerErased, CustomerProfileChanged
-from libs.events.contracts.messages import ConfirmationAnswered
+from libs.events.contracts.messages import CampaignCompleted, ConfirmationAnswered
 from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.errors import PermanentError
 from services.casework.domain import replies
 from services.casework.domain.answers import Answer
 from services.casework.domain.casebook import Casebook
+from services.casework.domain.initiatives import communicated
 from services.casework.domain.names import CaseId, CustomerId, ResponseId
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.timeline import Actor, Cause
-from services.casework.store import cases, customers, intake, people, rules, saving
+from services.casework.store import cases, customers, initiatives, intake, people, rules, saving
 from services.casework.store.customers import Profile
 
 if TYPE_CHECKING:
@@ -62,6 +63,14 @@ async def handle_customers(tx: Tx, events: Sequence[Event[Contract]]) -> None:
 
 
 async def handle_messages(tx: Tx, events: Sequence[Event[Contract]]) -> None:
+    """Customers' words about resolutions, and campaigns that told everybody what changed."""
+    await _take_words(tx, events)
+    sent = [(event, event.payload) for event in events if isinstance(event.payload, CampaignCompleted)]
+    if sent:
+        await _communicate(tx, sent)
+
+
+async def _take_words(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     """The customer says by the signed link whether it is solved: the case closes, or opens again and climbs."""
     words = [(event, event.payload) for event in events if isinstance(event.payload, ConfirmationAnswered)]
     if not words:
@@ -89,6 +98,29 @@ async def handle_messages(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     await saving.save(tx, book)
 
 
+async def _communicate(tx: Tx, sent: Sequence[tuple[Event[Contract], CampaignCompleted]]) -> None:
+    """The quarter clocks of what was told stop."""
+    wanted = {_uuid(id_, "initiative") for _, campaign in sent for id_ in campaign.initiative_ids}
+    found = {str(each.id): each for each in await initiatives.lock(tx, wanted)}
+    staff = await people.staff(tx)
+    for event, campaign in sent:
+        cause = Cause(event.id, tx.now, Actor("key", "notify"), event.traceparent)
+        for id_ in dict.fromkeys(campaign.initiative_ids):
+            initiative = found.get(id_)
+            if initiative is None:
+                raise PermanentError(f"a campaign about the initiative {id_}, which does not exist")
+            moment = communicated(
+                initiative,
+                staff.employee(initiative.owner_id),
+                cause,
+                campaign_id=campaign.campaign_id,
+                sent_at=campaign.completed_at,
+            )
+            if moment is not None:
+                found[id_] = moment.initiative
+                await initiatives.save(tx, moment, part=id_)
+
+
 async def _erase(tx: Tx, erasures: dict[CustomerId, Event[Contract]]) -> None:
     erased_at: dict[CustomerId, datetime] = {customer: event.time for customer, event in erasures.items()}
     await customers.erase_profiles(tx, erased_at)
@@ -106,10 +138,14 @@ async def _erase(tx: Tx, erasures: dict[CustomerId, Event[Contract]]) -> None:
 
 
 def _case_id(text: str) -> CaseId:
+    return CaseId(_uuid(text, "case"))
+
+
+def _uuid(text: str, of: str) -> UUID:
     try:
-        return CaseId(UUID(text))
+        return UUID(text)
     except ValueError as error:
-        raise PermanentError(f"{text[:100]!r} is no case id") from error
+        raise PermanentError(f"{text[:100]!r} is no {of} id") from error
 
 
 def _answer(event: Event[Contract], payload: ResponseScored | ResponseRescored | ResponseRetracted) -> Answer:
@@ -126,6 +162,7 @@ def _answer(event: Event[Contract], payload: ResponseScored | ResponseRescored |
         comment=payload.comment,
         tier=payload.tier,
         language=payload.language,
+        themes=payload.themes,
         answered_at=payload.answered_at,
         cause_id=event.id,
         traceparent=event.traceparent,
@@ -141,4 +178,5 @@ def _profile(payload: CustomerProfileChanged) -> Profile:
         language=payload.language,
         tier=payload.tier,
         account_name=payload.account_name,
+        current_value=payload.current_value,
     )

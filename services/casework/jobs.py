@@ -16,7 +16,9 @@ from libs.events.retry import Backoff
 from libs.webapi.idempotency import prune_keys
 from services.casework.domain.alarms import fire
 from services.casework.domain.casebook import Casebook
-from services.casework.store import answers, cases, intake, people, saving
+from services.casework.domain.initiatives import fire as fire_quarter
+from services.casework.domain.timeline import CLOCK, Cause
+from services.casework.store import answers, cases, initiatives, intake, people, saving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,6 +168,32 @@ class WaitingAnswers:
         """One transaction; whether more is waiting."""
         async with self._database.transaction() as tx:
             return await intake.take_waiting(tx, self._batch)
+
+
+class QuarterClocks:
+    """Reminds of initiatives of which customers have to hear before the quarter is over, and says when it is."""
+
+    def __init__(self, database: Database, *, batch: int) -> None:
+        self._database = database
+        self._batch = batch
+
+    async def step(self) -> bool:
+        """One transaction; whether more is waiting."""
+        async with self._database.transaction() as tx:
+            claimed = await initiatives.claim_firing(tx, self._batch)
+            if not claimed:
+                return False
+            staff = await people.staff(tx)
+            for initiative in claimed:
+                moment = fire_quarter(
+                    initiative,
+                    staff.employee(initiative.owner_id),
+                    tx.now,
+                    lambda id_: Cause(id_, tx.now, CLOCK),
+                )
+                if moment is not None:
+                    await initiatives.save(tx, moment)
+        return len(claimed) == self._batch
 
 
 class Watchdog:

@@ -11,7 +11,7 @@ from libs.events.database import Database, utc_now
 from libs.events.kafka_log import kafka_log
 from libs.events.migrate import upgrade
 from libs.events.runtime import Runtime
-from libs.events.topics import CASEWORK_CASES, CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
+from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.portal.accounts import Passwords
 from services.portal.api import create
 from services.portal.broadcast import POLL_EVERY, Broadcast
@@ -75,7 +75,7 @@ def _add_api(runtime: Runtime, settings: Settings, database: Database) -> None:
 
 def _add_worker(runtime: Runtime, settings: Settings, database: Database) -> None:
     handle = EventsHandler(settings.zone)
-    for topic in (SURVEY_SCORES, CASEWORK_CASES, NOTIFY_MESSAGES):
+    for topic in (SURVEY_SCORES, CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES):
         runtime.add_consumer("portal.events", topic, handle)
     runtime.add_consumer("portal.customers", CUSTOMERS, forget_customers)
     pruning = Pruning(database, rules=settings.session_rules, events_kept=timedelta(days=settings.events_kept_days))

@@ -49,6 +49,8 @@ class CustomerProfileChanged(Contract, frozen=True, kw_only=True):
     email_consent: bool = True
     tier_facts: tuple[TierFact, ...] = ()
     """What `tier_reason` says, for other languages; none: no rule matched."""
+    current_value: float | None = None
+    """What the customer is worth by now, in the company's currency; None where nobody has said it."""
 
 
 class CustomerErased(Contract, frozen=True, kw_only=True):

@@ -68,3 +68,16 @@ class ConfirmationAnswered(Contract, frozen=True, kw_only=True):
     solved: bool
     comment: str | None
     answered_at: Instant
+
+
+class CampaignCompleted(Contract, frozen=True, kw_only=True):
+    """What changed was told to everybody whom it was meant for; the quarter clocks of its initiatives stop."""
+
+    TYPE: ClassVar[str] = "campaign.completed.v1"
+
+    campaign_id: str
+    initiative_ids: tuple[str, ...]
+    completed_at: Instant
+    recipients: int
+    held_back: int
+    """To whom it was not sent, for a reason that is recorded with each."""

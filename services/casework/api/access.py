@@ -15,11 +15,15 @@ from services.casework.domain.timeline import Actor
 # Who closes loops acts on their own cases and on those of others: a customer who calls must not wait for the owner.
 _CLOSES_LOOPS = frozenset({"agent", "manager", "executive", "administrator"})
 _LEADS = frozenset({"manager", "executive", "administrator"})
+_DECIDES = frozenset({"executive", "administrator"})
 # Operators run the system: they see how it is set up, and nothing that a customer said.
 _SEES_SETTINGS = _CLOSES_LOOPS | {"operator"}
 
 CaseReader = Annotated[Principal, requires("cases:read", roles=_CLOSES_LOOPS)]
 CaseWriter = Annotated[Principal, requires("cases:write", roles=_CLOSES_LOOPS)]
+# Level 2 proposes and sees to changes, level 3 decides on them.
+LeadWriter = Annotated[Principal, requires("cases:write", roles=_LEADS)]
+TopWriter = Annotated[Principal, requires("cases:write", roles=_DECIDES)]
 SettingsReader = Annotated[Principal, requires("settings:read", roles=_SEES_SETTINGS)]
 SettingsWriter = Annotated[Principal, requires("settings:write", roles=_LEADS)]
 

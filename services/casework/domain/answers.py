@@ -41,6 +41,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     answered_at: datetime
     cause_id: UUID
     """The event that brought this revision; what it causes gets its ids from it."""
+    themes: tuple[str, ...] = ()
+    """What the comment is about."""
     traceparent: str | None = None
     case_id: CaseId | None = None
     waits_for_owner: bool = False

@@ -1,6 +1,7 @@
 """What casework refuses, grouped by what the caller can do about it.
 
 CaseworkError
+├── InitiativeRefused        the initiative's status does not allow it
 ├── Refused                  the case's state does not allow it: read the case again, decide anew
 │   ├── AlreadyClosed
 │   ├── AlreadyResolved
@@ -16,6 +17,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from services.casework.domain.names import CaseId
 
 
@@ -75,6 +78,14 @@ class CustomerHasOpenCase(Refused):
 
     code = "customer-has-open-case"
     title = "The customer has another open case"
+
+
+class InitiativeRefused(CaseworkError):
+    """The step is not possible in the initiative's present status."""
+
+    def __init__(self, initiative_id: UUID, status: str) -> None:
+        super().__init__(f"the initiative {initiative_id} is {status}")
+        self.status = status
 
 
 class NobodyToAssign(CaseworkError):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _KNOWN: Final = text("""
     SELECT response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
-           language, answered_at, cause_id, traceparent, case_id, waits_for_owner
+           language, themes, answered_at, cause_id, traceparent, case_id, waits_for_owner
       FROM answers
      WHERE response_id = ANY(CAST(:ids AS text[]))
      ORDER BY response_id
@@ -28,16 +28,17 @@ _KNOWN: Final = text("""
 _SAVE: Final = text("""
     INSERT INTO answers (
            response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
-           language, answered_at, cause_id, traceparent, case_id, waits_for_owner)
+           language, themes, answered_at, cause_id, traceparent, case_id, waits_for_owner)
     SELECT response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
-           language, answered_at, cause_id, traceparent, case_id, waits_for_owner
-      FROM unnest(CAST(:rows AS answer_row[]))
+           language, themes, answered_at, cause_id, traceparent, case_id, waits_for_owner
+      FROM unnest(CAST(:rows AS themed_answer_row[]))
         ON CONFLICT (response_id) DO UPDATE
        SET revision = excluded.revision, customer_id = excluded.customer_id, program = excluded.program,
            touchpoint = excluded.touchpoint, kind = excluded.kind, metric = excluded.metric, score = excluded.score,
            nps_class = excluded.nps_class, comment = excluded.comment, tier = excluded.tier,
-           language = excluded.language, answered_at = excluded.answered_at, cause_id = excluded.cause_id,
-           traceparent = excluded.traceparent, case_id = excluded.case_id, waits_for_owner = excluded.waits_for_owner
+           language = excluded.language, themes = excluded.themes, answered_at = excluded.answered_at,
+           cause_id = excluded.cause_id, traceparent = excluded.traceparent, case_id = excluded.case_id,
+           waits_for_owner = excluded.waits_for_owner
      WHERE answers.revision <= excluded.revision
 """)
 
@@ -51,7 +52,7 @@ _WAITING: Final = text("""
 
 _CLAIM_WAITING: Final = text("""
     SELECT response_id, revision, customer_id, program, touchpoint, kind, metric, score, nps_class, comment, tier,
-           language, answered_at, cause_id, traceparent, case_id, waits_for_owner
+           language, themes, answered_at, cause_id, traceparent, case_id, waits_for_owner
       FROM answers
      WHERE response_id = ANY(CAST(:ids AS text[])) AND waits_for_owner
      ORDER BY answered_at, response_id
@@ -106,6 +107,7 @@ def answer_of(row: Row[Any]) -> Answer:
         comment=row.comment,
         tier=row.tier,
         language=row.language,
+        themes=tuple(row.themes),
         answered_at=row.answered_at,
         cause_id=row.cause_id,
         traceparent=row.traceparent,
@@ -115,7 +117,7 @@ def answer_of(row: Row[Any]) -> Answer:
 
 
 def _row(answer: Answer) -> tuple[object, ...]:
-    """The answer in the order of `answer_row`."""
+    """The answer in the order of `themed_answer_row`."""
     return (
         answer.response_id,
         answer.revision,
@@ -129,6 +131,7 @@ def _row(answer: Answer) -> tuple[object, ...]:
         answer.comment,
         answer.tier,
         answer.language,
+        answer.themes,
         answer.answered_at,
         answer.cause_id,
         answer.traceparent,

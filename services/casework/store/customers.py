@@ -36,14 +36,15 @@ _HOLD: Final = text("""
 
 # A profile that comes after an erasure is a new one, and its versions begin anew.
 _SAVE_PROFILES: Final = text("""
-    INSERT INTO customers AS known (customer_id, version, name, language, tier, account_name)
-    SELECT customer_id, version, name, language, tier, account_name
+    INSERT INTO customers AS known (customer_id, version, name, language, tier, account_name, current_value)
+    SELECT customer_id, version, name, language, tier, account_name, current_value
       FROM unnest(CAST(:customers AS text[]), CAST(:versions AS integer[]), CAST(:names AS text[]),
-                  CAST(:languages AS text[]), CAST(:tiers AS text[]), CAST(:accounts AS text[]))
-        AS profiles (customer_id, version, name, language, tier, account_name)
+                  CAST(:languages AS text[]), CAST(:tiers AS text[]), CAST(:accounts AS text[]),
+                  CAST(:values AS double precision[]))
+        AS profiles (customer_id, version, name, language, tier, account_name, current_value)
         ON CONFLICT (customer_id) DO UPDATE
        SET version = excluded.version, name = excluded.name, language = excluded.language, tier = excluded.tier,
-           account_name = excluded.account_name
+           account_name = excluded.account_name, current_value = excluded.current_value
      WHERE known.version < excluded.version
 """)
 
@@ -52,7 +53,8 @@ _ERASE_PROFILES: Final = text("""
     SELECT customer_id, erased_at
       FROM unnest(CAST(:customers AS text[]), CAST(:instants AS timestamptz[])) AS erased (customer_id, erased_at)
         ON CONFLICT (customer_id) DO UPDATE
-       SET version = 0, name = NULL, language = NULL, tier = NULL, account_name = NULL, erased_at = excluded.erased_at
+       SET version = 0, name = NULL, language = NULL, tier = NULL, account_name = NULL, current_value = NULL,
+           erased_at = excluded.erased_at
 """)
 
 _ERASE_COMMENTS: Final = text("""
@@ -82,6 +84,7 @@ class Profile:
     language: str
     tier: Tier
     account_name: str | None
+    current_value: float | None
 
 
 async def hold(tx: Tx, customers: Collection[CustomerId]) -> dict[CustomerId, datetime]:
@@ -107,6 +110,7 @@ async def save_profiles(tx: Tx, profiles: Sequence[Profile]) -> None:
             "languages": [profile.language for profile in profiles],
             "tiers": [profile.tier for profile in profiles],
             "accounts": [profile.account_name for profile in profiles],
+            "values": [profile.current_value for profile in profiles],
         },
     )
 

@@ -26,7 +26,13 @@ class Story:
     case_id: str | None
 
 
-_GROUPS: Final = {"survey": "survey", "case": "case", "message": "message", "confirmation": "customer"}
+_GROUPS: Final = {
+    "survey": "survey",
+    "case": "case",
+    "message": "message",
+    "confirmation": "customer",
+    "initiative": "initiative",
+}
 
 _TONES: Final[dict[str, Tone]] = {
     "case.clock.breached": "alarm",
@@ -34,6 +40,10 @@ _TONES: Final[dict[str, Tone]] = {
     "case.escalated": "warn",
     "case.resolved": "good",
     "case.reopened": "alarm",
+    "initiative.clock.breached": "alarm",
+    "initiative.clock.warned": "warn",
+    "initiative.communicated": "good",
+    "initiative.shipped": "good",
     "message.failed": "warn",
     "message.suppressed": "warn",
 }
@@ -88,6 +98,7 @@ def _title(name: str, facts: Mapping[str, Any], words: Words) -> str | None:
         kind=words.word("message_kind", facts.get("kind")),
         level=words.word("to_level", facts.get("to_level")),
         outcome=words.word("contact", facts.get("outcome")),
+        title=facts.get("title", ""),
     )
 
 

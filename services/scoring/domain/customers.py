@@ -147,6 +147,7 @@ def changed(customer: Customer, account_name: str | None) -> CustomerProfileChan
         tier_facts=tuple(
             TierFact(field=each.field, op=each.op, value=each.value, cut=each.cut) for each in customer.facts
         ),
+        current_value=profile.current_value,
     )
 
 

@@ -7,7 +7,7 @@ from libs.events.contracts.cases import CaseAssigned, CaseOpened, CaseResolved, 
 from libs.events.contracts.messages import ConfirmationAnswered, MessageFailed
 from libs.events.contracts.scores import ResponseScored
 from libs.events.event import Contract
-from libs.events.topics import CASEWORK_CASES, NOTIFY_MESSAGES, SURVEY_SCORES
+from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.portal.domain import stream
 from services.portal.domain.people import Role
 from services.portal.domain.stream import Position, StreamEvent, parse_position, seen_by, stored_facts
@@ -143,9 +143,10 @@ def test_a_field_that_a_contract_gains_later_is_hidden_until_somebody_decides(ro
 
 
 def test_every_field_of_every_contract_in_the_stream_has_been_decided_about() -> None:
-    free_text_or_person = {"comment", "owner", "responsible", "agent_name"}
-    decided = stream._OPERATIONAL | free_text_or_person
-    for topic in (SURVEY_SCORES, CASEWORK_CASES, NOTIFY_MESSAGES):
+    free_text_or_person = {"comment", "owner", "responsible", "agent_name", "priority_parts"}
+    money = {"value_at_stake", "budget", "currency"}
+    decided = stream._OPERATIONAL | free_text_or_person | money
+    for topic in (SURVEY_SCORES, CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES):
         for contract in topic.types:
             fields = {field.name for field in msgspec.structs.fields(contract)}
             assert fields <= decided, contract.TYPE

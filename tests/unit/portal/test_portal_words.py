@@ -13,7 +13,7 @@ from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason,
 from libs.events.contracts.messages import MessageKind, SuppressionReason
 from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
-from libs.events.topics import CASEWORK_CASES, NOTIFY_MESSAGES, SURVEY_SCORES
+from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.ingest.vendors import VENDORS
 from services.portal.domain import casefile, sourceforms
 from services.portal.domain.casefile import Action
@@ -182,7 +182,7 @@ def test_times_are_told_in_the_companys_zone() -> None:
 
 @pytest.mark.parametrize("language", ["ru", "en"])
 def test_every_event_has_a_sentence_even_when_all_its_facts_are_hidden(language: Language) -> None:
-    for topic in (SURVEY_SCORES, CASEWORK_CASES, NOTIFY_MESSAGES):
+    for topic in (SURVEY_SCORES, CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES):
         for contract in topic.types:
             story = tell(StreamEvent(Position(1, 1), "e", contract.TYPE, "", NOW, {}), words(language))
             assert story.title
