@@ -140,7 +140,7 @@ async def evidence(
 ) -> list[CauseInCommon]:
     """Per root cause, of cases opened in this time; the most value at stake first, with the initiatives about it."""
     async with database_of(request).reading() as tx:
-        rows = await initiatives.in_common(tx, since or tx.now - EVIDENCE_SPAN, until or tx.now)
+        rows = await initiatives.in_common(tx, since or tx.now - EVIDENCE_SPAN, until)
     return [CauseInCommon.model_validate(row, from_attributes=True) for row in rows]
 
 

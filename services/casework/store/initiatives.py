@@ -116,7 +116,8 @@ _IN_COMMON: Final = text("""
     WITH behind AS MATERIALIZED (
         SELECT root_cause_id, customer_id, level, reopenings, first_contact_stage, answered_at
           FROM cases
-         WHERE root_cause_id IS NOT NULL AND opened_at >= :since AND opened_at < :until
+         WHERE root_cause_id IS NOT NULL AND opened_at >= :since
+           AND (CAST(:until AS timestamptz) IS NULL OR opened_at < :until)
     ), counted AS (
         SELECT root_cause_id, count(*) AS cases, min(answered_at) AS earliest_feedback_at,
                count(*) FILTER (WHERE level <> 'frontline') AS escalated,
@@ -285,8 +286,8 @@ async def evidence(tx: Tx, id_: InitiativeId) -> Evidence:
     return Evidence(row.cases, row.customers, row.value_at_stake, row.earliest_feedback_at)
 
 
-async def in_common(tx: Tx, since: datetime, until: datetime) -> Sequence[Row[Any]]:
-    """What each root cause did to customers in cases opened in this time, the most value at stake first."""
+async def in_common(tx: Tx, since: datetime, until: datetime | None) -> Sequence[Row[Any]]:
+    """What each root cause did to customers in cases opened from `since` on, before `until` where it is given; the most value at stake first."""
     return await tx.fetch(_IN_COMMON, {"since": since, "until": until})
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from libs.events import inbox, outbox
 from libs.events.codec import Record, decode
 from libs.events.contracts.customers import CustomerErased, CustomerProfileChanged
-from libs.events.contracts.messages import ConfirmationAnswered
+from libs.events.contracts.messages import CampaignCompleted, ConfirmationAnswered
 from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.database import Database
 from libs.events.event import Event
@@ -213,6 +213,7 @@ def deliver(database: Database) -> Callable[..., Awaitable[None]]:
         CustomerProfileChanged: ("casework.customers", handle_customers),
         CustomerErased: ("casework.customers", handle_customers),
         ConfirmationAnswered: ("casework.messages", handle_messages),
+        CampaignCompleted: ("casework.messages", handle_messages),
     }
 
     async def handle(*events: Event[Any]) -> None:

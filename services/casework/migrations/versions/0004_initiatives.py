@@ -71,9 +71,10 @@ _INITIATIVES = (
     )
     """,
     "CREATE INDEX initiatives_firing ON initiatives (fires_at) WHERE fires_at IS NOT NULL",
+    # A proposal counts the cases behind it before it is written itself.
     """
     CREATE TABLE initiative_cases (
-        initiative_id uuid NOT NULL REFERENCES initiatives,
+        initiative_id uuid NOT NULL REFERENCES initiatives DEFERRABLE INITIALLY DEFERRED,
         case_id uuid NOT NULL,
         added_at timestamptz NOT NULL,
         PRIMARY KEY (initiative_id, case_id)
