@@ -287,7 +287,7 @@ async def evidence(tx: Tx, id_: InitiativeId) -> Evidence:
 
 
 async def in_common(tx: Tx, since: datetime, until: datetime | None) -> Sequence[Row[Any]]:
-    """What each root cause did to customers in cases opened from `since` on, before `until` where it is given; the most value at stake first."""
+    """What each root cause did to customers in cases opened from `since` on, the most value at stake first."""
     return await tx.fetch(_IN_COMMON, {"since": since, "until": until})
 
 
