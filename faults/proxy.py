@@ -28,7 +28,8 @@ AtCommit = Literal["cut_before", "cut_after", "held"]
 
 LOOPBACK: Final = "127.0.0.1"
 _CHUNK: Final = 64 * 1024
-_COMMIT: Final = b"COMMIT;\x00"
+_COMMITS: Final = (b"COMMIT;\x00", b"\x00at_once_")
+"""The statement, and the beginning of the name of one that commits by itself (see `libs.events.statements`)."""
 _CONNECT_S: Final = 5.0
 _RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)
 
@@ -164,7 +165,7 @@ class Link:
     ) -> None:
         with _ended():
             while content := await reader.read(_CHUNK):
-                if to_server and self._at_commit is not None and _COMMIT in content:
+                if to_server and self._at_commit is not None and any(each in content for each in _COMMITS):
                     content = await self._commit_seen(line, content)
                 await self._passing.wait()
                 if self._mode == "dropped" or line.damaged:

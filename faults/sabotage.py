@@ -91,19 +91,12 @@ SABOTAGES: Final = (
     Sabotage(
         name="deliveries are acknowledged before the commit",
         files="services/ingest/intake.py",
-        right=(
-            "            async with database.transaction() as tx:\n"
-            "                outcomes = await record(tx, arrivals)\n"
-        ),
+        right="            outcomes = await self._record([waiting.arrival for waiting in batch])\n",
         wrong=(
-            "            class Early:\n"
-            "                async def __aenter__(self):\n"
-            "                    self.transaction = database.transaction()\n"
-            "                    return await self.transaction.__aenter__()\n"
-            "                async def __aexit__(self, *error):\n"
-            "                    asyncio.get_running_loop().create_task(self.transaction.__aexit__(*error))\n"
-            "            async with Early() as tx:\n"
-            "                outcomes = await record(tx, arrivals)\n"
+            "            from services.ingest.domain.deliveries import plan\n"
+            "            arrivals = [waiting.arrival for waiting in batch]\n"
+            "            self._early = asyncio.get_running_loop().create_task(self._record(arrivals))\n"
+            "            outcomes = plan(arrivals, (), {}).outcomes\n"
         ),
         services=("ingest",),
         fault="commit.cut_before@ingest",

@@ -23,12 +23,14 @@ class Connection:
     Only the adapter, which no typing describes, can begin a transaction that SQLAlchemy knows of.
     """
 
-    __slots__ = ("adapter", "driver", "sqlalchemy")
+    __slots__ = ("adapter", "driver", "prepared", "sqlalchemy")
 
     def __init__(self, connection: AsyncConnection, adapter: Any, driver: Any) -> None:  # noqa: ANN401 - see above
         self.sqlalchemy: Final = connection
         self.adapter: Final = adapter
         self.driver: Final = driver
+        self.prepared: Final[dict[str, Any]] = {}
+        """The statements that are prepared on it under a name of ours, by their text."""
 
 
 class Connections:

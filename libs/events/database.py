@@ -16,13 +16,14 @@ from libs.events import outbox
 from libs.events.codec import encode
 from libs.events.connections import Connection, Connections
 from libs.events.errors import PermanentError
+from libs.events.lanes import Lanes
 from libs.events.statements import Statements
 from libs.events.topics import TOPIC_OF_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-    from sqlalchemy import Row
+    from sqlalchemy import Row, TextClause
 
     from libs.events.codec import Headers
     from libs.events.event import Contract, Event
@@ -50,6 +51,14 @@ _SESSION: Final = {
 def utc_now() -> datetime:
     """The system's clock."""
     return datetime.now(UTC)
+
+
+def outgoing(event: Event[Contract], key: str) -> outbox.Outgoing:
+    """The record that publishes `event` under `key`; PermanentError where it is larger than a record may be."""
+    value, headers = encode(event)
+    if value is not None and len(value) > MAX_VALUE_BYTES:
+        raise PermanentError(f"{event.type} {event.id} has {len(value)} bytes, more than {MAX_VALUE_BYTES}")
+    return outbox.Outgoing(TOPIC_OF_TYPE[event.type].name, key, value, headers)
 
 
 class Tx:
@@ -81,15 +90,15 @@ class Tx:
         """Run `statement`; how many rows it touched."""
         return await self._statements.execute(statement, parameters)
 
-    async def fetch_storing_emitted(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        """All rows of `statement`, which also stores what was emitted so far, and sends the notification.
+    async def fetch_publishing(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """All rows of `statement`, which stores events in the outbox by itself, and notifies as `:notify` says.
 
-        It finds that in the parameters of `outbox.STORE`, and whether to notify in `:notify`. For a path so busy that
-        it has one statement for everything.
+        For a path so busy that it has one statement for everything; the records are those of `outgoing`.
         """
-        emitted = outbox.columns(self._outgoing, self.now)
-        rows = await self._statements.fetch(statement, {**parameters, **emitted, "notify": self._notify})
-        self._outgoing = []
+        if self._read_only:
+            raise RuntimeError("a reading transaction publishes nothing")
+        rows = await self._statements.fetch(statement, {**parameters, "notify": self._notify})
+        self._emitted = True
         return rows
 
     def emit(self, event: Event[Contract], *, key: str) -> None:
@@ -97,17 +106,17 @@ class Tx:
 
         Raises PermanentError where it is larger than a record may be.
         """
-        value, headers = encode(event)
-        if value is not None and len(value) > MAX_VALUE_BYTES:
-            raise PermanentError(f"{event.type} {event.id} has {len(value)} bytes, more than {MAX_VALUE_BYTES}")
-        self.emit_record(TOPIC_OF_TYPE[event.type].name, key, value, headers)
+        self._emit(outgoing(event, key))
 
     def emit_record(self, topic: str, key: str, value: bytes | None, headers: Headers) -> None:
         """Publish bytes as they are; for dead letters."""
+        self._emit(outbox.Outgoing(topic, key, value, headers))
+
+    def _emit(self, record: outbox.Outgoing) -> None:
         if self._read_only:
             raise RuntimeError("a reading transaction publishes nothing")
         self._emitted = True
-        self._outgoing.append(outbox.Outgoing(topic, key, value, headers))
+        self._outgoing.append(record)
 
 
 class Database:
@@ -116,6 +125,7 @@ class Database:
     def __init__(self, engine: AsyncEngine, clock: Callable[[], datetime] = utc_now) -> None:
         self.engine: Final = engine
         self._connections = Connections.of(engine)
+        self._lanes = Lanes.of(engine)
         self.clock: Final = clock
         self.committed: Final = asyncio.Event()
         """Set when rows went into the outbox; the relay of this process waits for it."""
@@ -144,6 +154,7 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        await self._lanes.close()
         await self._connections.close()
         await self.engine.dispose()
 
@@ -165,6 +176,16 @@ class Database:
                 await outbox.store(tx, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
         if tx._emitted:  # noqa: SLF001
             self.committed.set()
+
+    async def at_once(self, statement: TextClause, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """All rows of one `statement` that is a transaction by itself, when it is committed: one way there and back.
+
+        It stores events in the outbox by itself, and notifies as `:notify` says; the records are those of `outgoing`.
+        It must find what it looks up by indexes, as its plan is made without knowing how large tables are.
+        """
+        rows = await self._lanes.fetch(statement, {**parameters, "notify": not self.relayed_here})
+        self.committed.set()
+        return rows
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:

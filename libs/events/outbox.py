@@ -40,7 +40,7 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
     emitted_at: datetime
 
 
-STORE: Final = text("""
+_STORE: Final = text("""
     INSERT INTO outbox (topic, key, value, headers, emitted_at)
     SELECT topic, key, value, headers, :emitted_at
       FROM unnest(CAST(:topics AS text[]), CAST(:partition_keys AS text[]),
@@ -62,7 +62,8 @@ _STORE_AND_NOTIFY: Final = text("""
 _OLDEST: Final = text("SELECT id, topic, key, value, headers, emitted_at FROM outbox ORDER BY id LIMIT :limit")
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
-_pack = msgspec.msgpack.Encoder().encode
+pack_headers = msgspec.msgpack.Encoder().encode
+"""The headers of a record as the outbox keeps them."""
 _unpack = msgspec.msgpack.Decoder(tuple[tuple[str, bytes], ...]).decode
 
 
@@ -75,16 +76,15 @@ class Writer(Protocol):
 
 async def store(writer: Writer, outgoing: Sequence[Outgoing], *, now: datetime, notify: bool) -> None:
     """Write `outgoing` in order, in the caller's transaction; wake a relay elsewhere where `notify`."""
-    await writer.execute(_STORE_AND_NOTIFY if notify else STORE, columns(outgoing, now))
+    await writer.execute(_STORE_AND_NOTIFY if notify else _STORE, _columns(outgoing, now))
 
 
-def columns(outgoing: Sequence[Outgoing], now: datetime) -> dict[str, Any]:
-    """What `STORE` takes."""
+def _columns(outgoing: Sequence[Outgoing], now: datetime) -> dict[str, Any]:
     return {
         "topics": [record.topic for record in outgoing],
         "partition_keys": [record.key for record in outgoing],
         "values": [record.value for record in outgoing],
-        "headers": [_pack(record.headers) for record in outgoing],
+        "headers": [pack_headers(record.headers) for record in outgoing],
         "emitted_at": now,
     }
 

@@ -7,6 +7,7 @@ to an engine; an expression that is no literal SQL runs through it in the same t
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 _DIALECT: Final = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # it is untyped
 _REMEMBERED: Final = 1_024
+AT_ONCE: Final = "at_once_"
+"""How the names of prepared statements begin that commit by themselves."""
+_numbers: Final = count(1)
 _ERRORS: Final[tuple[tuple[type[Exception], type[sqlalchemy.exc.DBAPIError]], ...]] = (
     (asyncpg.IntegrityConstraintViolationError, sqlalchemy.exc.IntegrityError),
     (asyncpg.SyntaxOrAccessError, sqlalchemy.exc.ProgrammingError),
@@ -61,12 +65,13 @@ class _Plain:
 class Statements:
     """Runs statements on one connection, in a transaction that the first of them begins."""
 
-    __slots__ = ("_adapter", "_connection", "_driver", "_listened", "_read_only")
+    __slots__ = ("_adapter", "_connection", "_driver", "_listened", "_prepared", "_read_only")
 
     def __init__(self, connection: Connection, *, read_only: bool = False) -> None:
         self._connection = connection.sqlalchemy
         self._adapter = connection.adapter
         self._driver = connection.driver
+        self._prepared = connection.prepared
         self._read_only = read_only
         self._listened = connection.sqlalchemy.sync_engine.dispatch.before_cursor_execute
 
@@ -78,6 +83,17 @@ class Statements:
             return (await self._connection.execute(statement, parameters)).all()
         return plain.rows(await self._run(plain, parameters, rows=True))
 
+    async def fetch_at_once(self, statement: TextClause, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """All rows of `statement`, which is a transaction by itself: it is committed when they are here.
+
+        It is prepared once on each connection, under a name by which a proxy can tell it from other statements.
+        """
+        plain = _plain(statement)
+        if plain is None:
+            raise TypeError("only literal SQL can be prepared under a name")
+        values = self._told(plain, parameters)
+        return plain.rows(await self._guarded(plain.sql, values, self._run_prepared, plain.sql, values))
+
     async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None) -> int:
         """Run `statement`; how many rows it touched."""
         plain = _plain(statement)
@@ -85,8 +101,8 @@ class Statements:
             await self._begin()
             return (await self._connection.execute(statement, parameters)).rowcount
         status: str = await self._run(plain, parameters, rows=False)
-        count = status.rpartition(" ")[2]
-        return int(count) if count.isdecimal() else -1
+        touched = status.rpartition(" ")[2]
+        return int(touched) if touched.isdecimal() else -1
 
     async def commit(self) -> None:
         """Commit what was begun."""
@@ -122,10 +138,22 @@ class Statements:
             finally:
                 self._adapter.readonly = False
 
-    async def _run(self, plain: _Plain, parameters: Mapping[str, Any] | None, *, rows: bool) -> Any:  # noqa: ANN401 - the driver's
+    async def _run_prepared(self, sql: str, values: Sequence[Any]) -> Any:  # noqa: ANN401 - the driver's
+        prepared = self._prepared.get(sql)
+        if prepared is None:
+            prepared = await self._driver.prepare(sql, name=f"{AT_ONCE}{next(_numbers)}")
+            self._prepared[sql] = prepared
+        return await prepared.fetch(*values)
+
+    def _told(self, plain: _Plain, parameters: Mapping[str, Any] | None) -> list[Any]:
+        """The values of a statement's places; whoever listens to the engine is told of it."""
         values = [parameters[name] for name in plain.names] if parameters else []
         for listener in self._listened:
             listener(self._connection.sync_connection, None, plain.sql, values, None, False)
+        return values
+
+    async def _run(self, plain: _Plain, parameters: Mapping[str, Any] | None, *, rows: bool) -> Any:  # noqa: ANN401 - the driver's
+        values = self._told(plain, parameters)
         run: Callable[..., Awaitable[Any]] = self._driver.fetch if rows else self._driver.execute
         if self._adapter._transaction is None:  # noqa: SLF001
             await self._guarded("BEGIN", (), self._begin)

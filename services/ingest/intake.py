@@ -21,8 +21,9 @@ from msgspec.structs import replace
 
 from libs.events.crashpoint import crashpoint
 from libs.events.errors import is_unavailable
-from services.ingest.domain.deliveries import NotUnderstood, delivery_key
+from services.ingest.domain.deliveries import NotUnderstood, Status, delivery_key
 from services.ingest.store.deliveries import Raced, record, record_again
+from services.ingest.store.firsts import record_firsts
 from services.ingest.telemetry import BATCH, DELIVERIES, ISOLATED, WAITING
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Intake:
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
         self._committing: asyncio.Task[None] | None = None
+        self._all_new = True
+        """Whether the last batch was new in all its parts: then the next one is thought to be so, too."""
 
     async def submit(self, arrival: Arrival) -> Outcome:
         """Record `arrival` together with whatever else arrives now. Raises `QueueFull` or `NotDurable`."""
@@ -150,7 +153,14 @@ class Intake:
     async def _record(self, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
         BATCH.observe(len(arrivals))
         async with asyncio.timeout(self._bounds.commit.total_seconds()):
-            return await record_in(self._database, arrivals)
+            outcomes = await record_firsts(self._database, arrivals) if self._all_new else None
+            self._all_new = outcomes is not None
+            if outcomes is None:
+                outcomes = await record_in(self._database, arrivals)
+                self._all_new = all(outcome.status is Status.ACCEPTED for outcome in outcomes)
+            else:
+                count_outcomes(outcomes)
+            return outcomes
 
 
 async def record_in(

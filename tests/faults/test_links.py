@@ -95,6 +95,14 @@ async def test_a_commit_is_cut_before_it_arrives(link: Link, client: Client) -> 
     assert struck.is_set()
 
 
+async def test_a_statement_that_commits_by_itself_is_cut_before_its_answer(link: Link, client: Client) -> None:
+    struck = link.watch_for_commit("cut_after", seconds=0.1)
+    assert await client.ask(b"B\x00\x00\x01\x0a\x00__asyncpg_stmt_3__\x00") != b""
+    assert not struck.is_set()
+    assert await client.ask(b"B\x00\x00\x01\x0a\x00at_once_3\x00") == b""
+    assert struck.is_set()
+
+
 async def test_a_held_commit_arrives_late(link: Link, client: Client) -> None:
     link.watch_for_commit("held", seconds=0.2)
     began = time.monotonic()

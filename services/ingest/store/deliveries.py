@@ -124,11 +124,11 @@ async def record(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
     """Keep `arrivals`, decide in their order what they change, emit what is new; the outcome of each."""
     known, latest = await look(tx, arrivals)
     decided = plan(arrivals, known, latest, unsubscribed=await unsubscriptions_known(tx, arrivals))
-    _emit(tx, decided)
     if all_first(decided, len(arrivals)):
         if not await add_all(tx, decided):
             raise Raced
         return decided.outcomes
+    _emit(tx, decided)
     await _change_responses(tx, decided)
     await _add_unsubscriptions(tx, decided)
     await _add_deliveries(tx, decided)

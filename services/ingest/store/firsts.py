@@ -1,39 +1,54 @@
 """The commonest batch, at the cost of one statement: deliveries, all of them new, of responses that are all new.
 
+That statement finds out by itself whether they are, and is a transaction by itself where nothing else belongs to it.
 What is more than that (repetitions, conflicts, revisions, what was not understood) takes the statements of
 `services.ingest.store.deliveries`, which do the same piece by piece.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
-from services.ingest.domain.deliveries import Status
+from libs.events.database import outgoing
+from libs.events.outbox import pack_headers
+from services.ingest.domain.deliveries import Status, plan
+from services.ingest.domain.publication import event_of, key_of
 
 if TYPE_CHECKING:
-    from libs.events.database import Tx
-    from services.ingest.domain.deliveries import Plan
+    from collections.abc import Sequence
+    from datetime import datetime
 
-# Responses before deliveries, each sorted by its key, as everywhere: the count makes the second wait for the first.
-# Where it falls short somebody else was faster, and the rest is not even tried.
+    from libs.events.database import Database, Tx
+    from services.ingest.domain.deliveries import Arrival, Outcome, Plan
+
+# Rows are one array of rows: as an array for each column they cost the driver twice the time. Responses before
+# deliveries, each sorted by its key, as everywhere: the count makes the second wait for the first. OFFSET 0 keeps each
+# look-up what it is, one row by its key: as a join it could be planned to go through a table that was empty then.
+# Deliveries are not looked for. Who sends one again tells of the same response, which is; where that is new and the key
+# is not, the unique key says so.
 _ADD: Final = text("""
     WITH arrived AS MATERIALIZED (
         SELECT *
-          FROM unnest(CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:keys AS text[]), CAST(:bodies AS bytea[]),
-                      CAST(:hashes AS bytea[]), CAST(:kept_headers AS text[]), CAST(:received AS timestamptz[]),
-                      CAST(:responses AS uuid[]), CAST(:events AS uuid[]), CAST(:vendor_ids AS text[]),
-                      CAST(:customers AS text[]), CAST(:contents AS bytea[]), CAST(:revised AS timestamptz[]))
-               AS arrived (id, source, delivery_key, body, body_hash, headers, received_at,
-                           response_id, event_id, vendor_response_id, customer_id, content_hash, revised_at)
+          FROM unnest(CAST(:rows AS first_delivery[])) WITH ORDINALITY
+               AS arrived (id, source, delivery_key, body, body_hash, headers, received_at, response_id, event_id,
+                           vendor_response_id, customer_id, content_hash, revised_at, topic, partition_key, value,
+                           event_headers, place)
+    ), known AS MATERIALIZED (
+        SELECT EXISTS (
+                   SELECT
+                     FROM arrived,
+                          LATERAL (SELECT FROM responses WHERE responses.id = arrived.response_id OFFSET 0) AS response
+               ) AS some
     ), told AS (
         INSERT INTO responses
                (id, source, vendor_response_id, customer_id, revision, content_hash, revised_at, event_id, received_at)
         SELECT response_id, source, vendor_response_id, customer_id, 1, content_hash, revised_at, event_id, received_at
-          FROM arrived
+          FROM arrived, known
+         WHERE NOT known.some
          ORDER BY response_id
-            ON CONFLICT (id) DO NOTHING
         RETURNING id
     ), counted AS MATERIALIZED (
         SELECT count(*) AS amount FROM told
@@ -44,22 +59,31 @@ _ADD: Final = text("""
         SELECT id, source, :via, delivery_key, '', body, body_hash, headers, :content_type, received_at,
                'accepted', response_id, ARRAY[event_id], 1
           FROM arrived, counted
-         WHERE counted.amount = :amount
+         WHERE counted.amount > 0
          ORDER BY source, delivery_key
-            ON CONFLICT (source, delivery_key, conflict) DO NOTHING
-        RETURNING id
     ), emitted AS (
         INSERT INTO outbox (topic, key, value, headers, emitted_at)
-        SELECT topic, key, value, headers, :emitted_at
-          FROM unnest(CAST(:topics AS text[]), CAST(:partition_keys AS text[]),
-                      CAST(:values AS bytea[]), CAST(:headers AS bytea[])) WITH ORDINALITY
-               AS emitted (topic, key, value, headers, place)
+        SELECT topic, partition_key, value, event_headers, :emitted_at
+          FROM arrived, counted
+         WHERE counted.amount > 0
          ORDER BY place
     )
-    SELECT count(*) AS amount,
-           CASE WHEN :notify THEN pg_notify('outbox_' || current_schema(), '') END
-      FROM kept
+    SELECT amount, CASE WHEN :notify AND amount > 0 THEN pg_notify('outbox_' || current_schema(), '') END
+      FROM counted
 """)
+
+
+async def record_firsts(database: Database, arrivals: Sequence[Arrival]) -> Sequence[Outcome] | None:
+    """Record `arrivals` if each is the first of its key and of its response; None, and nothing done, if not."""
+    decided = plan(arrivals, (), {})
+    if not all_first(decided, len(arrivals)):
+        return None
+    try:
+        [row] = await database.at_once(_ADD, _parameters(decided, database.clock()))
+    except IntegrityError:
+        # A known key with a new response; or another process adds one of the same rows at this moment.
+        return None
+    return decided.outcomes if row.amount else None
 
 
 def all_first(decided: Plan, amount: int) -> bool:
@@ -79,28 +103,39 @@ def all_first(decided: Plan, amount: int) -> bool:
 
 
 async def add_all(tx: Tx, decided: Plan) -> bool:
-    """Store all of it, and what was emitted; False where another process had a part of it first."""
-    arrivals = [row.arrival for row in decided.rows]
-    latest = [revised.latest for revised in decided.new.values()]
-    [row] = await tx.fetch_storing_emitted(
-        _ADD,
-        {
-            "via": arrivals[0].via,
-            "content_type": arrivals[0].content_type,
-            "amount": len(arrivals),
-            "ids": [arrival.id for arrival in arrivals],
-            "sources": [arrival.source.name for arrival in arrivals],
-            "keys": [arrival.key for arrival in arrivals],
-            "bodies": [arrival.body for arrival in arrivals],
-            "hashes": [arrival.body_hash for arrival in arrivals],
-            "kept_headers": [arrival.headers for arrival in arrivals],
-            "received": [arrival.received_at for arrival in arrivals],
-            "responses": list(decided.new),
-            "events": [now.event_id for now in latest],
-            "vendor_ids": [revised.vendor_response_id for revised in decided.new.values()],
-            "customers": [revised.customer_id for revised in decided.new.values()],
-            "contents": [now.content_hash for now in latest],
-            "revised": [now.revised_at for now in latest],
-        },
-    )
-    return bool(row.amount == len(arrivals))
+    """Store all of it, and its events; False where another process had a part of it first."""
+    try:
+        [row] = await tx.fetch_publishing(_ADD, _parameters(decided, tx.now))
+    except IntegrityError:
+        return False
+    return bool(row.amount)
+
+
+def _parameters(decided: Plan, now: datetime) -> dict[str, Any]:
+    first = decided.rows[0].arrival
+    rows: list[tuple[object, ...]] = []
+    for row, revised, revision in zip(decided.rows, decided.new.values(), decided.revisions, strict=True):
+        arrival, latest = row.arrival, revised.latest
+        record = outgoing(event_of(revision, now), key_of(revision))
+        rows.append(
+            (
+                arrival.id,
+                arrival.source.name,
+                arrival.key,
+                arrival.body,
+                arrival.body_hash,
+                arrival.headers,
+                arrival.received_at,
+                revision.response_id,
+                latest.event_id,
+                revised.vendor_response_id,
+                revised.customer_id,
+                latest.content_hash,
+                latest.revised_at,
+                record.topic,
+                record.key,
+                record.value,
+                pack_headers(record.headers),
+            )
+        )
+    return {"rows": rows, "via": first.via, "content_type": first.content_type, "emitted_at": now}

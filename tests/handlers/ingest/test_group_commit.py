@@ -1,6 +1,6 @@
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from msgspec.structs import replace
-from sqlalchemy import text
+from sqlalchemy import Row, TextClause, text
 
 from libs.events.contracts.responses import Instrument
 from libs.events.database import Database, Tx
@@ -62,7 +62,10 @@ def an_arrival(number: int, *, response: int | None = None, key: str | None = No
 
 
 class Breaking(Database):
-    """A database whose commits fail as `failures` say, one after the other; None lets one through."""
+    """A database whose commits fail as `failures` say, one after the other; None lets one through.
+
+    A statement that is a transaction by itself is one too.
+    """
 
     def __init__(self, database: Database, *failures: Exception | None, after_commit: bool = False) -> None:
         super().__init__(database.engine, database.clock)
@@ -80,6 +83,16 @@ class Breaking(Database):
                 raise failure
         if failure is not None:
             raise failure
+
+    async def at_once(self, statement: TextClause, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        self.transactions += 1
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None and not self.after_commit:
+            raise failure
+        rows = await super().at_once(statement, parameters)
+        if failure is not None:
+            raise failure
+        return rows
 
 
 async def test_concurrent_deliveries_share_transactions(database: Database, deliveries: Rows) -> None:
@@ -103,13 +116,13 @@ async def test_each_is_answered_with_its_own_outcome(database: Database, deliver
 
 
 @pytest.mark.parametrize("size", [1, 10, 100])
-async def test_a_batch_that_is_all_new_takes_two_statements(
+async def test_a_batch_that_is_all_new_takes_one_statement(
     database: Database, statements: Statements, size: int, published: Published
 ) -> None:
     with statements(database) as seen:
         intake = Intake(database)
         await asyncio.gather(*(intake.submit(an_arrival(number)) for number in range(size)))
-    assert len(seen) == 2  # what is known of them; they, their responses, their events and the notification
+    assert len(seen) == 1  # what is known of them; they, their responses, their events and the notification
     assert len(await published()) == size
 
 

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import TextClause, text
 
 from libs.events.database import Database
-from services.ingest.store import deliveries, kept, known
+from libs.events.lanes import SETTINGS
+from services.ingest.store import deliveries, firsts, kept, known
 
 ID = UUID(int=1)
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
@@ -81,3 +82,14 @@ async def test_rows_are_found_by_their_keys(planned: Database) -> None:
             assert plan
             reading_all[name] = [line for line in plan if re.search(r"Seq Scan on (deliveries|responses)", line)]
     assert reading_all == {name: [] for name in STATEMENTS}
+
+
+async def test_the_plan_that_is_kept_from_the_first_batch_on_finds_rows_by_their_keys(database: Database) -> None:
+    parameters: dict[str, Any] = {"rows": [], "via": "webhook", "content_type": "", "emitted_at": None, "notify": False}
+    async with database.transaction() as tx:
+        for setting in SETTINGS:
+            await tx.execute(text(setting.replace("SET", "SET LOCAL")))
+        plan = [row[0] for row in await tx.fetch(text(f"EXPLAIN {firsts._ADD.text}"), parameters)]
+    looked_up = [line.strip() for line in plan if re.search(r"Scan.* on (deliveries|responses|outbox)", line)]
+    assert [line.partition("  (")[0] for line in looked_up] == ["->  Index Only Scan using responses_pkey on responses"]
+    assert any("Index Cond: (id = arrived" in line for line in plan)
