@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 STAGES: Final = (
     "ingest",
+    "fetches",
+    "imports",
     "relay",
     "scoring",
     "casework",

@@ -26,7 +26,8 @@ _COMMENT: Final = (
     "Заказ привезли на два дня позже, чем обещали, и никто не позвонил. The courier was friendly, but the box was torn "
     "open on one side and the manual was missing; I had to look for it on the web myself. "
 )
-_INSTRUMENT: Final = {
+_SCOPES: Final = ("sources:read", "sources:write", "responses:write")
+INSTRUMENT: Final = {
     "metric": "nps",
     "question": "How likely are you to recommend us?",
     "scale_min": 0,
@@ -81,13 +82,17 @@ def request(
 
 async def make_source(url: str, port: int, name: str = SOURCE) -> None:
     """Add a source to the ingest at `port` over `url`, as an administrator does: with a key, over HTTP."""
+    source = {"vendor": "generic", "program": "retail", "instrument": INSTRUMENT, "secret": SECRET}
+    async with await operator(url, port) as client:
+        (await client.put(f"/v1/sources/{name}", json=source)).raise_for_status()
+
+
+async def operator(url: str, port: int) -> httpx.AsyncClient:
+    """Somebody with a key to the ingest at `port` over `url`."""
     database = Database.connect(url, pool_size=1)
     try:
         async with database.transaction() as tx:
-            key = await keys.create_key(tx, name="bench", scopes=("sources:read", "sources:write"))
+            key = await keys.create_key(tx, name="bench", scopes=_SCOPES)
     finally:
         await database.close()
-    source = {"vendor": "generic", "program": "retail", "instrument": _INSTRUMENT, "secret": SECRET}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-        answer = await client.put(f"/v1/sources/{name}", json=source, headers={"Authorization": f"Bearer {key}"})
-        answer.raise_for_status()
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers={"Authorization": f"Bearer {key}"})

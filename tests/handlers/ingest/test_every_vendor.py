@@ -1,11 +1,5 @@
-"""Each vendor's documented sample goes in as that vendor signs it, and comes out as the right response.
+"""Each vendor's documented sample goes in as that vendor signs it, and comes out as the right response."""
 
-How each vendor signs is written down here a second time, straight from its documentation, and not by our descriptions.
-"""
-
-import base64
-import hashlib
-import hmac
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -16,89 +10,12 @@ import pytest
 
 from libs.events.event import Event
 from services.ingest.vendors import VENDORS
+from tests.vendor_signing import CONTENT_TYPE, CSAT, JSON, MAPS, SECRET, SIGNED, TOKEN, secret_of, token
 
 Put = Callable[..., Awaitable[dict[str, Any]]]
 Published = Callable[[], Awaitable[list[Event[Any]]]]
 Rows = Callable[[], Awaitable[Sequence[Any]]]
 
-SECRET = "the vendor's secret"
-TOKEN = "a token of at least sixteen"
-KEY = b"twenty-four bytes of key"
-JSON = "application/json"
-FORM = "application/x-www-form-urlencoded"
-MULTIPART = "multipart/form-data; boundary=------------------------9c8e7f"
-CSAT = {"metric": "csat", "scale_min": 1, "scale_max": 5}
-
-
-def hmac_hex(body: bytes, algorithm: str = "sha256") -> str:
-    return hmac.new(SECRET.encode(), body, algorithm).hexdigest()
-
-
-def hmac_base64(body: bytes, algorithm: str = "sha256") -> str:
-    return base64.b64encode(hmac.new(SECRET.encode(), body, algorithm).digest()).decode()
-
-
-def standard(body: bytes, now: datetime) -> dict[str, str]:
-    timestamp = str(int(now.timestamp()))
-    digest = hmac.new(KEY, b"msg." + timestamp.encode() + b"." + body, hashlib.sha256).digest()
-    signature = "v1," + base64.b64encode(digest).decode()
-    return {"webhook-id": "msg", "webhook-timestamp": timestamp, "webhook-signature": signature}
-
-
-def zendesk(body: bytes, now: datetime) -> dict[str, str]:
-    timestamp = now.isoformat().replace("+00:00", "Z")
-    return {
-        "x-zendesk-webhook-signature-timestamp": timestamp,
-        "x-zendesk-webhook-signature": hmac_base64(timestamp.encode() + body),
-        "x-zendesk-webhook-id": "z",
-    }
-
-
-def chatwoot(body: bytes, now: datetime) -> dict[str, str]:
-    timestamp = str(int(now.timestamp()))
-    return {
-        "x-chatwoot-timestamp": timestamp,
-        "x-chatwoot-signature": "sha256=" + hmac_hex(timestamp.encode() + b"." + body),
-        "x-chatwoot-delivery": "d",
-    }
-
-
-def token(_body: bytes, _now: datetime) -> dict[str, str]:
-    return {"otklik-token": TOKEN}
-
-
-SIGNED: dict[str, Callable[[bytes, datetime], dict[str, str]]] = {
-    "alchemer": token,
-    "asknicely": token,
-    "chatwoot": chatwoot,
-    "delighted": lambda body, _: {"x-delighted-webhook-signature": "sha256=" + hmac_hex(body)},
-    "formbricks": standard,
-    "generic": standard,
-    "google-forms": standard,
-    "jotform": token,
-    "limesurvey": token,
-    "smartsurvey": lambda body, _: {"x-smartsurvey-signature": hmac_hex(body)},
-    "survicate": lambda body, _: {"hmac": hmac_hex(body)},
-    "tally": lambda body, _: {"tally-signature": hmac_base64(body)},
-    "typeform": lambda body, _: {"typeform-signature": "sha256=" + hmac_base64(body)},
-    "wootric": lambda body, _: {"x-wootric-signature": "sha1=" + hmac_hex(body, "sha1")},
-    "zendesk": zendesk,
-    "zenloop": token,
-}
-CONTENT_TYPE = {"jotform": MULTIPART, "wootric": FORM, "limesurvey": FORM}
-MAPS: dict[str, dict[str, Any]] = {
-    "formbricks": {"score": {"question": "q1"}, "comment": {"question": "q2"}},
-    "google-forms": {
-        "score": {"question": "How likely are you to recommend us?"},
-        "comment": {"question": "Why?"},
-    },
-    "jotform": {"score": {"question": "how"}, "comment": {"question": "why"}},
-    "limesurvey": {"score": {"question": "NPS"}, "comment": {"question": "WHY"}},
-    "smartsurvey": {"score": {"question": "10002"}, "comment": {"question": "10001"}},
-    "survicate": {"score": {"question": "12123"}},
-    "tally": {"score": {"question": "question_3EKz4n"}, "comment": {"question": "question_nr5GP6"}},
-    "typeform": {"score": {"question": "readable_ref_opinion_scale"}, "comment": {"question": "DlXFaesGBpoF"}},
-}
 EXPECTED = {
     "alchemer": ("r-17", 3, "c-8", "Никто не перезвонил."),
     "asknicely": ("5512", 2, "c-9", "Nobody answers the phone"),
@@ -122,13 +39,6 @@ EXPECTED = {
     "zendesk": ("r-17", 3, "c-8", "Никто не перезвонил."),
     "zenloop": ("QWNGbzdkdlF5RU94SnhkMjRkU3RST0QwZ29EaU43dmJ6eUNPSUc0eVd1Yz0=", 10, "c-31", "Gran producto!"),
 }
-
-
-def secret_of(vendor: str) -> str:
-    sign = SIGNED[vendor]
-    if sign is standard:
-        return "whsec_" + base64.b64encode(KEY).decode()
-    return TOKEN if sign is token else SECRET
 
 
 @pytest.mark.parametrize("vendor", sorted(SIGNED))
