@@ -13,6 +13,7 @@ from libs.events.database import Database
 from libs.events.runtime import Runtime
 from libs.events.topics import SURVEY_RESPONSES
 from services.scoring.api import build_app
+from services.scoring.driver_jobs import DriverRuns, ask_nightly
 from services.scoring.handlers import score_responses
 from services.scoring.jobs import count_cut_points, forget_old_answers, recompute_tiers
 from services.scoring.settings import Settings
@@ -47,6 +48,8 @@ def main() -> None:
         runtime.add_loop("tiers", partial(recompute_tiers, database), idle=timedelta(seconds=1))
         runtime.add_loop("cut points", partial(count_cut_points, database), idle=timedelta(minutes=10))
         runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
+        runtime.add_loop("drivers", DriverRuns(database, settings.database_url).step, idle=timedelta(seconds=1))
+        runtime.add_loop("nightly drivers", partial(ask_nightly, database), idle=timedelta(minutes=10))
         runtime.add_relay()
     runtime.run()
 

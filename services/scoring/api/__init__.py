@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.scoring.api import accounts, customers, instruments, metrics, mismatches, responses, rules
+from services.scoring.api import accounts, customers, drivers, instruments, metrics, mismatches, responses, rules
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -24,6 +24,6 @@ def build_app(database: Database) -> FastAPI:
         description="Customers, accounts, what they are worth, and what their answers say.",
         body_limits={"/v1/customers/batch": _BATCH_BYTES, "/v1/accounts/batch": _BATCH_BYTES},
     )
-    for part in (customers, accounts, rules, responses, instruments, mismatches, metrics):
+    for part in (customers, accounts, rules, responses, instruments, mismatches, metrics, drivers):
         app.include_router(part.router)
     return app

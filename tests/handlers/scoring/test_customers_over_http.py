@@ -367,6 +367,9 @@ ROUTES = [
         {"executive", "administrator"},
     ),
     ("GET", "/v1/class-mismatches", "metrics:read", None),
+    ("GET", "/v1/metrics/drivers", "metrics:read", None),
+    ("GET", "/v1/driver-runs/00000000-0000-0000-0000-000000000002", "metrics:read", None),
+    ("POST", "/v1/driver-runs", "rules:write", {"executive", "administrator"}),
     ("GET", "/v1/metrics/nps", "metrics:read", None),
 ]
 ROLES = ("agent", "manager", "executive", "employee", "operator", "administrator")
@@ -403,6 +406,7 @@ def test_every_route_of_the_app_is_among_those_tested(database: Database) -> Non
         "c-1": "{customer_id}",
         "a-1": "{account_id}",
         "r-1": "{response_id}",
+        "00000000-0000-0000-0000-000000000002": "{run_id}",
         "00000000-0000-0000-0000-000000000001/versions/1": "{instrument_id}/versions/{version}",
     }
     tested = set()

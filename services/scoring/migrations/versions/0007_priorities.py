@@ -40,10 +40,9 @@ _STATEMENTS: Final[tuple[str, ...]] = (
         attempts integer NOT NULL DEFAULT 0,
         not_before timestamptz NOT NULL,
         finished_at timestamptz,
-        refused text,
-        result bytea,
+        findings bytea,
         CHECK (since < until),
-        CHECK (finished_at IS NULL OR (result IS NULL) <> (refused IS NULL))
+        CHECK ((finished_at IS NULL) = (findings IS NULL))
     )
     """,
     "CREATE INDEX driver_runs_waiting ON driver_runs (not_before) WHERE finished_at IS NULL",
