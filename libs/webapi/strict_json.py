@@ -26,7 +26,15 @@ _INT64: Final = 2**63
 
 
 class NotStrictError(ValueError):
-    """The body is no JSON, or JSON that means different things to different readers. Its message is for the sender."""
+    """The body is no JSON, or JSON that means different things to different readers. Its message is for the sender.
+
+    `code` says what is wrong in a word that stays, `parameters` where and what.
+    """
+
+    def __init__(self, message: str, code: str, **parameters: str | int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.parameters = parameters
 
 
 def loads(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
@@ -34,17 +42,18 @@ def loads(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise NotStrictError(f"The body is not UTF-8 (byte {error.start}).") from error
+        raise NotStrictError(f"The body is not UTF-8 (byte {error.start}).", "encoding", at=error.start) from error
     try:
         value = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except NotStrictError:
         raise
     except json.JSONDecodeError as error:
-        raise NotStrictError(f"The body is not JSON: {error.msg} (character {error.pos}).") from error
+        message = f"The body is not JSON: {error.msg} (character {error.pos})."
+        raise NotStrictError(message, "syntax", problem=error.msg, at=error.pos) from error
     except RecursionError as error:
-        raise NotStrictError("The body is nested too deeply.") from error
+        raise NotStrictError("The body is nested too deeply.", "depth") from error
     except ValueError as error:  # the interpreter's own limit on digits
-        raise NotStrictError("The body holds a number with too many digits.") from error
+        raise NotStrictError("The body holds a number with too many digits.", "digits") from error
     _check(value)
     return value
 
@@ -52,12 +61,12 @@ def loads(body: bytes) -> Any:  # noqa: ANN401 - any JSON value
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise NotStrictError("The body holds an object with a repeated key.")
+        raise NotStrictError("The body holds an object with a repeated key.", "repeated-key")
     return found
 
 
 def _refuse_constant(name: str) -> Any:  # noqa: ANN401 - never returns
-    raise NotStrictError(f"The body holds {name}, which is not JSON.")
+    raise NotStrictError(f"The body holds {name}, which is not JSON.", "constant", name=name)
 
 
 def _check(value: object) -> None:
@@ -75,7 +84,7 @@ def _check(value: object) -> None:
         if not below:
             return
         level = below
-    raise NotStrictError("The body is nested too deeply.")
+    raise NotStrictError("The body is nested too deeply.", "depth")
 
 
 def _check_scalar(value: object) -> None:
@@ -84,20 +93,20 @@ def _check_scalar(value: object) -> None:
             _check_text(value)
         case int():
             if not -_INT64 <= value < _INT64:
-                raise NotStrictError("The body holds an integer beyond 64 bits.")
+                raise NotStrictError("The body holds an integer beyond 64 bits.", "integer")
         case float():
             if not math.isfinite(value):
-                raise NotStrictError("The body holds a number beyond double precision.")
+                raise NotStrictError("The body holds a number beyond double precision.", "number")
 
 
 def _check_text(text: str) -> None:
     if "\0" in text:
-        raise NotStrictError("The body holds a NUL character.")
+        raise NotStrictError("The body holds a NUL character.", "nul")
     if not text.isascii():
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise NotStrictError("The body holds a lone surrogate.") from error
+            raise NotStrictError("The body holds a lone surrogate.", "surrogate") from error
 
 
 class StrictRequest(Request):

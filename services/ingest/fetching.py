@@ -25,6 +25,7 @@ from services.ingest.arrivals import api_arrival
 from services.ingest.clients import APIS
 from services.ingest.clients.api import Account, ApiError, Asker, NotNow, NotThere, Refused
 from services.ingest.domain.deliveries import Status
+from services.ingest.domain.reasons import because
 from services.ingest.domain.responses import response_id
 from services.ingest.intake import record_in
 from services.ingest.store import fetching
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from services.ingest.arrivals import DeliveryIds
     from services.ingest.clients.api import Item, VendorApi
     from services.ingest.domain.deliveries import Outcome
+    from services.ingest.domain.reasons import Reason
     from services.ingest.sources import ReadySource, SourceBook
     from services.ingest.store.fetching import Fetch, Poll, StoredAccount
 
@@ -99,7 +101,7 @@ class Fetcher:
             return
         api = APIS.get(ready.vendor.name)
         if account is None or api is None or api.one is None:
-            await self._give_up(fetch, "the source has no account at the vendor's API")
+            await self._give_up(fetch, because("no-account"))
             return
         try:
             item = await api.one(self._asker(account, api), _account(account), fetch.vendor_response_id)
@@ -133,7 +135,7 @@ class Fetcher:
         plan = _LATER if isinstance(error, NotNow) else _NOT_THERE_YET
         wait = plan.next(fetch.attempts + 1)
         if wait is None:
-            await self._give_up(fetch, f"the vendor's API did not give the answers: {error}")
+            await self._give_up(fetch, because("not-fetched", error=str(error)))
             return
         FETCHED.labels("failed").inc()
         pause = self._pause(fetch.source, error)
@@ -172,7 +174,7 @@ class Fetcher:
             if whole_source:
                 await fetching.put_off_source(tx, fetch.source, due_at=due_at)
 
-    async def _give_up(self, fetch: Fetch, reason: str) -> None:
+    async def _give_up(self, fetch: Fetch, reason: Reason) -> None:
         FETCHED.labels("given_up").inc()
         log.error("fetch.given_up", source=fetch.source, delivery_id=str(fetch.delivery_id), why=reason)
         async with self._database.transaction() as tx:

@@ -22,8 +22,9 @@ from msgspec.structs import replace
 from libs.events.errors import is_unavailable
 from services.ingest.arrivals import file_arrival
 from services.ingest.domain.columns import ColumnMap, UnusableMap, guess_columns
-from services.ingest.domain.deliveries import NotUnderstood, Status
+from services.ingest.domain.deliveries import NOT_STORED, NotUnderstood, Status
 from services.ingest.domain.detection import HEAD, Detected, Given, Unreadable, detect
+from services.ingest.domain.reasons import because
 from services.ingest.domain.tables import Position, Rows
 from services.ingest.domain.written_times import order_of
 from services.ingest.intake import record_in
@@ -77,10 +78,10 @@ def written_of(detected: Detected, said: Mapping[str, Any]) -> Written:
         columns = ColumnMap.from_json(said.get("map", {})).over(guessed)
         columns.check(detected.layout.columns)
     except UnusableMap as error:
-        raise Unreadable(str(error), "map") from error
+        raise Unreadable(error.reason, "map") from error
     times = said.get("times") or order_of(_texts(detected.rows, columns))
     if times is None:
-        raise Unreadable("its times could have the day or the month first: say which", "times")
+        raise Unreadable(because("file-times"), "times")
     return Written(detected.layout, times, columns)
 
 
@@ -268,7 +269,7 @@ class _Reading:
                 log.warning(
                     "import.row_failed", import_id=str(self._import.id), line=row.line, error=type(error).__name__
                 )
-                bare = replace(arrival, verdict=NotUnderstood("it could not be stored as it was understood"))
+                bare = replace(arrival, verdict=NotUnderstood(NOT_STORED))
                 await self._record([row], [bare], after, finished=finished and last)
 
     async def _arrivals(self, batch: Sequence[Row]) -> list[Arrival | None]:

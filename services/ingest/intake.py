@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from libs.events.crashpoint import crashpoint
 from libs.events.errors import is_unavailable
-from services.ingest.domain.deliveries import NotUnderstood, Status, delivery_key
+from services.ingest.domain.deliveries import NOT_STORED, NotUnderstood, Status, delivery_key
 from services.ingest.store.deliveries import Raced, record, record_again
 from services.ingest.store.firsts import record_firsts
 from services.ingest.telemetry import BATCH, DELIVERIES, ISOLATED, WAITING
@@ -206,7 +206,7 @@ def _bare(arrival: Arrival) -> Arrival:
         key=delivery_key(None, arrival.body_hash),
         headers="{}",
         content_type="",
-        verdict=NotUnderstood("it could not be stored as it was understood"),
+        verdict=NotUnderstood(NOT_STORED),
     )
 
 

@@ -161,6 +161,7 @@ def _told(delivery: StoredDelivery) -> dict[str, Any]:
         "received_at": delivery.received_at,
         "status": delivery.status,
         "reason": delivery.reason,
+        "why": delivery.why,
         "response_id": delivery.response_id,
         "event_ids": list(delivery.event_ids),
         "copies": delivery.copies,

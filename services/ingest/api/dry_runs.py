@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
 from services.ingest.api.access import DeliveriesReader, SourcesReader, database_of
-from services.ingest.api.models import FieldMapBody, ReferenceBody, SourceBody
+from services.ingest.api.models import FieldMapBody, ReferenceBody, SourceBody, WhyOut
 from services.ingest.api.sources import source_of, vendor_of
 from services.ingest.clients import APIS
 from services.ingest.domain.deliveries import (
@@ -23,6 +23,7 @@ from services.ingest.domain.deliveries import (
 )
 from services.ingest.domain.fields import FieldMap, Reference
 from services.ingest.domain.guesses import Candidate, guess
+from services.ingest.domain.reasons import why_of
 from services.ingest.domain.responses import Response
 from services.ingest.domain.signature import SharedToken, Signature
 from services.ingest.domain.unsubscriptions import Unsubscribed
@@ -85,6 +86,7 @@ class DryRunOut(BaseModel):
 
     status: Literal["understood", "ignored", "not_understood", "announced", "unsubscribed"]
     reason: str | None
+    why: WhyOut | None
     field: str | None
     response: ResponseOut | None
     places: list[PlaceOut]
@@ -150,7 +152,8 @@ async def dry_run(
         "guessed": _map_body(guessed),
         "guessed_question": next((each.title or None for each in places if each.reference == guessed.score), None),
     }
-    return DryRunOut.model_validate({**_verdict_out(verdict), **shown})
+    told = _verdict_out(verdict)
+    return DryRunOut.model_validate({**told, "why": why_of(told["reason"]), **shown})
 
 
 def _verdict_out(verdict: Verdict) -> dict[str, Any]:

@@ -11,7 +11,9 @@ from pydantic import BaseModel, Field
 from libs.webapi.problem import Problem
 from services.ingest.api.access import SOURCE_NAME
 from services.ingest.api.dry_runs import ResponseOut
+from services.ingest.api.models import WhyOut
 from services.ingest.domain.columns import ColumnMap, UnusableMap
+from services.ingest.domain.reasons import why_of
 from services.ingest.domain.tables import Encoding, Format, Separator
 from services.ingest.domain.written_times import Times
 from services.ingest.store.imports import Import, Written
@@ -97,6 +99,7 @@ class ImportErrorOut(BaseModel):
     offset: int
     size: int
     reason: str
+    why: WhyOut | None
     delivery_id: Annotated[UUID | None, Field(description="Null: it is no row, and nothing of it is kept.")]
 
 
@@ -106,6 +109,7 @@ class RowOut(BaseModel):
     line: int
     understood: bool
     reason: str | None
+    why: WhyOut | None
     response: ResponseOut | None
 
 
@@ -128,7 +132,7 @@ def said_of(
     try:
         said = ColumnMap.parse(columns or ()).said()
     except UnusableMap as error:
-        raise invalid_parameter("map", str(error)) from error
+        raise invalid_parameter("map", error.reason) from error
     given: dict[str, Any] = {
         "format": format_,
         "encoding": encoding,
@@ -194,5 +198,6 @@ def import_out(import_: Import) -> ImportOut:
 
 def invalid_parameter(parameter: str, detail: str) -> Problem:
     """The problem of one query parameter."""
-    errors: Any = [{"pointer": f"/{parameter}", "in": "query", "detail": detail}]
-    return Problem(422, "invalid", "The request is not valid", errors=errors)
+    errors: Any = [{"pointer": f"/{parameter}", "in": "query", "detail": str(detail)}]
+    why = why_of(detail)
+    return Problem(422, "invalid", "The request is not valid", errors=errors, extra={} if why is None else {"why": why})

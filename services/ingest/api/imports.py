@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 
 from libs.events.telemetry import traceparent_or_new
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
-from libs.webapi.problem import Problem, of_status, unavailable
+from libs.webapi.problem import FieldError, Problem, of_status, unavailable
 from libs.webapi.strict_json import Router
 from services.ingest.api.access import SOURCE_NAME, DeliveriesReader, ResponsesWriter, book_of, database_of
 from services.ingest.api.dry_runs import response_out
@@ -37,6 +37,7 @@ from services.ingest.api.import_models import (
 from services.ingest.domain.columns import ColumnMap, UnusableMap
 from services.ingest.domain.deliveries import NotUnderstood, Understood
 from services.ingest.domain.detection import HEAD, Unreadable, detect
+from services.ingest.domain.reasons import why_of
 from services.ingest.domain.tables import Rows
 from services.ingest.imports import Beyond, Busy, Importer, Moved, given_of, written_of
 from services.ingest.intake import NotDurable
@@ -101,7 +102,8 @@ async def preview(
         verdict = NotUnderstood(row.fault) if row.fault is not None else reader.read(row.body, now)[1]
         response = response_out(verdict.response) if isinstance(verdict, Understood) else None
         reason = verdict.reason if isinstance(verdict, NotUnderstood) else None
-        rows.append(RowOut(line=row.line, understood=response is not None, reason=reason, response=response))
+        told: Any = why_of(reason)
+        rows.append(RowOut(line=row.line, understood=response is not None, reason=reason, why=told, response=response))
     return PreviewOut(layout=layout_out(written), columns=list(detected.columns), rows=rows)
 
 
@@ -183,12 +185,7 @@ async def list_errors(
     async with database_of(request).reading() as tx:
         found = await imports.errors_after(tx, id, line=after, limit=limit + 1)
     return Page(
-        items=[
-            ImportErrorOut(
-                line=each.line, offset=each.offset, size=each.size, reason=each.reason, delivery_id=each.delivery_id
-            )
-            for each in found[:limit]
-        ],
+        items=[ImportErrorOut.model_validate(each, from_attributes=True) for each in found[:limit]],
         next_cursor=encode_cursor(found[limit - 1].line) if len(found) > limit else None,
     )
 
@@ -208,7 +205,7 @@ async def put_map(
         columns = ColumnMap.parse(map_)
         columns.check(written.layout.columns)
     except UnusableMap as error:
-        raise invalid_parameter("map", str(error)) from error
+        raise invalid_parameter("map", error.reason) from error
     async with database_of(request).transaction() as tx:
         await imports.map_anew(tx, id, columns)
     return import_out(await _found(request, id))
@@ -302,12 +299,15 @@ async def _found(request: Request, id_: UUID) -> Import:
 
 
 def _unreadable(error: Unreadable) -> Problem:
-    if error.parameter is None:
-        return Problem(422, "unreadable-file", "The file cannot be read", detail=error.reason)
+    reason = str(error.reason)  # without its code, which goes by itself
+    at: list[FieldError] = []
+    if error.parameter is not None:
+        at = [{"pointer": f"/{error.parameter}", "in": "query", "detail": reason}]
     return Problem(
         422,
         "unreadable-file",
         "The file cannot be read",
-        detail=error.reason,
-        errors=[{"pointer": f"/{error.parameter}", "in": "query", "detail": error.reason}],
+        detail=reason,
+        errors=at,
+        extra={"why": error.reason.as_json()},
     )

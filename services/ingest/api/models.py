@@ -175,6 +175,13 @@ class SecretsOut(BaseModel):
     secrets: list[SecretOut]
 
 
+class WhyOut(BaseModel):
+    """A reason as a code that stays, and what it is about: for whoever says it in another language."""
+
+    code: str
+    parameters: dict[str, Any]
+
+
 class DeliveryOut(BaseModel):
     """A kept delivery."""
 
@@ -188,6 +195,7 @@ class DeliveryOut(BaseModel):
     received_at: datetime
     status: Status
     reason: str | None
+    why: Annotated[WhyOut | None, Field(description="The reason's code; null where a row is older than codes.")]
     response_id: UUID | None
     event_ids: list[UUID]
     copies: Annotated[int, Field(description="How often it arrived.")]

@@ -107,7 +107,7 @@ async def _item(
     arrival = rest_arrival(ready, _encode(value), now, traceparent, id_)
     if isinstance(arrival.verdict, NotUnderstood):
         field = arrival.verdict.field
-        return [{"pointer": f"{pointer}/{field}" if field else pointer, "detail": arrival.verdict.reason}]
+        return [{"pointer": f"{pointer}/{field}" if field else pointer, "detail": str(arrival.verdict.reason)}]
     return arrival
 
 

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from services.ingest.domain.fields import Reference
 from services.ingest.domain.guesses import Candidate, guess
+from services.ingest.domain.reasons import because
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from services.ingest.domain.reasons import Reason
 
 ColumnField = Literal[
     "response_id",
@@ -47,6 +50,10 @@ _RATING: Final = re.compile(r"[0-9]|10")
 
 class UnusableMap(Exception):
     """A column map that cannot be used; the message says why."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +94,9 @@ class ColumnMap:
         for each in written:
             field, equals, column = each.partition("=")
             if not equals or field not in COLUMN_FIELDS:
-                raise UnusableMap(f"write field=column, where field is one of {', '.join(COLUMN_FIELDS)}")
+                raise UnusableMap(because("map-words", fields=", ".join(COLUMN_FIELDS)))
             if field in said:
-                raise UnusableMap(f"{field} is said twice")
+                raise UnusableMap(because("map-twice", field=field))
             said[field] = column
         return cls(**said)
 
@@ -97,10 +104,12 @@ class ColumnMap:
         """Raise where something that is needed is nowhere, or in a column that is none of `columns` (if any)."""
         missing = [field for field in NEEDED if not getattr(self, field)]
         if missing:
-            raise UnusableMap(f"which column is {' and which '.join(missing)}? Say {missing[0]}=<column>")
+            raise UnusableMap(
+                because("map-missing", field=missing[0], missing=" and which ".join(missing), fields=tuple(missing))
+            )
         for field, column in self.as_json().items():
             if columns and column not in columns:
-                raise UnusableMap(f"there is no column {column!r} for {field}")
+                raise UnusableMap(because("map-no-column", name=repr(column), field=field))
 
 
 assert tuple(field.name for field in fields(ColumnMap)) == COLUMN_FIELDS  # noqa: S101 - said twice, once for the checker

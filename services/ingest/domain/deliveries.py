@@ -23,6 +23,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from services.ingest.domain.reasons import because
 from services.ingest.domain.responses import (
     DeliveryId,
     Latest,
@@ -46,9 +47,13 @@ if TYPE_CHECKING:
 DeliveryKey = NewType("DeliveryKey", str)
 """The vendor's id of the delivery where there is one, else the hash of its body."""
 
-ERASED: Final = "erased: the customer asked to be forgotten"
-ANNOUNCED: Final = "an announcement: the answers are asked for at the vendor"
-UNSUBSCRIBED: Final = "an unsubscription: no more messages are wanted"
+ERASED: Final = because("erased")
+ANNOUNCED: Final = because("announced")
+UNSUBSCRIBED: Final = because("unsubscribed")
+NOT_STORED: Final = because("not-stored")
+_UNSUBSCRIPTION_KNOWN: Final = because("unsubscription-known")
+_SAME_DELIVERY: Final = because("same-delivery")
+_OUTDATED: Final = because("outdated")
 
 Via = Literal["webhook", "rest", "api", "file"]
 """`api`: what we asked for at the vendor's. `file`: a row of a file."""
@@ -82,7 +87,7 @@ class Understood(msgspec.Struct, frozen=True, gc=False):
 
 
 class Ignored(msgspec.Struct, frozen=True, gc=False):
-    """The payload is understood and brings no response."""
+    """The payload is understood and brings no response. Reasons are those of `reasons`, or their texts."""
 
     reason: str
 
@@ -249,7 +254,7 @@ def plan(
             firsts[key] = (arrival.body_hash, outcome)
             found.rows.append(Row(_keepable(arrival, outcome), outcome, conflicting=False))
         elif first[0] == arrival.body_hash:
-            outcome = _repeated(found, first[1], first[1], "the same delivery again")
+            outcome = _repeated(found, first[1], first[1], _SAME_DELIVERY)
         else:
             outcome = _conflicting(found, arrival, first[1], conflicts)
         found.outcomes.append(outcome)
@@ -269,7 +274,7 @@ def _keepable(arrival: Arrival, outcome: Outcome) -> Arrival:
 def _unsubscribed(found: Plan, arrival: Arrival, told: Unsubscribed, published: Collection[UUID]) -> Outcome:
     event = unsubscription_id(arrival.source.name, told)
     if event in published or any(event == other.event_id for other in found.unsubscriptions):
-        return Outcome(arrival.id, Status.DUPLICATE, "this unsubscription is known", None, (event,))
+        return Outcome(arrival.id, Status.DUPLICATE, _UNSUBSCRIPTION_KNOWN, None, (event,))
     found.unsubscriptions.append(Unsubscription(arrival, told, event))
     return Outcome(arrival.id, Status.ACCEPTED, UNSUBSCRIBED, None, (event,))
 
@@ -336,10 +341,10 @@ def _understood(
             told,
             customer_id=latest.customer_id,
         )
-        reason = f"the same content as revision {latest.revision}"
+        reason = because("same-content", revision=latest.revision)
         outcome = Outcome(arrival.id, Status.DUPLICATE, reason, id_, (latest.event_id,))
     else:
-        return Outcome(arrival.id, Status.IGNORED, "outdated: a later revision is known", id_)
+        return Outcome(arrival.id, Status.IGNORED, _OUTDATED, id_)
     if now_latest != latest:
         current[id_] = now_latest
         found.changed[id_] = Revised(
@@ -358,7 +363,7 @@ def _conflicting(
 ) -> Outcome:
     """The first with an id wins. Another body under it is kept, and marked, so that somebody can look into it."""
     key = (arrival.source.name, arrival.key, arrival.body_hash)
-    reason = f"another body under the id of delivery {first.delivery_id}, which came first"
+    reason = because("other-body", delivery=str(first.delivery_id))
     kept = conflicts.get(key)
     if kept is not None:
         return _repeated(found, kept, first, reason)

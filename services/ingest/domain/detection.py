@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from services.ingest.domain.reasons import because
 from services.ingest.domain.tables import (
     LONGEST_COLUMN,
     MOST_COLUMNS,
@@ -20,6 +21,7 @@ from services.ingest.domain.tables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from services.ingest.domain.reasons import Reason
     from services.ingest.domain.tables import Encoding, Format, Record, Separator
 
 HEAD: Final = 65_536
@@ -39,7 +41,7 @@ _decode: Final = msgspec.json.Decoder(dict[str, object]).decode
 class Unreadable(Exception):
     """The file cannot be read so; `parameter` is what might be said to mend it."""
 
-    def __init__(self, reason: str, parameter: str | None = None) -> None:
+    def __init__(self, reason: Reason, parameter: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.parameter = parameter
@@ -67,16 +69,16 @@ class Detected:
 def detect(head: bytes, given: Given, *, whole: bool) -> Detected:
     """How the file that begins with `head` is written; `whole`: there is no more of it. Raises `Unreadable`."""
     if head.startswith(_WIDE_MARKS) or head[:400].count(0) > len(head[:400]) // 4:
-        raise Unreadable("the file is UTF-16 (or no text at all): save it as UTF-8", "encoding")
+        raise Unreadable(because("file-wide"), "encoding")
     marked = head.startswith(_MARK)
     encoding = given.encoding or encoding_of(head)
     if marked and encoding == "utf-8":
         encoding = "utf-8-sig"
     start = len(_MARK) if marked and encoding == "utf-8-sig" else 0
     if not head[start:].strip():
-        raise Unreadable("the file is empty")
+        raise Unreadable(because("file-empty"))
     if b"\n" not in head and b"\r" in head.strip():
-        raise Unreadable("its lines end with CR alone, as on old Macintoshes: save it with other line ends")
+        raise Unreadable(because("file-line-ends"))
     if (given.format or _format_of(head[start:])) == "jsonl":
         return _json_lines(head, encoding, Position(start), whole=whole)
     return _csv(head, given, encoding, Position(start), whole=whole)
@@ -102,7 +104,7 @@ def utf8_counts(piece: bytes) -> tuple[int, int]:
 def _format_of(head: bytes) -> Format:
     first = head.lstrip()[:1]
     if first == b"[":
-        raise Unreadable("the file is one JSON array: write one object a line (JSON Lines)", "format")
+        raise Unreadable(because("file-array"), "format")
     return "jsonl" if first == b"{" else "csv"
 
 
@@ -110,7 +112,7 @@ def _json_lines(head: bytes, encoding: Encoding, position: Position, *, whole: b
     layout = Layout("jsonl", encoding)
     rows = _sample(head, layout, position, whole=whole)
     if not rows and whole:
-        raise Unreadable("no line of the file is a JSON object", "format")
+        raise Unreadable(because("file-no-object"), "format")
     names = dict.fromkeys(name for row in rows for name in row if "\0" not in name and len(name) <= LONGEST_COLUMN)
     return Detected(layout, position, tuple(names)[:MOST_COLUMNS], rows)
 
@@ -129,9 +131,9 @@ def _csv(head: bytes, given: Given, encoding: Encoding, position: Position, *, w
             header = record
             break
     if header is None:
-        raise Unreadable("the first line is not complete, or longer than a line may be", "separator")
+        raise Unreadable(because("file-first-line"), "separator")
     if header.fault is not None:
-        raise Unreadable(f"the first line cannot be read: {header.fault}", "encoding")
+        raise Unreadable(because("file-first-line-fault", problem=header.fault), "encoding")
     layout = Layout("csv", encoding, separator, _columns_of(header.cells))  # type: ignore[arg-type] # as above
     return Detected(layout, records.position, layout.columns, _sample(head, layout, records.position, whole=whole))
 
@@ -144,7 +146,7 @@ def _separator_of(head: bytes, encoding: Encoding, position: Position, *, whole:
         if agreement > most:
             best, most = separator, agreement
     if best is None:
-        raise Unreadable("no separator was found: the first line has one column only", "separator")
+        raise Unreadable(because("file-separator"), "separator")
     return best
 
 
@@ -165,9 +167,9 @@ def _agreement(head: bytes, encoding: Encoding, separator: Separator, position: 
 def _columns_of(cells: list[str]) -> tuple[str, ...]:
     """Names that differ: an empty one gets its number, and a repeated one is told apart by it."""
     if len(cells) > MOST_COLUMNS:
-        raise Unreadable(f"the file has {len(cells)} columns, more than {MOST_COLUMNS}", "separator")
+        raise Unreadable(because("file-columns", n=len(cells), most=MOST_COLUMNS), "separator")
     if any("\0" in cell for cell in cells):
-        raise Unreadable("the first line holds a NUL character: it is no text")
+        raise Unreadable(because("file-nul"))
     names: dict[str, None] = {}
     for number, cell in enumerate(cells, 1):
         name = " ".join(cell.split())[:LONGEST_COLUMN] or f"column {number}"

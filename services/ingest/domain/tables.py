@@ -14,8 +14,12 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from services.ingest.domain.reasons import because
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from services.ingest.domain.reasons import Reason
 
 Format = Literal["csv", "jsonl"]
 Encoding = Literal["utf-8", "utf-8-sig", "windows-1251"]
@@ -29,9 +33,9 @@ CODECS: Final[dict[Encoding, str]] = {"utf-8": "utf-8", "utf-8-sig": "utf-8", "w
 
 _LF: Final = 0x0A
 _CR: Final = 0x0D
-_TOO_LONG: Final = f"the row has more than {LARGEST_ROW} bytes"
-_NOT_CLOSED: Final = f"a quoted field is not closed, or not within {LARGEST_ROW} bytes"
-_AFTER_QUOTE: Final = "there is text after the closing quote of a field"
+_TOO_LONG: Final = because("row-long", most=LARGEST_ROW)
+_NOT_CLOSED: Final = because("row-quote", most=LARGEST_ROW)
+_AFTER_QUOTE: Final = because("row-after-quote")
 
 _canonical: Final = msgspec.json.Encoder(order="sorted").encode
 _decode_json: Final = msgspec.json.Decoder().decode
@@ -86,7 +90,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 class _Broken(Exception):
     """The line at hand begins no row."""
 
-    def __init__(self, fault: str) -> None:
+    def __init__(self, fault: Reason) -> None:
         super().__init__(fault)
         self.fault = fault
 
@@ -207,7 +211,7 @@ class Records:
         try:
             return Record(line, offset, size, [cell.decode(self._codec) for cell in cells])
         except UnicodeDecodeError:
-            return Record(line, offset, size, [], f"the bytes are not {self._encoding}")
+            return Record(line, offset, size, [], because("row-encoding", encoding=self._encoding))
 
 
 class Rows:
@@ -235,7 +239,7 @@ class Rows:
     def _of_cells(self, record: Record) -> Row:
         cells, columns = record.cells, self._columns
         if len(cells) != len(columns):
-            fault = f"the row has {len(cells)} columns, and the first line {len(columns)}"
+            fault = because("row-columns", n=len(cells), most=len(columns))
             return Row(record.line, record.offset, record.size, b"", fault)
         return Row(record.line, record.offset, record.size, _canonical(dict(zip(columns, cells, strict=True))))
 
@@ -253,9 +257,9 @@ def _canonical_json(text: str) -> bytes:
         value = _decode_json(raw)
         body = _canonical(value)
     except (msgspec.MsgspecError, RecursionError, OverflowError) as error:
-        raise _Broken("the line is not JSON that can be read") from error
+        raise _Broken(because("row-no-json")) from error
     if not isinstance(value, dict):
-        raise _Broken("the line is not a JSON object")
+        raise _Broken(because("row-no-object"))
     if raw.count(b":") > body.count(b":"):  # the decoder drops a repeated key, and with it a colon
-        raise _Broken("the line holds an object with a repeated key")
+        raise _Broken(because("row-repeated-key"))
     return body

@@ -10,8 +10,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from services.ingest.domain.reasons import because
+
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+    from services.ingest.domain.reasons import Reason, Where
 
 LONGEST_COMMENT: Final = 20_000
 """Characters of a comment that travel in an event, for a record must fit through the broker. The delivery keeps all."""
@@ -32,13 +36,13 @@ _AHEAD: Final = timedelta(days=1)
 class Unclear(Exception):
     """The payload does not mean what it has to. `reason` says where and why, for operators; `field` is one of ours."""
 
-    def __init__(self, reason: str, field: str | None = None) -> None:
+    def __init__(self, reason: Reason, field: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.field = field
 
 
-def score_of(value: object, where: str, *, lowest: int, highest: int, as_text: bool = False) -> int | None:
+def score_of(value: object, where: Where, *, lowest: int, highest: int, as_text: bool = False) -> int | None:
     """The score, or None where it is missing: a missing score has no class, and is not an error.
 
     With `as_text` a whole number may also come as text, as from a form.
@@ -50,53 +54,58 @@ def score_of(value: object, where: str, *, lowest: int, highest: int, as_text: b
         if not text:
             return None
         if _WHOLE_NUMBER.fullmatch(text) is None:
-            raise Unclear(f"{where} is text that is not a whole number")
+            raise Unclear(because("text-no-whole-number", where=where))
         value = int(text.partition(".")[0])
     if isinstance(value, bool):
-        raise Unclear(f"{where} is true or false, not a number")
+        raise Unclear(because("no-number", where=where, kind=kind_of(value)))
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, float):
-        raise Unclear(f"{where} is not a whole number")
+        raise Unclear(because("no-whole-number", where=where))
     if not isinstance(value, int):
-        raise Unclear(f"{where} is {kind_of(value)}, not a number")
+        raise Unclear(because("no-number", where=where, kind=kind_of(value)))
     if not lowest <= value <= highest:
-        told = str(value) if abs(value) < _TELLABLE else "a number far"
-        raise Unclear(f"{where} is {told} outside the scale {lowest} to {highest}")
+        raise Unclear(_off_scale(value, where, lowest, highest))
     return value
 
 
-def id_of(value: object, where: str) -> str | None:
+def _off_scale(value: int, where: Where, lowest: int, highest: int) -> Reason:
+    if abs(value) < _TELLABLE:
+        return because("off-scale", where=where, value=value, lowest=lowest, highest=highest)
+    return because("far-off-scale", where=where, lowest=lowest, highest=highest)
+
+
+def id_of(value: object, where: Where) -> str | None:
     """An id or a short name: text, or a whole number written as text. None where it is missing."""
     if value is None or value == "":
         return None
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str):
-        raise Unclear(f"{where} is {kind_of(value)}, not text")
+        raise Unclear(because("no-text", where=where, kind=kind_of(value)))
     text = value.strip()
     if len(text) > LONGEST_ID:
-        raise Unclear(f"{where} has more than {LONGEST_ID} characters")
+        raise Unclear(because("too-long", where=where, most=LONGEST_ID))
     return text or None
 
 
-def comment_of(value: object, where: str) -> str | None:
+def comment_of(value: object, where: Where) -> str | None:
     """What the customer wrote, without the blanks around it; None where that is nothing."""
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Unclear(f"{where} is {kind_of(value)}, not text")
+        raise Unclear(because("no-text", where=where, kind=kind_of(value)))
     return value.strip()[:LONGEST_COMMENT] or None
 
 
-def language_of(value: object, _where: str) -> str | None:
+def language_of(value: object, _where: Where) -> str | None:
     """A language tag, or None: nobody's answer waits because of an odd language."""
     if not isinstance(value, str) or value == "default" or _LANGUAGE.fullmatch(value) is None:
         return None
     return value.replace("_", "-")
 
 
-def time_of(value: object, where: str, zone: tzinfo) -> datetime | None:
+def time_of(value: object, where: Where, zone: tzinfo) -> datetime | None:
     """A moment in UTC from RFC 3339 or unix seconds; a time without a zone is read in the source's `zone`.
 
     Also as Ruby and others write it, "2016-08-04 13:57:31 -0700" or "… UTC", and unix seconds as text.
@@ -104,49 +113,49 @@ def time_of(value: object, where: str, zone: tzinfo) -> datetime | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        raise Unclear(f"{where} is {kind_of(value)}, not a time")
+        raise Unclear(because("no-time-kind", where=where, kind=kind_of(value)))
     if isinstance(value, str):
         if _UNIX_TEXT.fullmatch(value) is None:
             return _written_time(value, zone, where)
         value = int(value)
     if not _EARLIEST_UNIX < value < _LATEST_UNIX:
-        raise Unclear(f"{where} is not a time in unix seconds")
+        raise Unclear(because("no-unix-time", where=where))
     return datetime.fromtimestamp(value, UTC)
 
 
 def plausible(answered_at: datetime, received_at: datetime) -> None:
     """Refuse an answer from the future: the clock of its case would not run. Clocks may differ, but not by a day."""
     if answered_at - received_at > _AHEAD:
-        raise Unclear("the time of the answer lies in the future", "answered_at")
+        raise Unclear(because("future"), "answered_at")
 
 
 def kind_of(value: object) -> str:
-    """What a JSON value is, in words."""
+    """What a JSON value is; one of `reasons.KINDS`."""
     match value:
         case None:
             return "null"
         case bool():
-            return "true or false"
+            return "truth"
         case int() | float():
-            return "a number"
+            return "number"
         case str():
             return "text"
         case list():
-            return "a list"
+            return "list"
         case _:
-            return "an object"
+            return "object"
 
 
-def _written_time(value: str, zone: tzinfo, where: str) -> datetime:
+def _written_time(value: str, zone: tzinfo, where: Where) -> datetime:
     if not _SHORTEST_TIME <= len(value) <= _LONGEST_TIME:
-        raise Unclear(f"{where} is not a time")
+        raise Unclear(because("no-time", where=where))
     try:
         time = datetime.fromisoformat(_SPACE_BEFORE_OFFSET.sub(_offset, value))
         if time.tzinfo is None:
             time = time.replace(tzinfo=zone)
         return time if time.tzinfo is UTC else time.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise Unclear(f"{where} is not a time") from error
+        raise Unclear(because("no-time", where=where)) from error
 
 
 def _offset(ending: re.Match[str]) -> str:

@@ -17,6 +17,7 @@ from services.ingest.domain.publication import event_of, key_of, unsubscribed_ev
 from services.ingest.store.fetching import ask
 from services.ingest.store.firsts import add_all, all_first
 from services.ingest.store.known import hold_responses, look, outcome_of, unsubscriptions_known
+from services.ingest.store.reasons import stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,17 +62,17 @@ _CHANGE_RESPONSES: Final = text("""
 _ADD_DELIVERIES: Final = text("""
     INSERT INTO deliveries
            (id, source, via, delivery_key, conflict, body, body_hash, headers, content_type, received_at,
-            status, reason, response_id, event_ids, copies)
+            status, reason, why, response_id, event_ids, copies)
     SELECT id, source, via, delivery_key, CASE WHEN conflicting THEN body_hash ELSE '' END, body, body_hash,
-           headers, content_type, received_at, status, reason, response_id,
+           headers, content_type, received_at, status, reason, CAST(why AS jsonb), response_id,
            array_remove(ARRAY[event_id], NULL), copies
       FROM unnest(CAST(:ids AS uuid[]), CAST(:sources AS text[]), CAST(:vias AS text[]), CAST(:keys AS text[]),
                   CAST(:conflicting AS boolean[]), CAST(:bodies AS bytea[]), CAST(:hashes AS bytea[]),
                   CAST(:headers AS text[]), CAST(:content_types AS text[]), CAST(:received AS timestamptz[]),
-                  CAST(:statuses AS text[]), CAST(:reasons AS text[]), CAST(:responses AS uuid[]),
-                  CAST(:events AS uuid[]), CAST(:copies AS integer[]))
+                  CAST(:statuses AS text[]), CAST(:reasons AS text[]), CAST(:whys AS text[]),
+                  CAST(:responses AS uuid[]), CAST(:events AS uuid[]), CAST(:copies AS integer[]))
            AS added (id, source, via, delivery_key, conflicting, body, body_hash, headers, content_type, received_at,
-                     status, reason, response_id, event_id, copies)
+                     status, reason, why, response_id, event_id, copies)
      ORDER BY source, delivery_key, conflicting, body_hash
         ON CONFLICT (source, delivery_key, conflict) DO NOTHING
 """)
@@ -98,13 +99,14 @@ _HOLD: Final = text("""
 
 _REPLAYED: Final = text("""
     UPDATE deliveries
-       SET status = replayed.status, reason = replayed.reason, response_id = replayed.response_id,
+       SET status = replayed.status, reason = replayed.reason, why = CAST(replayed.why AS jsonb),
+           response_id = replayed.response_id,
            event_ids = CASE WHEN replayed.event_id IS NULL OR replayed.event_id = ANY(deliveries.event_ids)
                             THEN deliveries.event_ids ELSE deliveries.event_ids || replayed.event_id END,
            replayed_at = :now
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:reasons AS text[]),
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[]), CAST(:reasons AS text[]), CAST(:whys AS text[]),
                   CAST(:responses AS uuid[]), CAST(:events AS uuid[]))
-           AS replayed (id, status, reason, response_id, event_id)
+           AS replayed (id, status, reason, why, response_id, event_id)
      WHERE deliveries.id = replayed.id
 """)
 
@@ -159,6 +161,7 @@ async def record_again(tx: Tx, arrivals: Sequence[Arrival]) -> Sequence[Outcome]
                 "ids": [outcome.delivery_id for outcome, _ in changed],
                 "statuses": [outcome.status.value for outcome, _ in changed],
                 "reasons": [outcome.reason for outcome, _ in changed],
+                "whys": [stored(outcome.reason) for outcome, _ in changed],
                 "responses": [outcome.response_id for outcome, _ in changed],
                 "events": [now.event_ids[0] if now.event_ids else None for _, now in changed],
                 "now": tx.now,
@@ -241,6 +244,7 @@ def _delivery_columns(decided: Plan) -> dict[str, list[Any]]:
         "received": [arrival.received_at for arrival in arrivals],
         "statuses": [outcome.status.value for outcome in outcomes],
         "reasons": [outcome.reason for outcome in outcomes],
+        "whys": [stored(outcome.reason) for outcome in outcomes],
         "responses": [outcome.response_id for outcome in outcomes],
         "events": [outcome.event_ids[-1] if outcome.event_ids else None for outcome in outcomes],
         "copies": [1 + decided.copies[arrival.id] for arrival in arrivals],

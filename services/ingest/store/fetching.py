@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 
 from services.ingest.domain.responses import WITHDRAWN
+from services.ingest.store.reasons import stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from libs.events.database import Tx
+    from services.ingest.domain.reasons import Reason
     from services.ingest.domain.responses import ResponseId
 
 
@@ -132,7 +134,8 @@ _PUT_OFF_SOURCE: Final = text("""
 """)
 
 _GIVE_UP: Final = text("""
-    UPDATE deliveries SET status = 'quarantined', reason = :reason WHERE id = :delivery AND status = 'accepted'
+    UPDATE deliveries SET status = 'quarantined', reason = :reason, why = CAST(:why AS jsonb)
+     WHERE id = :delivery AND status = 'accepted'
 """)
 
 _CLAIM_POLL: Final = text("""
@@ -248,9 +251,9 @@ async def is_withdrawn(tx: Tx, response: ResponseId) -> bool:
     return row is not None and row.content_hash == WITHDRAWN
 
 
-async def give_up(tx: Tx, fetch: Fetch, reason: str) -> None:
+async def give_up(tx: Tx, fetch: Fetch, reason: Reason) -> None:
     """Quarantine the delivery that announced it; replaying that one asks anew."""
-    await tx.execute(_GIVE_UP, {"delivery": fetch.delivery_id, "reason": reason})
+    await tx.execute(_GIVE_UP, {"delivery": fetch.delivery_id, "reason": reason, "why": stored(reason)})
     await done(tx, fetch)
 
 

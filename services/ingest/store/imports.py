@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from services.ingest.domain.columns import ColumnMap
 from services.ingest.domain.tables import Layout, Position
+from services.ingest.store.reasons import stored, told
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,6 +69,7 @@ class ErrorRow:
     size: int
     reason: str
     delivery_id: UUID | None
+    why: Mapping[str, Any] | None = None
 
 
 _ADD: Final = text("""
@@ -130,15 +132,15 @@ _ADVANCE: Final = text("""
 """)
 
 _ADD_ERRORS: Final = text("""
-    INSERT INTO import_errors (import_id, line, at_byte, size, reason, delivery_id)
-    SELECT :id, line, at_byte, size, reason, delivery_id
+    INSERT INTO import_errors (import_id, line, at_byte, size, reason, why, delivery_id)
+    SELECT :id, line, at_byte, size, reason, CAST(why AS jsonb), delivery_id
       FROM unnest(CAST(:lines AS bigint[]), CAST(:offsets AS bigint[]), CAST(:sizes AS integer[]),
-                  CAST(:reasons AS text[]), CAST(:deliveries AS uuid[]))
-           AS added (line, at_byte, size, reason, delivery_id)
+                  CAST(:reasons AS text[]), CAST(:whys AS text[]), CAST(:deliveries AS uuid[]))
+           AS added (line, at_byte, size, reason, why, delivery_id)
 """)
 
 _ERRORS: Final = text("""
-    SELECT line, at_byte, size, reason, delivery_id
+    SELECT line, at_byte, size, reason, CAST(why AS text) AS why, delivery_id
       FROM import_errors
      WHERE import_id = :id AND line > :after
      ORDER BY line
@@ -249,6 +251,7 @@ async def advance(
                 "offsets": [error.offset for error in errors],
                 "sizes": [error.size for error in errors],
                 "reasons": [error.reason for error in errors],
+                "whys": [stored(error.reason) for error in errors],
                 "deliveries": [error.delivery_id for error in errors],
             },
         )
@@ -258,7 +261,7 @@ async def advance(
 async def errors_after(tx: Tx, id_: UUID, *, line: int, limit: int) -> list[ErrorRow]:
     """The errors after `line`, in the file's order."""
     rows = await tx.fetch(_ERRORS, {"id": id_, "after": line, "limit": limit})
-    return [ErrorRow(row.line, row.at_byte, row.size, row.reason, row.delivery_id) for row in rows]
+    return [ErrorRow(row.line, row.at_byte, row.size, row.reason, row.delivery_id, told(row.why)) for row in rows]
 
 
 def _json(value: object) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import text
 
 from services.ingest.domain.deliveries import Status
+from services.ingest.store.reasons import told
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -34,6 +35,7 @@ class StoredDelivery:
     received_at: datetime
     status: Status
     reason: str | None
+    why: Mapping[str, Any] | None
     response_id: UUID | None
     event_ids: tuple[UUID, ...]
     copies: int
@@ -51,7 +53,7 @@ class Contents:
 
 _PAGE: Final = text("""
     SELECT id, source, via, delivery_key, conflict <> '' AS conflicting, octet_length(body) AS size, content_type,
-           received_at, status, reason, response_id, event_ids, copies, replayed_at
+           received_at, status, reason, CAST(why AS text) AS why, response_id, event_ids, copies, replayed_at
       FROM deliveries
      WHERE (CAST(:before AS uuid) IS NULL OR id < :before)
      ORDER BY id DESC
@@ -60,7 +62,7 @@ _PAGE: Final = text("""
 
 _PAGE_OF_SOURCE: Final = text("""
     SELECT id, source, via, delivery_key, conflict <> '' AS conflicting, octet_length(body) AS size, content_type,
-           received_at, status, reason, response_id, event_ids, copies, replayed_at
+           received_at, status, reason, CAST(why AS text) AS why, response_id, event_ids, copies, replayed_at
       FROM deliveries
      WHERE source = :source
        AND (CAST(:before AS uuid) IS NULL OR id < :before)
@@ -72,7 +74,7 @@ _PAGE_OF_SOURCE: Final = text("""
 # The condition on what was accepted is there for the planner: it is the condition of the index.
 _PAGE_TO_LOOK_AT: Final = text("""
     SELECT id, source, via, delivery_key, conflict <> '' AS conflicting, octet_length(body) AS size, content_type,
-           received_at, status, reason, response_id, event_ids, copies, replayed_at
+           received_at, status, reason, CAST(why AS text) AS why, response_id, event_ids, copies, replayed_at
       FROM deliveries
      WHERE status <> 'accepted' AND status = :status
        AND (CAST(:source AS text) IS NULL OR source = :source)
@@ -83,7 +85,7 @@ _PAGE_TO_LOOK_AT: Final = text("""
 
 _PAGE_ACCEPTED: Final = text("""
     SELECT id, source, via, delivery_key, conflict <> '' AS conflicting, octet_length(body) AS size, content_type,
-           received_at, status, reason, response_id, event_ids, copies, replayed_at
+           received_at, status, reason, CAST(why AS text) AS why, response_id, event_ids, copies, replayed_at
       FROM deliveries
      WHERE status = 'accepted' AND (CAST(:before AS uuid) IS NULL OR id < :before)
      ORDER BY id DESC
@@ -92,7 +94,8 @@ _PAGE_ACCEPTED: Final = text("""
 
 _CONTENTS: Final = text("""
     SELECT id, source, via, delivery_key, conflict <> '' AS conflicting, octet_length(body) AS size, content_type,
-           received_at, status, reason, response_id, event_ids, copies, replayed_at, body, headers
+           received_at, status, reason, CAST(why AS text) AS why, response_id, event_ids, copies,
+           replayed_at, body, headers
       FROM deliveries
      WHERE id = :id
 """)
@@ -100,7 +103,8 @@ _CONTENTS: Final = text("""
 # Oldest first, as they came. A body that lost against the first with its id stays out: the first wins for good.
 _TO_REPLAY: Final = text("""
     SELECT id, source, via, delivery_key, conflict <> '' AS conflicting, octet_length(body) AS size, content_type,
-           received_at, status, reason, response_id, event_ids, copies, replayed_at, body, headers
+           received_at, status, reason, CAST(why AS text) AS why, response_id, event_ids, copies,
+           replayed_at, body, headers
       FROM deliveries
      WHERE conflict = ''
        AND body <> ''
@@ -172,6 +176,7 @@ def _delivery(row: Row[Any]) -> StoredDelivery:
         received_at=row.received_at,
         status=Status(row.status),
         reason=row.reason,
+        why=told(row.why),
         response_id=row.response_id,
         event_ids=tuple(row.event_ids),
         copies=row.copies,

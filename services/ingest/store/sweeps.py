@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from services.ingest.domain.deliveries import ERASED
+from services.ingest.store.reasons import stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ _SLICE: Final = text("""
 # What was not understood belongs to nobody known: there the customer's id is looked for in the text itself.
 _EMPTY_OF_CUSTOMER: Final = text("""
     UPDATE deliveries
-       SET body = '', headers = '{}', reason = :erased
+       SET body = '', headers = '{}', reason = :erased, why = CAST(:why AS jsonb)
      WHERE id > :after AND id <= :last
        AND (response_id = ANY(CAST(:responses AS uuid[]))
             OR (response_id IS NULL AND position(CAST(:quoted AS bytea) IN body) > 0))
@@ -119,6 +120,7 @@ async def sweep_erased(tx: Tx) -> bool:
             "last": last,
             "responses": row.response_ids,
             "erased": ERASED,
+            "why": stored(ERASED),
             "quoted": f'"{row.customer_id}"'.encode(),
         },
     )

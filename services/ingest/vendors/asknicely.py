@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import SharedToken
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.description import Payload, Vendor, an_object, at
@@ -17,7 +18,7 @@ def answered_or_not(payload: object) -> Payload:
     """The payload, with whether the person has answered at all."""
     found = an_object(payload)
     if not isinstance(found.get("question"), dict):
-        raise Unclear("there is no question")
+        raise Unclear(because("no-question"))
     responded = at(found, ("question", "responded"))
     return {**found, "kind": "asked" if responded in (None, "", "0", 0) else "answered"}
 
@@ -29,7 +30,7 @@ ASKNICELY: Final = Vendor(
     payload=answered_or_not,
     event_type=("kind",),
     event_types=frozenset({"answered"}),
-    ignored={"asked": "the person has not answered yet"},
+    ignored={"asked": because("not-answered")},
     response_id=("question", "id"),
     answered_at=(("question", "responded"),),
     numbers_as_text=True,

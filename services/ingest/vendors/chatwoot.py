@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.description import Payload, Vendor, an_object, at
@@ -19,7 +20,7 @@ def rated_or_not(payload: object) -> Payload:
     """The payload, with what kind of message it is about."""
     found = an_object(payload)
     if not isinstance(found.get("event"), str):
-        raise Unclear("there is no event")
+        raise Unclear(because("no-event"))
     kind = "other"
     if found.get("event") in ("message_created", "message_updated") and found.get("content_type") == "input_csat":
         kind = "asked" if at(found, _ANSWER) is None else "rated"
@@ -41,7 +42,7 @@ CHATWOOT: Final = Vendor(
     payload=rated_or_not,
     event_type=("kind",),
     event_types=frozenset({"rated"}),
-    ignored={"asked": "the customer has not answered yet", "other": "a message that asks for no rating"},
+    ignored={"asked": because("not-answered"), "other": because("no-rating")},
     response_id=("id",),
     answered_at=(),
     partial=True,

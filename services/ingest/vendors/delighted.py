@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear, kind_of
 from services.ingest.vendors.description import Payload, Question, Unsubscription, Vendor, at
@@ -21,7 +22,7 @@ def additional_answer(payload: Payload, name: str) -> object:
     """The answer to the additional question with the id `name`."""
     answers = at(payload, ("event_data", "additional_answers")) or []
     if not isinstance(answers, list):
-        raise Unclear(f"event_data.additional_answers is {kind_of(answers)}, not a list")
+        raise Unclear(because("no-list", where="event_data.additional_answers", kind=kind_of(answers)))
     for given in answers:
         if isinstance(given, dict) and at(given, ("question", "id")) == name:
             values = given.get("value")

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from services.ingest.domain.fields import FieldMap
+from services.ingest.domain.reasons import because
 from services.ingest.domain.values import Unclear, kind_of
 from services.ingest.vendors.reading import read_json
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from libs.events.contracts.responses import Channel, Metric
+    from services.ingest.domain.reasons import Reason
     from services.ingest.domain.signature import Authentication
 
 Payload = dict[str, Any]
@@ -27,7 +29,7 @@ FORM: Final = frozenset({"application/x-www-form-urlencoded"})
 def an_object(payload: object) -> Payload:
     """The payload, which has to be a JSON object."""
     if not isinstance(payload, dict):
-        raise Unclear(f"the payload is {kind_of(payload)}, not an object")
+        raise Unclear(because("payload-kind", kind=kind_of(payload)))
     return payload
 
 
@@ -35,7 +37,7 @@ def alone(payload: object) -> Payload:
     """The payload, which may stand in a list of one."""
     if isinstance(payload, list):
         if len(payload) != 1:
-            raise Unclear(f"the payload is a list of {len(payload)}, not of one")
+            raise Unclear(because("payload-list", n=len(payload)))
         payload = payload[0]
     return an_object(payload)
 
@@ -47,7 +49,7 @@ def at(payload: Payload, path: Path) -> object:
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise Unclear(f"{'.'.join(path[:depth])} is {kind_of(value)}, not an object")
+            raise Unclear(because("no-object", where=".".join(path[:depth]), kind=kind_of(value)))
         value = value.get(key)
     return value
 
@@ -64,7 +66,7 @@ def no_list(_payload: Payload) -> Sequence[Question]:
 
 def no_questions(_payload: Payload, name: str) -> object:
     """For vendors whose payload has no questions besides its own fields."""
-    raise Unclear(f"this vendor's payload has no question {name!r}")
+    raise Unclear(because("payload-questions", name=repr(name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Vendor:
     event_types: frozenset[str] = frozenset()
     withdrawals: frozenset[str] = frozenset()
     unsubscriptions: Mapping[str, Unsubscription] = field(default_factory=dict)
-    ignored: Mapping[str, str] = field(default_factory=dict)
+    ignored: Mapping[str, Reason] = field(default_factory=dict)
     survey_type: Path | None = None
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     fields: FieldMap = field(default_factory=FieldMap)

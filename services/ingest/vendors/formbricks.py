@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import STANDARD_WEBHOOKS
 from services.ingest.vendors.description import Payload, Question, Vendor, alone, at
 
@@ -34,7 +35,7 @@ FORMBRICKS: Final = Vendor(
     delivery_id_header="webhook-id",
     event_type=("event",),
     event_types=frozenset({"responseCreated", "responseUpdated", "responseFinished"}),
-    ignored={"testEndpoint": "a test of the address, sent when the hook is set up"},
+    ignored={"testEndpoint": because("address-test")},
     response_id=("data", "id"),
     answered_at=(("data", "createdAt"),),
     revised_at=(("data", "updatedAt"), ("data", "createdAt")),

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from services.ingest.domain.reasons import because
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.reading import read_json
 
@@ -30,11 +31,11 @@ def form_body(body: bytes, _content_type: str) -> object:
             max_num_fields=_MOST_FIELDS,
         )
     except UnicodeDecodeError as error:
-        raise Unclear("the form is not UTF-8 in percent-encoding") from error
+        raise Unclear(because("form-encoding")) from error
     except ValueError as error:
-        raise Unclear(f"the form has more than {_MOST_FIELDS} fields") from error
+        raise Unclear(because("form-fields", most=_MOST_FIELDS)) from error
     if not pairs:
-        raise Unclear("the body is no form, or an empty one")
+        raise Unclear(because("form-none"))
     return _nested(pairs)
 
 
@@ -43,16 +44,16 @@ def multipart_body(body: bytes, content_type: str) -> object:
     media_type, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if media_type != b"multipart/form-data" or not boundary:
-        raise Unclear("the content type is not multipart/form-data with a boundary")
+        raise Unclear(because("multipart-type"))
     parts = _Parts()
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
         parser.finalize()
     except MultipartParseError as error:
-        raise Unclear("the body is not the multipart form that its content type says") from error
+        raise Unclear(because("multipart-none")) from error
     if not parts.finished:
-        raise Unclear("the multipart form has no end")
+        raise Unclear(because("multipart-end"))
     return _nested(parts.fields)
 
 
@@ -60,7 +61,7 @@ def json_in(payload: dict[str, Any], field: str) -> object:
     """The JSON value that a form's `field` holds as text."""
     text = payload.get(field)
     if not isinstance(text, str):
-        raise Unclear(f"there is no field {field}")
+        raise Unclear(because("form-no-field", name=field))
     return read_json(text.encode())
 
 
@@ -68,19 +69,19 @@ def _nested(pairs: list[tuple[str, str]]) -> dict[str, Any]:
     root: dict[str, Any] = {}
     for name, value in pairs:
         if "\0" in name or "\0" in value:
-            raise Unclear("the form holds a NUL character")
+            raise Unclear(because("form-nul"))
         if _NESTED.fullmatch(name) is None:
-            raise Unclear("the form has a field whose brackets do not match")
+            raise Unclear(because("form-brackets"))
         *above, last = _NAME.findall(name)
         if len(above) >= _MOST_DEPTH:
-            raise Unclear("the form is nested too deeply")
+            raise Unclear(because("form-depth"))
         place = root
         for key in above:
             place = place.setdefault(key, {})
             if not isinstance(place, dict):
-                raise Unclear("the form has a field that is both a value and a group")
+                raise Unclear(because("form-value-and-group"))
         if last in place:
-            raise Unclear("the form has a field twice")
+            raise Unclear(because("form-repeated-field"))
         place[last] = value
     return root
 
@@ -130,15 +131,15 @@ class _Parts:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name")
         if name is None:
-            raise Unclear("a part of the multipart form has no name")
+            raise Unclear(because("multipart-name"))
         if b"filename" in options:
             return
         if len(self.fields) >= _MOST_FIELDS:
-            raise Unclear(f"the form has more than {_MOST_FIELDS} fields")
+            raise Unclear(because("form-fields", most=_MOST_FIELDS))
         try:
             self.fields.append((name.decode(), b"".join(self._content).decode()))
         except UnicodeDecodeError as error:
-            raise Unclear("the multipart form is not UTF-8") from error
+            raise Unclear(because("multipart-encoding")) from error
 
     def _finish(self) -> None:
         self.finished = True

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from services.ingest.domain.fields import FieldMap
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import SharedToken
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.description import Payload, Question, Vendor, an_object, at
@@ -36,7 +37,7 @@ def answer(payload: Payload, name: str) -> object:
         named = _QUESTION.fullmatch(key)
         if named is not None and name in (key, named["number"], named["slug"]):
             return _text(value)
-    raise Unclear(f"the submission has no question {name!r}")
+    raise Unclear(because("submission-question", name=repr(name)))
 
 
 def questions(payload: Payload) -> list[Question]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import SharedToken
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.description import FORM, JSON, Payload, Question, Vendor, an_object, at
@@ -18,7 +19,7 @@ def answer(payload: Payload, name: str) -> object:
     """The column `name` of the response."""
     columns = an_object(at(payload, ("response",)))
     if name not in columns:
-        raise Unclear(f"the response has no column {name!r}")
+        raise Unclear(because("response-column", name=repr(name)))
     return columns[name]
 
 

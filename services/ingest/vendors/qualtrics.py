@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.description import FORM, Payload, Question, Vendor, an_object, at
@@ -28,7 +29,7 @@ def value(payload: Payload, name: str) -> object:
     """The value of the question or embedded field `name` (QID1, QID2_TEXT, customer_id …)."""
     values = at(payload, ("values",))
     if not isinstance(values, dict):
-        raise Unclear("there are no values")
+        raise Unclear(because("no-values"))
     return values.get(name)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from libs.webapi.strict_json import MAX_DEPTH, NotStrictError, loads
+from services.ingest.domain.reasons import because
 from services.ingest.domain.values import Unclear
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def read_json(body: bytes) -> object:
     try:
         return loads(body)
     except NotStrictError as error:
-        raise Unclear(str(error)) from error
+        raise Unclear(because(f"json-{error.code}", **error.parameters)) from error
 
 
 def _keys_once(body: bytes, value: object) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.ingest.domain.fields import FieldMap
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.description import Payload, Question, Vendor, alone, at
@@ -18,7 +19,7 @@ def answer(payload: Payload, name: str) -> object:
     for question in _questions(payload):
         if str(question.get("id")) == name:
             return _given(question)
-    raise Unclear(f"the response has no question {name!r}")
+    raise Unclear(because("response-question", name=repr(name)))
 
 
 def questions(payload: Payload) -> list[Question]:
@@ -29,7 +30,7 @@ def questions(payload: Payload) -> list[Question]:
 def _questions(payload: Payload) -> list[dict[str, Any]]:
     pages = at(payload, ("pages",)) or []
     if not isinstance(pages, list):
-        raise Unclear("pages is no list")
+        raise Unclear(because("no-pages"))
     return [
         question
         for page in pages
@@ -53,7 +54,7 @@ SMARTSURVEY: Final = Vendor(
     payload=alone,
     event_type=("status",),
     event_types=frozenset({"completed"}),
-    ignored={"disqualified": "the respondent was disqualified", "partial": "the response is not complete yet"},
+    ignored={"disqualified": because("disqualified"), "partial": because("incomplete")},
     response_id=("id",),
     answered_at=(("date_ended",), ("date_started",)),
     revised_at=(("date_modified",), ("date_ended",)),

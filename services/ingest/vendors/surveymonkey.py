@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.description import JSON, Payload, Question, Vendor, at
@@ -31,7 +32,7 @@ def questions(payload: Payload) -> list[Question]:
 def _answered(payload: Payload) -> list[dict[str, Any]]:
     pages = at(payload, ("pages",)) or []
     if not isinstance(pages, list):
-        raise Unclear("pages is no list")
+        raise Unclear(because("no-pages"))
     return [
         question
         for page in pages
@@ -63,9 +64,9 @@ SURVEYMONKEY_ANSWERS: Final = Vendor(
     event_type=("response_status",),
     event_types=frozenset({"completed"}),
     ignored={
-        "partial": "the response is not complete yet",
-        "overquota": "the response is beyond the survey's quota",
-        "disqualified": "the respondent was disqualified",
+        "partial": because("incomplete"),
+        "overquota": because("over-quota"),
+        "disqualified": because("disqualified"),
     },
     response_id=("id",),
     answered_at=(("date_modified",), ("date_created",)),
@@ -90,7 +91,7 @@ SURVEYMONKEY: Final = Vendor(
     event_type=("event_type",),
     event_types=frozenset({"response_created", "response_updated", "response_completed"}),
     withdrawals=frozenset({"response_deleted"}),
-    ignored={"response_disqualified": "the respondent was disqualified"},
+    ignored={"response_disqualified": because("disqualified")},
     response_id=("object_id",),
     answered_at=(("event_datetime",),),
     revised_at=(("event_datetime",),),

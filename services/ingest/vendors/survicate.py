@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear
 from services.ingest.vendors.description import Payload, Question, Vendor, an_object, at
@@ -38,7 +39,7 @@ def one_event(payload: object) -> Payload:
     found = an_object(payload)
     event = found.get("event")
     if not isinstance(event, dict):
-        raise Unclear("there is no event")
+        raise Unclear(because("no-event"))
     kinds = [kind for kind in _KINDS if kind in event]
     if len(kinds) != 1:
         return {**found, "kind": next(iter(event), "")}
@@ -57,7 +58,7 @@ SURVICATE: Final = Vendor(
     payload=one_event,
     event_type=("kind",),
     event_types=frozenset({"questionAnswered"}),
-    ignored={"surveyCompleted": "the end of a survey, which brings no answer"},
+    ignored={"surveyCompleted": because("survey-end")},
     response_id=("event", "responseUuid"),
     answered_at=(("event", "timestamp"),),
     revised_at=(("event", "timestamp"),),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear, kind_of
 from services.ingest.vendors.description import Payload, Question, Vendor, an_object, at
@@ -18,7 +19,7 @@ def answer(payload: Payload, name: str) -> object:
     for field in _fields(payload):
         if name in (field.get("key"), field.get("label")):
             return _value(field)
-    raise Unclear(f"the form has no field {name!r}")
+    raise Unclear(because("form-field", name=repr(name)))
 
 
 def questions(payload: Payload) -> list[Question]:
@@ -42,7 +43,7 @@ def with_hidden(payload: object) -> Payload:
 def _fields(payload: Payload) -> list[dict[str, Any]]:
     fields = at(payload, ("data", "fields")) or []
     if not isinstance(fields, list):
-        raise Unclear(f"data.fields is {kind_of(fields)}, not a list")
+        raise Unclear(because("no-list", where="data.fields", kind=kind_of(fields)))
     return [field for field in fields if isinstance(field, dict)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.domain.values import Unclear, kind_of
 from services.ingest.vendors.description import Payload, Question, Vendor, at
@@ -17,13 +18,13 @@ def answer(payload: Payload, name: str) -> object:
     """The answer to the question with the reference or id `name`."""
     answers = at(payload, ("form_response", "answers")) or []
     if not isinstance(answers, list):
-        raise Unclear(f"form_response.answers is {kind_of(answers)}, not a list")
+        raise Unclear(because("no-list", where="form_response.answers", kind=kind_of(answers)))
     for given in answers:
         if _is_named(_field_of(given), name):
             return _value_of(given, name)
     fields = at(payload, ("form_response", "definition", "fields"))
     if isinstance(fields, list) and not any(_is_named(field, name) for field in fields):
-        raise Unclear(f"the form has no question {name!r}")
+        raise Unclear(because("form-question", name=repr(name)))
     return None
 
 
@@ -48,7 +49,7 @@ def _is_named(field: object, name: str) -> bool:
 def _value_of(given: dict[str, Any], name: str) -> object:
     kind = given.get("type")
     if not isinstance(kind, str):
-        raise Unclear(f"the answer to {name!r} has no type")
+        raise Unclear(because("answer-type", name=repr(name)))
     value = given.get(kind)
     match kind:
         case "choice" if isinstance(value, dict):

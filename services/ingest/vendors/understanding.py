@@ -12,6 +12,7 @@ import structlog
 from libs.events.contracts.responses import address_mark
 from libs.events.ids import parse
 from services.ingest.domain.deliveries import Announced, Ignored, NotUnderstood, Understood
+from services.ingest.domain.reasons import Named, because
 from services.ingest.domain.responses import Response, content_hash, namespace_of, response_id_in
 from services.ingest.domain.unsubscriptions import Unsubscribed
 from services.ingest.domain.values import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from services.ingest.domain.deliveries import Verdict
     from services.ingest.domain.fields import Reference
+    from services.ingest.domain.reasons import Where
     from services.ingest.domain.sources import Source
     from services.ingest.vendors.description import Path, Payload, Unsubscription, Vendor
 
@@ -46,7 +48,7 @@ class _Field:
 
     name: str
     find: Callable[[Payload], object]
-    where: str
+    where: Named
 
 
 class Reader:
@@ -63,7 +65,7 @@ class Reader:
         fields = source.fields.over(vendor.fields)
         self._score = self._field("score", "the score", fields.score)
         if needs_score and fields.score is None:
-            self._score = _Field("score", _not_chosen, "the score")
+            self._score = _Field("score", _not_chosen, Named("score", "the score"))
         self._comment = self._field("comment", "the comment", fields.comment)
         self._customer = self._field("customer_id", "the customer", fields.customer)
         self._touchpoint = self._field("touchpoint", "the touchpoint", fields.touchpoint)
@@ -90,7 +92,7 @@ class Reader:
             place = extract_tb(error.__traceback__)[-1]
             where = f"{place.filename}:{place.lineno}"
             log.error("delivery.reading_failed", source=self._source.name, error=type(error).__name__, where=where)  # noqa: TRY400
-            return delivery_id, NotUnderstood(f"reading it failed: {type(error).__name__}")
+            return delivery_id, NotUnderstood(because("reading-failed", error=type(error).__name__))
 
     def _understand(self, payload: Payload, received_at: datetime) -> Verdict:
         vendor = self._vendor
@@ -114,8 +116,7 @@ class Reader:
         customer = _value(self._customer, payload, id_of)
         address = next(filter(None, (id_of(at(payload, path), ".".join(path)) for path in places.addresses)), None)
         if customer is None and address is None:
-            told = f"{self._customer.where}, {_places(places.addresses)}"
-            raise Unclear(f"nobody is named: there is nothing at {told}", "customer_id")
+            raise Unclear(because("nobody", where=(self._customer.where, *_places(places.addresses))), "customer_id")
         return Unsubscribed(
             customer_id=customer,
             address_mark=address_mark(address) if customer is None and address is not None else None,
@@ -130,17 +131,21 @@ class Reader:
     def _other_type(self, type_: object) -> Verdict:
         place = ".".join(self._vendor.event_type or ())
         if not isinstance(type_, str):
-            return NotUnderstood(f"{place} is {kind_of(type_)}, not text")
+            return NotUnderstood(because("no-text", where=place, kind=kind_of(type_)))
         reason = self._vendor.ignored.get(type_)
-        return NotUnderstood(f"{place} is {type_[:80]!r}, which is not known") if reason is None else Ignored(reason)
+        if reason is None:
+            return NotUnderstood(because("unknown-event", where=place, name=repr(type_[:80])))
+        return Ignored(reason)
 
     def _same_metric(self, survey_type: object) -> None:
         """Refuse the answers of another kind of survey: two metrics in one series mean nothing."""
         metric = self._vendor.metrics.get(survey_type) if isinstance(survey_type, str) else None
         if metric != self._source.instrument.metric:
             place = ".".join(self._vendor.survey_type or ())
-            told = repr(survey_type[:80]) if isinstance(survey_type, str) else kind_of(survey_type)
-            raise Unclear(f"{place} is {told}, and this source's instrument measures {self._source.instrument.metric}")
+            ours = self._source.instrument.metric
+            if not isinstance(survey_type, str):
+                raise Unclear(because("no-survey-type", where=place, kind=kind_of(survey_type), metric=ours))
+            raise Unclear(because("other-survey", where=place, name=repr(survey_type[:80]), metric=ours))
 
     def _withdrawal(self, payload: Payload, received_at: datetime) -> Response:
         """The response as the one that is no more."""
@@ -160,7 +165,7 @@ class Reader:
     def _response_id(self, payload: Payload) -> str:
         found = id_of(at(payload, self._vendor.response_id), self._id_place)
         if found is None:
-            raise Unclear(f"there is no response id at {self._id_place}", "response_id")
+            raise Unclear(because("no-response-id", where=self._id_place), "response_id")
         return found
 
     def _response(self, payload: Payload, received_at: datetime) -> Response:
@@ -168,7 +173,7 @@ class Reader:
         vendor_response_id = self._response_id(payload)
         answered_at = self._time(payload, self._answered_at) if vendor.answered_at else received_at
         if answered_at is None:
-            raise Unclear(f"there is no time of the answer at {_places(vendor.answered_at)}", "answered_at")
+            raise Unclear(because("no-answer-time", where=_places(vendor.answered_at)), "answered_at")
         plausible(answered_at, received_at)
         same_time = vendor.revised_at == vendor.answered_at
         return Response(
@@ -183,7 +188,7 @@ class Reader:
             claimed_class=_value(self._claimed_class, payload, id_of),
         )
 
-    def _on_scale(self, value: object, where: str) -> int | None:
+    def _on_scale(self, value: object, where: Where) -> int | None:
         instrument = self._source.instrument
         return score_of(
             value,
@@ -207,8 +212,8 @@ class Reader:
 
     def _field(self, name: str, word: str, reference: Reference | None) -> _Field:
         if reference is None:
-            return _Field(name, _nothing, word)
-        return _Field(name, self._finder(reference), f"{word} ({reference})")
+            return _Field(name, _nothing, Named(name, word))
+        return _Field(name, self._finder(reference), Named(name, word, reference))
 
     def _finder(self, reference: Reference) -> Callable[[Payload], object]:
         vendor, name = self._vendor, reference.name
@@ -233,15 +238,15 @@ def _nothing(_payload: Payload) -> object:
 
 
 def _not_chosen(_payload: Payload) -> object:
-    raise Unclear("nobody has said yet which question is the score: the field map has to name it")
+    raise Unclear(because("score-unknown"))
 
 
-def _value(field: _Field, payload: Payload, read: Callable[[object, str], T]) -> T:
+def _value(field: _Field, payload: Payload, read: Callable[[object, Where], T]) -> T:
     try:
         return read(field.find(payload), field.where)
     except Unclear as error:
         raise Unclear(error.reason, error.field or field.name) from error
 
 
-def _places(paths: tuple[Path, ...]) -> str:
-    return " or ".join(".".join(path) for path in paths)
+def _places(paths: tuple[Path, ...]) -> tuple[str, ...]:
+    return tuple(".".join(path) for path in paths)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from services.ingest.domain.fields import FieldMap, Reference
+from services.ingest.domain.reasons import because
 from services.ingest.domain.signature import Signature
 from services.ingest.vendors.description import FORM, Payload, Vendor, an_object, at
 from services.ingest.vendors.forms import form_body
@@ -36,7 +37,7 @@ WOOTRIC: Final = Vendor(
     numbers_as_text=True,
     event_type=("event_name",),
     event_types=frozenset({"created", "updated"}),
-    ignored={"declined": "the customer dismissed the survey"},
+    ignored={"declined": because("dismissed")},
     survey_type=("survey_mode",),
     metrics={"NPS": "nps", "CES": "ces", "CSAT": "csat"},
     response_id=("response", "id"),

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from services.portal.domain import plot
 from services.portal.domain.people import Right
 from services.portal.texts import LANGUAGES, Words, load_texts
+from services.portal.texts.reasons import tell_why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(Right=Right, plot=plot, languages=LANGUAGES)
+        self._templates.globals.update(Right=Right, plot=plot, languages=LANGUAGES, tell_why=tell_why)
 
     def words(self, request: Request, person: Person | None) -> Words:
         """The language asked for in the address, else chosen before, else the account's, else the browser's first."""

@@ -26,6 +26,10 @@ FieldMap = dict[str, dict[str, str]]
 """`{"score": {"question": "nps"}}`: each field of ours that is somewhere, and where."""
 
 
+Why = dict[str, Any]
+"""A reason's code and parameters; `texts.reasons` puts it into words."""
+
+
 class Vendor(msgspec.Struct, frozen=True):
     """A survey vendor that is understood, and what setting it up takes."""
 
@@ -138,6 +142,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
     status: str
     reason: str | None
+    why: Why | None
     response_id: str | None
     event_ids: list[str]
     copies: int
@@ -211,6 +216,7 @@ class DryRun(msgspec.Struct, frozen=True):
 
     status: Literal["understood", "ignored", "not_understood", "announced", "unsubscribed"]
     reason: str | None
+    why: Why | None
     field: str | None
     response: Understood | None
     places: list[Place]

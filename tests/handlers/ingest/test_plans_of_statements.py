@@ -32,7 +32,15 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "held": (deliveries._HOLD, {"ids": [ID]}),
     "replayed": (
         deliveries._REPLAYED,
-        {"ids": [ID], "statuses": ["accepted"], "reasons": [None], "responses": [ID], "events": [ID], "now": None},
+        {
+            "ids": [ID],
+            "statuses": ["accepted"],
+            "reasons": [None],
+            "whys": [None],
+            "responses": [ID],
+            "events": [ID],
+            "now": None,
+        },
     ),
     "page": (kept._PAGE, {"before": ID, "limit": 50}),
     "page of a source": (kept._PAGE_OF_SOURCE, {"source": "a", "status": None, "before": ID, "limit": 50}),
