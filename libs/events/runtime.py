@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse, Response
 
 from libs.events import attempts, inbox
 from libs.events.consumer import Consumer
+from libs.events.direct_protocol import DirectProtocol
 from libs.events.health import Health
-from libs.events.http_protocol import ImpatientProtocol
 from libs.events.kafka import KafkaPublisher, KafkaSubscription
 from libs.events.loop import Loop, wait_for
 from libs.events.offsets import Begun
@@ -165,7 +165,7 @@ class Runtime:
         server = _Server(
             uvicorn.Config(
                 app,
-                http=ImpatientProtocol,
+                http=DirectProtocol,
                 host=self._host,
                 port=self._port,
                 log_config=None,

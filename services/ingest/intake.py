@@ -76,6 +76,10 @@ class Intake:
 
     async def submit(self, arrival: Arrival) -> Outcome:
         """Record `arrival` together with whatever else arrives now. Raises `QueueFull` or `NotDurable`."""
+        return await self.begin(arrival)
+
+    def begin(self, arrival: Arrival) -> asyncio.Future[Outcome]:
+        """The same; the future raises `NotDurable`."""
         size = len(arrival.body)
         full = len(self._waiting) >= self._bounds.waiting
         if full or (self._waiting and self._waiting_bytes + size > self._bounds.waiting_bytes):
@@ -88,7 +92,7 @@ class Intake:
             self._committing = loop.create_task(self._commit_all())
         else:
             crashpoint("ingest.batch_half_assembled")
-        return await waiting.outcome
+        return waiting.outcome
 
     async def _commit_all(self) -> None:
         try:

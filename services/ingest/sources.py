@@ -89,6 +89,10 @@ class SourceBook:
             await self._look()
         return self._ready.get(name)
 
+    def at_hand(self, name: str) -> ReadySource | None:
+        """The same without a look at the database; None also where one is due."""
+        return None if self._older_than(self._fresh_seconds) else self._ready.get(name)
+
     async def look_again(self) -> bool:
         """Look anew unless that was done a moment ago; whether what is known may have changed."""
         if not self._older_than(self._doubt_seconds):

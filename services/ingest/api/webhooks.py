@@ -25,12 +25,14 @@ from services.ingest.intake import NotDurable, QueueFull
 from services.ingest.telemetry import REFUSED
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from libs.events.direct_protocol import Answer, Headers
     from services.ingest.arrivals import DeliveryIds
     from services.ingest.domain.deliveries import Outcome
     from services.ingest.intake import Intake
@@ -38,14 +40,13 @@ if TYPE_CHECKING:
 
 PREFIX: Final = "/v1/webhooks/"
 
-Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
-"""Status, headers and body."""
-
 _MOST_DIGITS: Final = 18
 
 
 class WebhookDoor:
     """The ASGI app behind the path. `clock` is the database's, so that all times of a delivery are of one clock."""
+
+    prefix: Final = PREFIX.encode()
 
     def __init__(
         self,
@@ -62,6 +63,47 @@ class WebhookDoor:
         self._clock = clock
         self._most_bytes = most_bytes
         self._decoy = (Secret(secrets.token_bytes(32)),)
+
+    def take(
+        self,
+        name: str,
+        headers: Headers,
+        body: bytes,
+        client: tuple[str, int] | None,
+        answer: Callable[[Answer], None],
+    ) -> bool:
+        """Take what is authentic as far as is known without a look at the database, and answer when it is durable.
+
+        All else is for `answer`. Finding out takes as long, here as there, whether there is such a source or not.
+        """
+        try:
+            now = self._clock()
+            ready = self._book.at_hand(name)
+            told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+            verification = self._verify(ready, told, body, now, client)
+            # Behind a proxy, whose word for it counts is not known here.
+            if ready is None or ready.source.networks or verification is not Verification.VALID:
+                return False
+            if not _takes(ready, told):
+                return False
+            crashpoint("ingest.after_verify")
+            waiting = self._intake.begin(webhook_arrival(ready, told, body, now, self._ids.new(now)))
+        except QueueFull:
+            REFUSED.labels("queue_full").inc()
+            answer(_QUEUE_FULL)
+            return True
+        except Exception:  # noqa: BLE001 - whatever it is, it comes again on the usual way, where it is answered and logged
+            return False
+
+        def settled(done: asyncio.Future[Outcome]) -> None:
+            if done.exception() is None:
+                answer(_accepted(done.result()))
+            else:
+                REFUSED.labels("unavailable").inc()
+                answer(_UNAVAILABLE)
+
+        waiting.add_done_callback(settled)
+        return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -101,8 +143,7 @@ class WebhookDoor:
             REFUSED.labels("unknown_source" if ready is None else verification.value).inc()
             return None
         # Only now: the content type that a source takes would tell what it is.
-        media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type not in ready.vendor.content_types and not ready.vendor.takes(media_type):
+        if not _takes(ready, headers):
             REFUSED.labels("content_type").inc()
             raise of_status(415, detail=f"{ready.vendor.title} sends {', '.join(sorted(ready.vendor.content_types))}.")
         crashpoint("ingest.after_verify")
@@ -125,6 +166,12 @@ class WebhookDoor:
         return found
 
 
+def _takes(ready: ReadySource, headers: Mapping[str, str]) -> bool:
+    """Whether the vendor sends what the content type says."""
+    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type in ready.vendor.content_types or ready.vendor.takes(media_type)
+
+
 class WebhooksFirst(FastAPI):
     """An app that lets deliveries in before everything that other requests pass through.
 
@@ -134,6 +181,11 @@ class WebhooksFirst(FastAPI):
     """
 
     door: WebhookDoor
+
+    @property
+    def direct(self) -> WebhookDoor:
+        """What may be answered without being asked through ASGI (see `libs.events.direct_protocol`)."""
+        return self.door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
