@@ -58,10 +58,10 @@ ROWS: Final[Mapping[str, Mapping[str, str]]] = {
         "responses": """
             INSERT INTO responses (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                                    nps_class, class_contradicted, customer_id, tier, tier_reason, instrument_id,
-                                   instrument_version, answered_at, received_at, erased, scored_at)
+                                   instrument_version, answered_at, received_at, erased, scored_at, cell)
             SELECT md5('r ' || n), 1, 'shop', 'filled-' || n, 'support', 'ticket-closed', 'transactional', 'nps',
                    9, 'promoter', false, 'filled-' || n / 4 * 4, 'standard', 'default', md5('instrument')::uuid, 1,
-                   now() - n * interval '1 second', now(), false, now()
+                   now() - n * interval '1 second', now(), false, now(), 1
               FROM generate_series($1::integer, $2::integer) AS n
         """,
     },

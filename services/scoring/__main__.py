@@ -1,9 +1,10 @@
-"""Runs scoring: `python -m services.scoring api|worker|all|migrate`."""
+"""Runs scoring: `python -m services.scoring api|worker|all|migrate`, and counts anew: `… recount`."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from libs.events.topics import SURVEY_RESPONSES
 from services.scoring.api import build_app
 from services.scoring.driver_jobs import DriverRuns, ask_nightly
 from services.scoring.handlers import score_responses
-from services.scoring.jobs import count_cut_points, forget_old_answers, recompute_tiers
+from services.scoring.jobs import count_cut_points, fold_counts, forget_old_answers, recompute_tiers, recount
 from services.scoring.settings import Settings
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -24,7 +25,7 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 def main() -> None:
     """Do as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m services.scoring", description=__doc__)
-    parser.add_argument("role", choices=["api", "worker", "all", "migrate"])
+    parser.add_argument("role", choices=["api", "worker", "all", "migrate", "recount"])
     role: str = parser.parse_args().role
     settings = Settings()  # type: ignore[call-arg]  # from the environment
     if role == "migrate":
@@ -34,6 +35,10 @@ def main() -> None:
         asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
         return
     database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="scoring")
+    if role == "recount":
+        wrong = asyncio.run(_recount(database))
+        sys.stdout.write(f"{wrong} counts were wrong, and are right now.\n")
+        return
     runtime = Runtime(
         "scoring",
         database,
@@ -47,11 +52,19 @@ def main() -> None:
         runtime.add_consumer("scoring.responses", SURVEY_RESPONSES, score_responses)
         runtime.add_loop("tiers", partial(recompute_tiers, database), idle=timedelta(seconds=1))
         runtime.add_loop("cut points", partial(count_cut_points, database), idle=timedelta(minutes=10))
+        runtime.add_loop("counts", partial(fold_counts, database), idle=timedelta(seconds=1))
         runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
         runtime.add_loop("drivers", DriverRuns(database, settings.database_url).step, idle=timedelta(seconds=1))
         runtime.add_loop("nightly drivers", partial(ask_nightly, database), idle=timedelta(minutes=10))
         runtime.add_relay()
     runtime.run()
+
+
+async def _recount(database: Database) -> int:
+    try:
+        return await recount(database)
+    finally:
+        await database.close()
 
 
 if __name__ == "__main__":

@@ -17,12 +17,13 @@ from libs.events.contracts.responses import (
 from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.errors import PermanentError
 from libs.events.event import Event
+from services.scoring.domain.cells import Cell, Tally
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.nps import contradicts, nps_class
 from services.scoring.domain.priority import Detraction, prioritized
 from services.scoring.domain.scales import in_scale
 from services.scoring.domain.segments import Valuation, unknown, valued
-from services.scoring.store import histories, instruments, locks, responses, rules
+from services.scoring.store import counts, histories, instruments, locks, responses, rules
 from services.scoring.store.histories import NOTHING
 from services.scoring.store.instruments import Asking
 from services.scoring.store.responses import ResponseRow, Standing
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from services.scoring.domain.segments import Rules
     from services.scoring.store.histories import History
     from services.scoring.store.instruments import Registered
-    from services.scoring.store.responses import Respondent
+    from services.scoring.store.responses import Place, Respondent
 
     Answer = Event[ResponseReceived] | Event[ResponseRevised]
 
@@ -60,17 +61,18 @@ async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
         await withdraw_consents(tx, unsubscriptions)  # type: ignore[arg-type]  # by their payloads
     told = [event for event in events if not isinstance(event.payload, CustomerUnsubscribed)]
     answers = [_checked(event) for event in told if not isinstance(event.payload, ResponseWithdrawn)]
+    tally = Tally()
     if answers:
-        await _score(tx, answers)
+        await _score(tx, answers, tally)
     withdrawals = [event for event in told if isinstance(event.payload, ResponseWithdrawn)]
     if withdrawals:
-        await _take_back(tx, withdrawals)
+        await _take_back(tx, withdrawals, tally)
+    await counts.note(tx, tally)
 
 
-async def _score(tx: Tx, answers: Sequence[Answer]) -> None:
+async def _score(tx: Tx, answers: Sequence[Answer], tally: Tally) -> None:
     askings = [Asking(said.program, said.touchpoint, said.instrument) for said in (each.payload for each in answers)]
-    await locks.storing_answers(tx)
-    in_force = (await rules.current(tx)).rules
+    in_force = (await rules.current(tx, storing_answers=True)).rules
     customer_ids = {answer.payload.customer_id for answer in answers if answer.payload.customer_id}
     valued_by_program = any(in_force.of(answer.payload.program) for answer in answers)
     scoring = _Scoring(
@@ -80,14 +82,14 @@ async def _score(tx: Tx, answers: Sequence[Answer]) -> None:
         of_unknown=unknown(in_force),
     )
     scored = [scoring.score(answer, asking) for answer, asking in zip(answers, askings, strict=True)]
-    standings = await _store(tx, scored)
+    standings = await _store(tx, scored, tally)
     unhappy = {each.row.id: each.row for each in scored if each.row.nps_class == "detractor" and each.row.customer_id}
     before = await histories.before(tx, list(unhappy.values())) if unhappy else {}
     for answer, each in zip(answers, scored, strict=True):
         _announce(tx, answer, each, standings, before)
 
 
-async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]]) -> None:
+async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]], tally: Tally) -> None:
     """Withdrawn responses count no longer. After the batch's answers, and so after what is taken back, if it is here.
 
     One of which nothing is known has nothing to take back: what comes of it later is older, and ingest keeps it.
@@ -104,34 +106,47 @@ async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]]) -> None:
     if not said:
         return
     await responses.withdraw(tx, {id_: event.payload.revision for id_, event in said.items()})
+    for id_ in said:
+        tally.remove(rows[id_].cell, rows[id_].answered_at, rows[id_].score)
+    # The cell of an answer in this batch may be a new one, which is not stored yet.
+    stored = await responses.places(tx, {rows[id_].cell for id_ in said} - tally.cells.keys())
     known = await responses.respondents(tx, {row.customer_id for row in rows.values() if row.customer_id})
     for id_, event in said.items():
         row = rows[id_]
         respondent = known.get(row.customer_id or "")
         taken_back = row._replace(revision=event.payload.revision, score=None, nps_class=None, comment=None)
-        members = _members(taken_back, None if respondent is None else respondent.account_id)
+        place = tally.cells.get(row.cell) or stored[row.cell]
+        members = _members(taken_back, None if respondent is None else respondent.account_id, place)
         payload = ResponseRetracted(**members, previous_score=row.score, previous_class=row.nps_class)
         retracted = Event.caused_by(event, payload, subject=id_, time=tx.now, source=SOURCE)
         tx.emit(retracted, key=row.customer_id or id_)
 
 
-async def _store(tx: Tx, scored: Sequence[_Scored]) -> dict[str, Standing]:
-    """Leave each response with the latest revision there is; what those that are not new said before."""
+async def _store(tx: Tx, scored: Sequence[_Scored], tally: Tally) -> dict[str, Standing]:
+    """Leave each response with the latest revision there is, counted; what those that are not new said before."""
     latest: dict[str, ResponseRow] = {}
-    for row in (each.row for each in scored):
+    for row, _, cell in scored:
+        tally.know(row.cell, cell)
         if row.id not in latest or latest[row.id].revision < row.revision:
             latest[row.id] = row
     created = await responses.create(tx, list(latest.values()))
-    if len(created) == len(latest):
-        return {}
-    standings = await responses.lock(tx, latest.keys() - created)
-    newer = [
-        _without_person(latest[id_]) if standing.erased else latest[id_]
-        for id_, standing in standings.items()
-        if standing.revision < latest[id_].revision
-    ]
-    if newer:
-        await responses.replace(tx, newer)
+    standings: dict[str, Standing] = {}
+    if len(created) < len(latest):
+        standings = await responses.lock(tx, latest.keys() - created)
+        newer = [
+            _without_person(latest[id_]) if standing.erased else latest[id_]
+            for id_, standing in standings.items()
+            if standing.revision < latest[id_].revision
+        ]
+        if newer:
+            await responses.replace(tx, newer)
+        for row in newer:
+            before = standings[row.id]
+            tally.remove(before.cell, before.answered_at, before.score)
+            tally.add(row.cell, row.answered_at, row.score)
+    for id_ in created:
+        row = latest[id_]
+        tally.add(row.cell, row.answered_at, row.score)
     return standings
 
 
@@ -144,8 +159,8 @@ def _announce(
         return
     erased = scored.row.erased or (before is not None and before.erased)
     row = _without_person(scored.row) if erased else scored.row
-    standings[row.id] = Standing(row.revision, row.score, row.nps_class, row.erased)
-    members = _members(row, None if erased else scored.account_id)
+    standings[row.id] = Standing(row.revision, row.score, row.nps_class, row.erased, row.cell, row.answered_at)
+    members = _members(row, None if erased else scored.account_id, scored.cell)
     if row.nps_class == "detractor" and row.score is not None:
         history = NOTHING if erased else history_of.get(row.id, NOTHING)
         hours = (tx.now - row.answered_at) // _HOUR
@@ -163,7 +178,7 @@ def _announce(
     tx.emit(event, key=row.customer_id or row.id)
 
 
-def _members(row: ResponseRow, account_id: str | None) -> dict[str, Any]:
+def _members(row: ResponseRow, account_id: str | None, place: Cell | Place) -> dict[str, Any]:
     """What every event about a scored response tells."""
     return {
         "response_id": row.id,
@@ -183,12 +198,16 @@ def _members(row: ResponseRow, account_id: str | None) -> dict[str, Any]:
         "instrument_id": str(row.instrument_id),
         "instrument_version": row.instrument_version,
         "answered_at": row.answered_at,
+        "channel": place.channel,
+        "department": place.department,
+        "region": place.region,
     }
 
 
 class _Scored(NamedTuple):
     row: ResponseRow
     account_id: str | None
+    cell: Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +225,22 @@ class _Scoring:
         class_ = nps_class(said.instrument, said.score)
         place = self.registered[asking]
         valuation = self._valuation(said.program, respondent)
+        asked = said.instrument
+        cell = Cell(
+            said.program,
+            said.touchpoint,
+            asked.kind,
+            asked.metric,
+            asked.scale_min,
+            asked.scale_max,
+            asked.higher_is_worse,
+            place.instrument_id,
+            place.version,
+            asked.channel,
+            place.department,
+            valuation.tier,
+            None if respondent is None else respondent.region,
+        )
         row = ResponseRow(
             id=said.response_id,
             revision=said.revision,
@@ -213,8 +248,8 @@ class _Scoring:
             vendor_response_id=said.vendor_response_id,
             program=said.program,
             touchpoint=said.touchpoint,
-            kind=said.instrument.kind,
-            metric=said.instrument.metric,
+            kind=asked.kind,
+            metric=asked.metric,
             score=said.score,
             nps_class=class_,
             claimed_class=said.claimed_class,
@@ -229,11 +264,12 @@ class _Scoring:
             answered_at=said.answered_at,
             received_at=said.received_at,
             erased=False,
+            cell=cell.id,
         )
         # Whoever was erased is forgotten with all that they had said; what they say afterwards is a new beginning.
         if respondent is not None and respondent.erased_at is not None and said.answered_at <= respondent.erased_at:
-            return _Scored(_without_person(row), None)
-        return _Scored(row, None if respondent is None else respondent.account_id)
+            return _Scored(_without_person(row), None, cell)
+        return _Scored(row, None if respondent is None else respondent.account_id, cell)
 
     def _valuation(self, program: str, respondent: Respondent | None) -> Valuation:
         """By the program's own rules where it has any, else as the profile says."""

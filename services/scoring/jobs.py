@@ -12,7 +12,7 @@ from libs.events.event import Event
 from libs.webapi.idempotency import prune_keys
 from services.scoring.domain.customers import changed, revalued
 from services.scoring.domain.segments import quantiles
-from services.scoring.store import accounts, customers, locks, rules
+from services.scoring.store import accounts, counts, customers, locks, recounts, rules
 
 if TYPE_CHECKING:
     from libs.events.database import Database
@@ -22,6 +22,8 @@ log: Final = structlog.get_logger()
 
 CUSTOMERS_AT_ONCE: Final = 1000
 CUT_POINTS_EVERY: Final = timedelta(days=1)
+TALLIES_AT_ONCE: Final = 50
+"""Of one transaction each, with up to a thousand answers."""
 ANSWERS_KEPT: Final = timedelta(days=3)
 """How long a command may be repeated under its Idempotency-Key."""
 _SOURCE: Final = "/scoring"
@@ -86,6 +88,24 @@ async def count_cut_points(database: Database) -> bool:
         after = await rules.count_again(tx, before)
     log.info("cut_points.counted", valuation=after.valuation, moved=after.valuation > before.valuation)
     return False
+
+
+async def fold_counts(database: Database) -> bool:
+    """Count in what changed since the last time; whether there may be more."""
+    async with database.transaction() as tx:
+        return await counts.fold(tx, TALLIES_AT_ONCE) == TALLIES_AT_ONCE
+
+
+async def recount(database: Database) -> int:
+    """Make the counts anew from the answers and put right what differs; how many counts did. None ever should."""
+    async with database.reading() as tx:
+        months = await recounts.months(tx)
+    wrong = 0
+    for month in months:
+        async with database.transaction() as tx:
+            wrong += await recounts.recount(tx, month)
+    log.info("counts.recounted", months=len(months), wrong=wrong)
+    return wrong
 
 
 async def forget_old_answers(database: Database) -> bool:

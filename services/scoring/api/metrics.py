@@ -15,7 +15,7 @@ from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.instruments import breaks
 from services.scoring.domain.nps import CONFIDENCE, nps
 from services.scoring.store import instruments, metrics
-from services.scoring.store.metrics import Count, Grouping, Series
+from services.scoring.store.metrics import NPS_SCALE, Count, Grouping, Series
 
 router: Final = Router(prefix="/v1/metrics", tags=["metrics"])
 
@@ -77,12 +77,14 @@ async def get_nps(
 
     Without `by` there is one item per survey kind that somebody answered, and with `kind` exactly one.
     """
-    series = Series(program=program, touchpoint=touchpoint, segment=segment, kind=kind, since=since, until=until)
+    series = Series(
+        metric="nps", program=program, touchpoint=touchpoint, segment=segment, kind=kind, since=since, until=until
+    )
     async with database_of(request).reading() as tx:
-        counts = await metrics.count_classes(tx, series, by)
+        counts = await metrics.count(tx, series, by)
         versions = await instruments.of_series(tx, metric="nps", program=program, touchpoint=touchpoint, kind=kind)
     if kind is not None and by is None and not counts:
-        counts = [Count(kind, None, 0, 0, 0)]
+        counts = [Count(kind, NPS_SCALE, None, None, (0,) * 11)]
     return NpsAnswer(
         confidence=CONFIDENCE,
         items=[_item(count) for count in counts],
@@ -104,7 +106,7 @@ async def get_nps(
 
 
 def _item(count: Count) -> NpsOfGroup:
-    found = nps(promoters=count.promoters, passives=count.passives, detractors=count.detractors)
+    found = nps(promoters=sum(count.scores[9:]), passives=sum(count.scores[7:9]), detractors=sum(count.scores[:7]))
     return NpsOfGroup(
         kind=count.kind,
         group=count.group,

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     """An instrument and the fingerprint of a way of asking."""
 
 _FIND: Final = text("""
-    SELECT known.instrument_id, known.fingerprint, known.version, known.first_answered_at
+    SELECT known.instrument_id, known.fingerprint, known.version, known.first_answered_at,
+           coalesce(map.document #>> ARRAY[known.touchpoint, known.program],
+                    map.document #>> ARRAY[known.touchpoint, '']) AS department
       FROM instrument_versions AS known
       JOIN unnest(CAST(:instrument_ids AS uuid[]), CAST(:fingerprints AS bytea[]))
            AS wanted (instrument_id, fingerprint) USING (instrument_id, fingerprint)
+     CROSS JOIN (SELECT document FROM touchpoint_maps ORDER BY version DESC LIMIT 1) AS map
 """)
 # Two batches that meet a new way of asking must not both count one up, nor hold rows in other orders.
 _ONE_AT_A_TIME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.instruments', 0))")
@@ -103,10 +106,11 @@ class Asking(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """An instrument's place in the registry."""
+    """An instrument's place in the registry, and who answers for what it asks about."""
 
     instrument_id: UUID
     version: int
+    department: str | None
 
 
 async def register(tx: Tx, first_answers: Mapping[Asking, datetime]) -> dict[Asking, Registered]:
@@ -141,7 +145,7 @@ async def register(tx: Tx, first_answers: Mapping[Asking, datetime]) -> dict[Ask
                 "answered_ats": list(earlier.values()),
             },
         )
-    return {asking: Registered(key[0], known[key].version) for asking, key in keys.items()}
+    return {asking: Registered(key[0], known[key].version, known[key].department) for asking, key in keys.items()}
 
 
 async def page(tx: Tx, *, after: tuple[str, str, UUID, int], limit: int) -> list[InstrumentVersion]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from libs.events.contracts.responses import Channel
     from libs.events.contracts.scores import NpsClass, Tier
     from libs.events.database import Tx
     from services.scoring.domain.worth import Worth
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 _CREATE: Final = text("""
     INSERT INTO responses (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                            nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-                           language, instrument_id, instrument_version, answered_at, received_at, erased, scored_at)
+                           language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
+                           scored_at)
     SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
            nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-           language, instrument_id, instrument_version, answered_at, received_at, erased, :now
+           language, instrument_id, instrument_version, answered_at, received_at, erased, cell, :now
       FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
                   CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
                   CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
@@ -35,16 +37,16 @@ _CREATE: Final = text("""
                   CAST(:comment AS text[]), CAST(:customer_id AS text[]), CAST(:tier AS text[]),
                   CAST(:tier_reason AS text[]), CAST(:language AS text[]), CAST(:instrument_id AS uuid[]),
                   CAST(:instrument_version AS integer[]), CAST(:answered_at AS timestamptz[]),
-                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]))
+                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]), CAST(:cell AS bigint[]))
            AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                      nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-                     language, instrument_id, instrument_version, answered_at, received_at, erased)
+                     language, instrument_id, instrument_version, answered_at, received_at, erased, cell)
      ORDER BY id
         ON CONFLICT (id) DO NOTHING
     RETURNING id
 """)
 _LOCK: Final = text("""
-    SELECT id, revision, score, nps_class, erased
+    SELECT id, revision, score, nps_class, erased, cell, answered_at
       FROM responses
      WHERE id = ANY(CAST(:ids AS text[]))
      ORDER BY id
@@ -58,8 +60,8 @@ _REPLACE: Final = text("""
            class_contradicted = given.class_contradicted, comment = given.comment, customer_id = given.customer_id,
            tier = given.tier, tier_reason = given.tier_reason, language = given.language,
            instrument_id = given.instrument_id, instrument_version = given.instrument_version,
-           answered_at = given.answered_at, received_at = given.received_at, erased = given.erased, scored_at = :now,
-           withdrawn = false
+           answered_at = given.answered_at, received_at = given.received_at, erased = given.erased, cell = given.cell,
+           scored_at = :now, withdrawn = false
       FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
                   CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
                   CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
@@ -67,16 +69,16 @@ _REPLACE: Final = text("""
                   CAST(:comment AS text[]), CAST(:customer_id AS text[]), CAST(:tier AS text[]),
                   CAST(:tier_reason AS text[]), CAST(:language AS text[]), CAST(:instrument_id AS uuid[]),
                   CAST(:instrument_version AS integer[]), CAST(:answered_at AS timestamptz[]),
-                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]))
+                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]), CAST(:cell AS bigint[]))
            AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                      nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-                     language, instrument_id, instrument_version, answered_at, received_at, erased)
+                     language, instrument_id, instrument_version, answered_at, received_at, erased, cell)
      WHERE responses.id = given.id
 """)
 _STANDING: Final = text("""
     SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score, nps_class,
            claimed_class, class_contradicted, comment, customer_id, tier, tier_reason, language, instrument_id,
-           instrument_version, answered_at, received_at, erased
+           instrument_version, answered_at, received_at, erased, cell
       FROM responses
      WHERE id = ANY(CAST(:ids AS text[]))
      ORDER BY id
@@ -91,7 +93,8 @@ _WITHDRAW: Final = text("""
      WHERE responses.id = given.id
 """)
 _RESPONDENTS: Final = text("""
-    SELECT given.id, customers.tier, customers.tier_reason, customers.account_id, erasures.erased_at
+    SELECT given.id, customers.tier, customers.tier_reason, customers.account_id,
+           customers.attributes ->> 'region' AS region, erasures.erased_at
       FROM unnest(CAST(:ids AS text[]), CAST(:marks AS bytea[])) AS given (id, mark)
       LEFT JOIN customers ON customers.id = given.id
       LEFT JOIN erasures ON erasures.mark = given.mark
@@ -99,7 +102,8 @@ _RESPONDENTS: Final = text("""
 """)
 # Only where a program of the batch has rules of its own: the profiles' worth costs as much again as all the rest.
 _RESPONDENTS_WITH_WORTH: Final = text("""
-    SELECT given.id, customers.tier, customers.tier_reason, customers.account_id, erasures.erased_at,
+    SELECT given.id, customers.tier, customers.tier_reason, customers.account_id,
+           customers.attributes ->> 'region' AS region, erasures.erased_at,
            current_value, potential_value, account_role, CAST(customers.attributes AS text) AS attributes,
            CAST(products AS text) AS products, CAST(accounts.attributes AS text) AS of_account
       FROM unnest(CAST(:ids AS text[]), CAST(:marks AS bytea[])) AS given (id, mark)
@@ -108,12 +112,16 @@ _RESPONDENTS_WITH_WORTH: Final = text("""
       LEFT JOIN erasures ON erasures.mark = given.mark
      WHERE customers.id IS NOT NULL OR erasures.mark IS NOT NULL
 """)
+_PLACES: Final = text("""
+    SELECT id, channel, department, region FROM cells WHERE id = ANY(CAST(:cells AS bigint[]))
+""")
 _FIND: Final = text("""
-    SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score, nps_class,
-           claimed_class, class_contradicted, comment, customer_id, tier, tier_reason, language, instrument_id,
-           instrument_version, answered_at, received_at, erased, scored_at
-      FROM responses
-     WHERE id = :id
+    SELECT responses.id, revision, source, vendor_response_id, responses.program, responses.touchpoint, responses.kind,
+           responses.metric, score, nps_class, claimed_class, class_contradicted, comment, customer_id, responses.tier,
+           tier_reason, language, responses.instrument_id, responses.instrument_version, answered_at, received_at,
+           erased, scored_at, cells.channel, cells.department, cells.region
+      FROM responses JOIN cells ON cells.id = responses.cell
+     WHERE responses.id = :id
 """)
 
 
@@ -142,6 +150,8 @@ class ResponseRow(NamedTuple):
     answered_at: datetime
     received_at: datetime
     erased: bool
+    cell: int
+    """Where it is counted, and what else numbers are asked by."""
 
 
 class Standing(NamedTuple):
@@ -151,6 +161,16 @@ class Standing(NamedTuple):
     score: int | None
     nps_class: NpsClass | None
     erased: bool
+    cell: int
+    answered_at: datetime
+
+
+class Place(NamedTuple):
+    """Where an answer came from, as far as its cell says it."""
+
+    channel: Channel
+    department: str | None
+    region: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +183,7 @@ class Respondent:
     tier: Tier | None
     tier_reason: str | None
     account_id: str | None
+    region: str | None
     erased_at: datetime | None
     worth: Worth | None = None
 
@@ -178,13 +199,14 @@ async def respondents(tx: Tx, customer_ids: Iterable[str], *, with_worth: bool =
                 row.tier,
                 row.tier_reason,
                 row.account_id,
+                row.region,
                 row.erased_at,
                 None if row.tier is None else worth_of(row),
             )
             for row in rows
         }
     rows = await tx.fetch(_RESPONDENTS, asked)
-    return {row.id: Respondent(row.tier, row.tier_reason, row.account_id, row.erased_at) for row in rows}
+    return {row.id: Respondent(row.tier, row.tier_reason, row.account_id, row.region, row.erased_at) for row in rows}
 
 
 async def create(tx: Tx, rows: Sequence[ResponseRow]) -> set[str]:
@@ -195,7 +217,9 @@ async def create(tx: Tx, rows: Sequence[ResponseRow]) -> set[str]:
 async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Standing]:
     """What these say so far; held until the end of `tx`, in one order, so that two batches cannot deadlock."""
     rows = await tx.fetch(_LOCK, {"ids": list(ids)})
-    return {row.id: Standing(row.revision, row.score, row.nps_class, row.erased) for row in rows}
+    return {
+        row.id: Standing(row.revision, row.score, row.nps_class, row.erased, row.cell, row.answered_at) for row in rows
+    }
 
 
 async def replace(tx: Tx, rows: Sequence[ResponseRow]) -> None:
@@ -207,6 +231,12 @@ async def standing(tx: Tx, ids: Iterable[str]) -> dict[str, ResponseRow]:
     """These as they are stored; held until the end of `tx`."""
     rows = await tx.fetch(_STANDING, {"ids": list(ids)})
     return {row.id: ResponseRow._make(row) for row in rows}
+
+
+async def places(tx: Tx, cells: Iterable[int]) -> dict[int, Place]:
+    """Where the answers of these cells came from."""
+    rows = await tx.fetch(_PLACES, {"cells": list(cells)})
+    return {row.id: Place(row.channel, row.department, row.region) for row in rows}
 
 
 async def withdraw(tx: Tx, revisions: Mapping[str, int]) -> None:

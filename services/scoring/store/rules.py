@@ -26,6 +26,15 @@ _CURRENT: Final = text("""
      ORDER BY valuations.version DESC
      LIMIT 1
 """)
+# The same, under the lock `locks.storing_answers`: one statement less for every batch.
+_CURRENT_STORING_ANSWERS: Final = text("""
+    SELECT rules.version, CAST(document AS text) AS document, created_at, created_by,
+           valuations.version AS valuation, CAST(cuts AS text) AS cuts, customers, computed_at, checked_at,
+           pg_advisory_xact_lock_shared(hashtextextended('scoring.erasure', 0))
+      FROM segment_valuations AS valuations JOIN segment_rules AS rules ON rules.version = valuations.rules_version
+     ORDER BY valuations.version DESC
+     LIMIT 1
+""")
 _ADD: Final = text("""
     INSERT INTO segment_rules (version, document, created_at, created_by)
     VALUES (:version, CAST(:document AS jsonb), :now, :created_by)
@@ -77,9 +86,9 @@ class InForce:
     checked_at: datetime
 
 
-async def current(tx: Tx) -> InForce:
-    """The rules in force; the first migration laid down the first ones."""
-    (row,) = await tx.fetch(_CURRENT)
+async def current(tx: Tx, *, storing_answers: bool = False) -> InForce:
+    """The rules in force; the first migration laid down the first ones. See `locks.storing_answers`."""
+    (row,) = await tx.fetch(_CURRENT_STORING_ANSWERS if storing_answers else _CURRENT)
     return InForce(
         row.version,
         _read(row.document, row.cuts),

@@ -28,7 +28,10 @@ _WAITING = text("""
     SELECT count(*) AS sessions FROM pg_stat_activity
      WHERE datname = current_database() AND wait_event_type = 'Lock'
 """)
-_CLEAR = text("TRUNCATE customers, accounts, erasures, responses, instrument_versions, inbox, outbox")
+_CLEAR = text("""
+    TRUNCATE customers, accounts, erasures, responses, instrument_versions, cells, tallies, day_counts, month_counts,
+             inbox, outbox
+""")
 
 
 @pytest.fixture

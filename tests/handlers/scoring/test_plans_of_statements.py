@@ -12,7 +12,8 @@ from libs.events.event import Event
 GROW = text("""
     INSERT INTO responses
     SELECT 'grown-' || n, 1, 's', NULL, 'p', NULL, 'transactional', 'nps', 1, 'detractor', NULL, false, NULL,
-           'grown-' || n, 'standard', 'x', NULL, '00000000-0000-0000-0000-000000000000', 1, now(), now(), false, now()
+           'grown-' || n, 'standard', 'x', NULL, '00000000-0000-0000-0000-000000000000', 1, now(), now(), false, now(),
+           false, 1
       FROM generate_series(1, 30000) AS n
 """)
 GROW_CUSTOMERS = text("""

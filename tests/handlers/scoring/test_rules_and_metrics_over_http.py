@@ -14,7 +14,7 @@ from libs.events.event import Event
 from services.scoring import jobs
 from services.scoring.domain.nps import nps
 from services.scoring.jobs import recompute_tiers
-from services.scoring.store import customers, metrics
+from services.scoring.store import customers
 
 ACustomer = Callable[..., dict[str, Any]]
 AnAnswer = Callable[..., Event[Any]]
@@ -309,16 +309,3 @@ async def test_a_response_reads_with_its_latest_revision(
     assert (answer.status_code, answer.headers["ETag"]) == (200, '"2"')
     body = answer.json()
     assert (body["score"], body["nps_class"], body["comment"]) == (8, "passive", "Ждала сорок минут")
-
-
-async def test_the_numbers_can_be_read_from_the_index_alone(database: Database) -> None:
-    series = dict.fromkeys(("touchpoint", "segment", "kind", "until"))
-    async with database.reading() as tx:
-        # So few rows are read faster otherwise; the question is whether the index has all that is asked.
-        await tx.execute(text("SET LOCAL enable_seqscan = off"))
-        await tx.execute(text("SET LOCAL enable_bitmapscan = off"))
-        explained = text(f"EXPLAIN {metrics._COUNT.text}")
-        plan = await tx.fetch(explained, {"program": "retail", "since": MONDAY, "by": "segment", **series})
-    lines = [line for (line,) in plan]
-    assert any("Index Only Scan using responses_by_class" in line for line in lines), lines
-    assert any("Index Cond: ((program = 'retail'" in line and "answered_at >=" in line for line in lines), lines
