@@ -101,7 +101,8 @@ def check_clocks(evidence: Evidence, findings: Findings, late_at_most: timedelta
         fired.append(f"{record.type} {payload['case_id']} {payload['clock']} {due}")
         of_first_round = case["reopenings"] == 0
         if record.type == _WARNED:
-            if not of_first_round:
+            # A level's clock is replaced by the next level's, and what it stored with it.
+            if not of_first_round or payload["clock"] == "escalation":
                 continue
             due = case[f"{payload['clock']}_warn_at"]
         what = f"{payload['case_id']} {payload['clock']} {record.type}: due {due}, fired {at}"

@@ -19,7 +19,7 @@ from services.casework.domain.initiatives import communicated
 from services.casework.domain.names import CaseId, CustomerId, ResponseId
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.timeline import Actor, Cause
-from services.casework.store import cases, customers, initiatives, intake, people, rules, saving
+from services.casework.store import cases, customers, initiatives, intake, people, policies, saving
 from services.casework.store.customers import Profile
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def _take_words(tx: Tx, events: Sequence[Event[Contract]]) -> None:
     erased_at = await customers.hold(tx, people_asked)
     book = Casebook(await cases.lock(tx, {_case_id(word.case_id) for _, word in words}, people_asked))
     staff = await people.staff(tx)
-    policies = await rules.policies(tx)
+    known = await policies.load(tx)
     for event, word in words:
         case = book.case(_case_id(word.case_id))
         if case is None:
@@ -91,10 +91,18 @@ async def _take_words(tx: Tx, events: Sequence[Event[Contract]]) -> None:
         other = book.open_case_of(case.customer_id)
         other = None if other is None or other.id == case.id else other
         book.put(
-            replies.confirm(case, said, policies[case.tier], staff, cause, other_open_case=other, forgotten=forgotten)
+            replies.confirm(
+                case,
+                said,
+                known.of(case.program, case.tier),
+                staff,
+                cause,
+                other_open_case=other,
+                forgotten=forgotten,
+            )
         )
         if other is not None and not word.solved and not forgotten:
-            book.put(replies.overhear(other, said, case, cause))
+            book.put(replies.overhear(other, said, case, known.of(other.program, other.tier), cause))
     await saving.save(tx, book)
 
 

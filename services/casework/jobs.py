@@ -18,7 +18,7 @@ from services.casework.domain.alarms import fire
 from services.casework.domain.casebook import Casebook
 from services.casework.domain.initiatives import fire as fire_quarter
 from services.casework.domain.timeline import CLOCK, Cause
-from services.casework.store import answers, cases, initiatives, intake, people, saving
+from services.casework.store import answers, cases, initiatives, intake, people, policies, saving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,8 +143,9 @@ async def _fire(tx: Tx, claimed: Sequence[Case]) -> Casebook:
     book = Casebook(claimed)
     if claimed:
         staff = await people.staff(tx)
+        known = await policies.load(tx)
         for case in claimed:
-            book.put(fire(case, staff, tx.now))
+            book.put(fire(case, known.of(case.program, case.tier), staff, tx.now))
         await saving.save(tx, book)
     return book
 

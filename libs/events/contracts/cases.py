@@ -9,7 +9,7 @@ import msgspec
 from libs.events.contracts.scores import Tier
 from libs.events.event import Contract, Instant
 
-Clock = Literal["first_contact", "resolution", "confirmation"]
+Clock = Literal["first_contact", "resolution", "confirmation", "escalation"]
 Level = Literal["frontline", "management", "executive"]
 ContactOutcome = Literal["reached", "no_answer", "wrong_number", "call_later", "declined"]
 EscalationReason = Literal[
@@ -103,6 +103,8 @@ class CaseEscalated(_Case, frozen=True, kw_only=True):
     """The manager or executive who answers for it now; None where the company named nobody."""
     owner: Employee | None = None
     """Who stays the contact; None in events that are older than this field."""
+    due_at: Instant | None = None
+    """By when somebody of the new level has to act; None in events that are older than this field."""
 
 
 class CaseClockWarned(_Case, frozen=True, kw_only=True):
@@ -113,6 +115,8 @@ class CaseClockWarned(_Case, frozen=True, kw_only=True):
     clock: Clock
     due_at: Instant
     owner: Employee
+    responsible: Employee | None = None
+    """Who is to act on an escalation; of any other clock the owner is."""
 
 
 class CaseClockBreached(_Case, frozen=True, kw_only=True):
@@ -124,6 +128,48 @@ class CaseClockBreached(_Case, frozen=True, kw_only=True):
     due_at: Instant
     owner: Employee
     responsible: Employee | None
+
+
+class CaseClockReminded(_Case, frozen=True, kw_only=True):
+    """A deadline passed at the top level, and still nobody there has acted."""
+
+    TYPE: ClassVar[str] = "case.clock.reminded.v1"
+
+    clock: Clock
+    due_at: Instant
+    owner: Employee
+    responsible: Employee | None
+
+
+class CaseClockChanged(_Case, frozen=True, kw_only=True):
+    """Somebody had the clocks counted anew by the present policy: what is due when now, None where nothing runs."""
+
+    TYPE: ClassVar[str] = "case.clock.changed.v1"
+
+    recomputation_id: str
+    first_contact_due_at: Instant | None
+    resolution_due_at: Instant | None
+    escalation_due_at: Instant | None
+
+
+class CaseWaiting(_Case, frozen=True, kw_only=True):
+    """The case waits for the customer; its resolution clock is paused."""
+
+    TYPE: ClassVar[str] = "case.waiting.v1"
+
+    reason: Literal["customer_information", "customer_decision", "customer_trying", "customer_away", "other"]
+    until: Instant
+    """When it is resumed at the latest."""
+
+
+class CaseResumed(_Case, frozen=True, kw_only=True):
+    """The case waits no more, and the resolution is due as much later as it was paused."""
+
+    TYPE: ClassVar[str] = "case.resumed.v1"
+
+    reason: Literal["by_hand", "limit", "customer_answered", "customer_reached", "resolved"]
+    waited_since: Instant
+    resolution_due_at: Instant
 
 
 class CaseResolved(_Case, frozen=True, kw_only=True):

@@ -17,19 +17,21 @@ from services.casework.api.access import (
     ID_PATTERN,
     REPEATABLE,
     CaseWriter,
+    Instant,
     actor_of,
     database_of,
     refused_field,
     traceparent_of,
 )
 from services.casework.api.views import CaseState, state_of
-from services.casework.domain import commands
+from services.casework.domain import commands, levels, waiting
 from services.casework.domain.casebook import Casebook
-from services.casework.domain.cases import Case, Decision
-from services.casework.domain.errors import CustomerHasOpenCase, Refused
+from services.casework.domain.cases import Case, Decision, WaitReason
+from services.casework.domain.errors import CustomerHasOpenCase, Refused, WaitTooLong
 from services.casework.domain.names import AgentId, CaseId, ContactOutcome, RootCauseId
+from services.casework.domain.policies import Policy
 from services.casework.domain.timeline import Cause
-from services.casework.store import cases, people, rules, saving
+from services.casework.store import cases, people, policies, rules, saving
 
 router: Final = Router(prefix="/v1/cases/{case_id}", tags=["cases"])
 
@@ -77,6 +79,20 @@ class ReopenBody(_Body):
     note: Note = None
 
 
+class WaitBody(_Body):
+    """What the customer is waited for, and until when at the latest."""
+
+    reason: WaitReason
+    until: Instant
+    note: Note = None
+
+
+class ResumeBody(_Body):
+    """Why the work goes on."""
+
+    note: Note = None
+
+
 class NoteBody(_Body):
     """Something worth knowing."""
 
@@ -102,8 +118,9 @@ async def attempt_contact(
 ) -> Response:
     """The first that reaches the customer stops the first-contact clock. Who declines to talk was reached, too."""
 
-    async def decide(_: Tx, case: Case, cause: Cause) -> Decision:
-        return commands.record_contact(case, body.outcome, cause, attempt_id=str(cause.id), note=body.note)
+    async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
+        policy = await _policy(tx, case)
+        return commands.record_contact(case, body.outcome, policy, cause, attempt_id=str(cause.id), note=body.note)
 
     return await _act(request, principal, case_id, seen, decide, status=201)
 
@@ -133,7 +150,8 @@ async def escalate(
     """The owner stays the customer's contact."""
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
-        return commands.escalate(case, body.reason, await people.staff(tx), cause, note=body.note)
+        staff = await people.staff(tx)
+        return commands.escalate(case, body.reason, await _policy(tx, case), staff, cause, note=body.note)
 
     return await _act(request, principal, case_id, seen, decide)
 
@@ -157,7 +175,7 @@ async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: 
             raise refused_field(
                 "/root_cause_id", "is retired", slug="root-cause-retired", title="This root cause is no longer used"
             )
-        policy = (await rules.policies(tx))[case.tier]
+        policy = await _policy(tx, case)
         staff = await people.staff(tx)
         return commands.resolve(case, RootCauseId(body.root_cause_id), policy, staff, cause, note=body.note)
 
@@ -173,9 +191,34 @@ async def reopen(request: Request, principal: CaseWriter, case_id: UUID, body: R
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
         if await cases.has_other_open_case(tx, case):
             raise CustomerHasOpenCase(case.id)
-        policy = (await rules.policies(tx))[case.tier]
+        policy = await _policy(tx, case)
         staff = await people.staff(tx)
         return commands.reopen(case, "by_hand", policy, staff, cause, since=cause.at, note=body.note)
+
+    return await _act(request, principal, case_id, seen, decide)
+
+
+@router.post(
+    "/wait",
+    responses=_answers(200),
+    openapi_extra=REPEATABLE,
+    summary="Wait for the customer; the resolution is paused",
+)
+async def wait(request: Request, principal: CaseWriter, case_id: UUID, body: WaitBody, seen: IfMatch) -> Response:
+    """Only once somebody reached the customer, and in one round no longer than the policy allows, altogether."""
+
+    async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
+        return waiting.wait(case, body.reason, body.until, await _policy(tx, case), cause, note=body.note)
+
+    return await _act(request, principal, case_id, seen, decide)
+
+
+@router.post("/resume", responses=_answers(200), openapi_extra=REPEATABLE, summary="Wait no longer for the customer")
+async def resume(request: Request, principal: CaseWriter, case_id: UUID, body: ResumeBody, seen: IfMatch) -> Response:
+    """The resolution is due as much later as it was paused. A word of the customer, and the limit, do it, too."""
+
+    async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
+        return waiting.resume(case, await _policy(tx, case), cause, note=body.note)
 
     return await _act(request, principal, case_id, seen, decide)
 
@@ -190,6 +233,10 @@ async def add_note(request: Request, principal: CaseWriter, case_id: UUID, body:
     return await _act(request, principal, case_id, seen, decide, status=201)
 
 
+async def _policy(tx: Tx, case: Case) -> Policy:
+    return (await policies.load(tx)).of(case.program, case.tier)
+
+
 async def _act(
     request: Request, principal: Principal, case_id: UUID, seen: int | None, decide: Decide, *, status: int = 200
 ) -> Response:
@@ -201,9 +248,12 @@ async def _act(
             raise of_status(404, detail="No such case.")
         expect(case.version, seen)
         cause = Cause(command_id, tx.now, actor_of(principal), traceparent_of(request))
+        asked = case if case.escalation is None else levels.answered(case, cause.actor, await people.staff(tx))
         book = Casebook([case])
         try:
-            after = book.put(await decide(tx, case, cause))
+            decision = await decide(tx, asked, cause)
+            # Where nothing was done nothing was answered.
+            after = book.put(decision if decision.steps else Decision(case))
             await saving.save(tx, book)
         except Refused as refused:
             raise Problem(
@@ -211,8 +261,12 @@ async def _act(
                 refused.code,
                 refused.title,
                 headers={"ETag": etag(case.version)},
-                extra={"status_of_case": case.status.value},
+                extra={"status_of_case": case.status.value, **_more(refused)},
             ) from refused
         return status, state_of(after), {"ETag": etag(after.version)}
 
     return await once(database_of(request), request, principal, command)
+
+
+def _more(refused: Refused) -> dict[str, str]:
+    return {"latest": refused.latest.isoformat()} if isinstance(refused, WaitTooLong) else {}

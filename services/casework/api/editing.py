@@ -30,6 +30,16 @@ def stored(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def deleted() -> dict[int | str, dict[str, Any]]:
+    """The answers of a route that takes something away, for OpenAPI."""
+    problem: dict[str, Any] = {"content": {"application/problem+json": {}}}
+    return {
+        204: {"description": "It is gone."},
+        404: {"description": "There is none.", **problem},
+        412: {"description": "It is not at the version in `If-Match`.", **problem},
+    }
+
+
 def after(cursor: str | None) -> str:
     """The id after which a page begins."""
     return "" if cursor is None else decode_cursor(cursor, str)

@@ -9,8 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy import Row
 
-from services.casework.domain.cases import Case
-from services.casework.domain.clocks import Stage
+from services.casework.domain.cases import Case, WaitReason
 from services.casework.domain.names import ContactOutcome, Level, Metric, NpsClass, SurveyKind, Tier
 from services.casework.domain.timeline import ActorKind, EntryKind
 from services.casework.store.cases import case_of
@@ -18,6 +17,14 @@ from services.casework.store.cases import case_of
 Status = Literal["open", "contacted", "resolved", "closed"]
 Outcome = Literal["confirmed", "unconfirmed"]
 Details = dict[str, str | int | bool | None]
+
+
+class WaitingState(BaseModel):
+    """The case waits for the customer. `resolution_due_at` moves by the time waited, once that is over."""
+
+    since: datetime
+    until: datetime
+    reason: WaitReason
 
 
 class CaseState(BaseModel):
@@ -53,6 +60,13 @@ class CaseState(BaseModel):
     root_cause_id: str | None
     confirm_by: datetime | None
     closed_at: datetime | None
+    escalated_at: datetime | None
+    """When the case came to its level, as long as nobody there has acted."""
+    escalation_due_at: datetime | None
+    """By when somebody of its level has to act; null on the frontline, and once somebody has."""
+    escalation_breached: bool
+    waiting: WaitingState | None
+    """What the case waits for; the resolution clock is paused meanwhile."""
 
 
 class CaseSummary(CaseState):
@@ -221,14 +235,20 @@ def _state(case: Case) -> Mapping[str, Any]:
         "opened_at": case.opened_at,
         "next_due_at": case.next_due_at,
         "first_contact_due_at": case.first_contact.due_at,
-        "first_contact_breached": case.first_contact.stage is Stage.BREACHED,
+        "first_contact_breached": case.first_contact.is_breached,
         "first_contacted_at": case.first_contacted_at,
         "resolution_due_at": case.resolution.due_at,
-        "resolution_breached": case.resolution.stage is Stage.BREACHED,
+        "resolution_breached": case.resolution.is_breached,
         "resolved_at": case.resolved_at,
         "root_cause_id": case.root_cause_id,
         "confirm_by": case.confirm_by,
         "closed_at": case.closed_at,
+        "escalated_at": case.escalated_at,
+        "escalation_due_at": None if case.escalation is None else case.escalation.due_at,
+        "escalation_breached": case.escalation is not None and case.escalation.is_breached,
+        "waiting": None
+        if case.waiting is None
+        else WaitingState(since=case.waiting.since, until=case.waiting.until, reason=case.waiting.reason),
     }
 
 

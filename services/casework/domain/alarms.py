@@ -1,92 +1,60 @@
-"""What happens to a case by itself when a clock comes to its end: warnings, breaches, climbing, silence."""
+"""What happens to a case by itself when a clock comes to its end: warnings, breaches, climbing, reminders, silence."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from libs.events.contracts.cases import CaseClockBreached, CaseClockWarned, CaseClosed, CaseEscalated
+from libs.events.contracts.cases import CaseClockBreached, CaseClockReminded, CaseClockWarned, CaseClosed
 from services.casework.domain.cases import Case, Decision, Status, decided
-from services.casework.domain.clocks import Firing, Stage, firing_of
-from services.casework.domain.routing import responsible_at
+from services.casework.domain.clocks import Firing, firing_of
+from services.casework.domain.levels import asked_again, can_climb, climb
 from services.casework.domain.timeline import CLOCK, Cause
+from services.casework.domain.waiting import resumed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     from services.casework.domain.agents import Agent, Staff
     from services.casework.domain.cases import Outcome
-    from services.casework.domain.names import EscalationReason, Level
+    from services.casework.domain.clocks import Deadline
+    from services.casework.domain.names import Clock
+    from services.casework.domain.policies import Policy
 
-_ABOVE: Final[Mapping[Level, Level]] = {"frontline": "management", "management": "executive"}
 
-
-def fire(case: Case, staff: Staff, now: datetime, traceparent: str | None = None) -> Decision:
+def fire(case: Case, policy: Policy, staff: Staff, now: datetime, traceparent: str | None = None) -> Decision:
     """Everything that the case's clocks make happen by `now`, in the order of their instants; nothing before it."""
     decision = Decision(case)
     while (firing := next_firing(decision.case, now)) is not None:
         cause = Cause(firing.id(case.id, decision.case.reopenings), now, CLOCK, traceparent)
-        following = _happen(decision.case, firing, staff, cause)
+        following = _happen(decision.case, firing, policy, staff, cause)
         decision = Decision(following.case, decision.steps + following.steps)
     return decision
 
 
 def next_firing(case: Case, now: datetime) -> Firing | None:
     """The first thing that a running clock makes happen at `now`. The clocks of a closed case are silent."""
+    fires_at = case.fires_at
+    if fires_at is None or fires_at > now:
+        return None
+    found: list[Firing | None] = []
     match case.status:
         case Status.OPEN:
-            found = [
-                firing_of("first_contact", case.first_contact, now),
-                firing_of("resolution", case.resolution, now),
-            ]
-            return min((each for each in found if each is not None), key=lambda each: each.due_at, default=None)
+            found.append(firing_of("first_contact", case.first_contact, now))
+            found.append(firing_of("resolution", case.resolution, now))
+        case Status.CONTACTED if case.waiting is not None:
+            until = case.waiting.until
+            found.append(Firing("waiting", "over", until, until) if until <= now else None)
         case Status.CONTACTED:
-            return firing_of("resolution", case.resolution, now)
+            found.append(firing_of("resolution", case.resolution, now))
         case Status.RESOLVED:
-            silent = case.confirm_by is not None and case.confirm_by <= now
-            return Firing("confirmation", "silence", case.confirm_by) if silent and case.confirm_by else None
+            return Firing("confirmation", "silence", fires_at, fires_at)
         case Status.CLOSED:
             return None
-
-
-def climb(case: Case, reason: EscalationReason, staff: Staff, cause: Cause, note: str | None = None) -> Decision:
-    """One level up, the owner stays the customer's contact; nothing at the top."""
-    to_level = _ABOVE.get(case.level)
-    if to_level is None:
-        return Decision(case)
-    responsible = responsible_at(to_level, staff.agents[case.owner_id], staff, cause.at)
-    return decided(
-        replace(
-            case,
-            version=case.version + 1,
-            level=to_level,
-            responsible_id=None if responsible is None else responsible.id,
-        ),
-        cause,
-        "escalated",
-        lambda heading: CaseEscalated(
-            **heading,
-            from_level=case.level,
-            to_level=to_level,
-            reason=reason,
-            responsible=None if responsible is None else responsible.as_employee(),
-            owner=staff.employee(case.owner_id),
-        ),
-        details={
-            "from_level": case.level,
-            "to_level": to_level,
-            "reason": reason,
-            "responsible_id": None if responsible is None else responsible.id,
-        },
-        text=note,
-    )
-
-
-def can_climb(level: Level) -> bool:
-    """Whether there is a level above this one."""
-    return level in _ABOVE
+    if case.escalation is not None:
+        found.append(firing_of("escalation", case.escalation, now))
+    return min((each for each in found if each is not None), key=lambda each: each.at, default=None)
 
 
 def close(case: Case, outcome: Outcome, reason: str, cause: Cause) -> Decision:
@@ -99,6 +67,9 @@ def close(case: Case, outcome: Outcome, reason: str, cause: Cause) -> Decision:
             outcome=outcome,
             closed_at=cause.at,
             confirm_by=None,
+            waiting=None,
+            escalated_at=None,
+            escalation=None,
         ),
         cause,
         "closed",
@@ -107,31 +78,45 @@ def close(case: Case, outcome: Outcome, reason: str, cause: Cause) -> Decision:
     )
 
 
-def _happen(case: Case, firing: Firing, staff: Staff, cause: Cause) -> Decision:
+def _happen(case: Case, firing: Firing, policy: Policy, staff: Staff, cause: Cause) -> Decision:
     match firing.happening:
         case "warned":
             return _warn(case, firing, staff, cause)
         case "breached":
-            return _breach(case, firing, staff, cause)
+            return _breach(case, firing, policy, staff, cause)
+        case "reminded":
+            return _remind(case, firing, policy, staff, cause)
+        case "over":
+            return resumed(case, "limit", policy, cause, firing.at)
         case "silence":
             return close(case, "unconfirmed", "silence", cause)
 
 
 def _warn(case: Case, firing: Firing, staff: Staff, cause: Cause) -> Decision:
+    # Of an escalation the owner need not be warned: who answers for it at its level is.
+    responsible = _responsible(case, staff) if firing.clock == "escalation" else None
     return decided(
-        _staged(case, firing, Stage.WARNED),
+        _with_clock(case, firing, _clock(case, firing).warned(cause.at)),
         cause,
         "clock_warned",
         lambda heading: CaseClockWarned(
-            **heading, clock=firing.clock, due_at=firing.due_at, owner=staff.employee(case.owner_id)
+            **heading,
+            clock=_name(firing),
+            due_at=firing.due_at,
+            owner=staff.employee(case.owner_id),
+            responsible=None if responsible is None else responsible.as_employee(),
         ),
         details={"clock": firing.clock, "due_at": firing.due_at.isoformat()},
     )
 
 
-def _breach(case: Case, firing: Firing, staff: Staff, cause: Cause) -> Decision:
-    breached = _staged(case, firing, Stage.BREACHED)
-    climbed = climb(breached, "clock_breached", staff, cause)
+def _breach(case: Case, firing: Firing, policy: Policy, staff: Staff, cause: Cause) -> Decision:
+    breached = _with_clock(case, firing, _clock(case, firing).breached())
+    if can_climb(case.level):
+        climbed = climb(breached, "clock_breached", policy, staff, cause)
+    else:
+        breached = _at_the_top(breached, firing, policy, cause)
+        climbed = Decision(breached)
     responsible = _responsible(climbed.case, staff)
     told = decided(
         breached,
@@ -139,7 +124,7 @@ def _breach(case: Case, firing: Firing, staff: Staff, cause: Cause) -> Decision:
         "clock_breached",
         lambda heading: CaseClockBreached(
             **heading,
-            clock=firing.clock,
+            clock=_name(firing),
             due_at=firing.due_at,
             owner=staff.employee(case.owner_id),
             responsible=None if responsible is None else responsible.as_employee(),
@@ -149,15 +134,55 @@ def _breach(case: Case, firing: Firing, staff: Staff, cause: Cause) -> Decision:
     return Decision(climbed.case, told.steps + climbed.steps)
 
 
+def _at_the_top(case: Case, firing: Firing, policy: Policy, cause: Cause) -> Case:
+    """Nobody is above: who answers here is reminded until somebody acts, or asked again by a further breach."""
+    if firing.clock == "escalation" and case.escalation is not None:
+        return replace(case, escalation=case.escalation.reminding(policy.reminded(cause.at)))
+    return asked_again(case, policy, cause.at)
+
+
+def _remind(case: Case, firing: Firing, policy: Policy, staff: Staff, cause: Cause) -> Decision:
+    responsible = _responsible(case, staff)
+    return decided(
+        _with_clock(case, firing, _clock(case, firing).reminding(policy.reminded(cause.at))),
+        cause,
+        "clock_reminded",
+        lambda heading: CaseClockReminded(
+            **heading,
+            clock=_name(firing),
+            due_at=firing.due_at,
+            owner=staff.employee(case.owner_id),
+            responsible=None if responsible is None else responsible.as_employee(),
+        ),
+        details={"clock": firing.clock, "due_at": firing.due_at.isoformat()},
+    )
+
+
 def _responsible(case: Case, staff: Staff) -> Agent | None:
     return None if case.responsible_id is None else staff.agents[case.responsible_id]
 
 
-def _staged(case: Case, firing: Firing, stage: Stage) -> Case:
+def _name(firing: Firing) -> Clock:
+    if firing.clock == "waiting":
+        raise ValueError("waiting is over, and neither warns nor breaches")
+    return firing.clock
+
+
+def _clock(case: Case, firing: Firing) -> Deadline:
+    found = {"first_contact": case.first_contact, "resolution": case.resolution, "escalation": case.escalation}
+    clock = found.get(firing.clock)
+    if clock is None:
+        raise ValueError(f"the {firing.clock} clock neither warns nor breaches")
+    return clock
+
+
+def _with_clock(case: Case, firing: Firing, clock: Deadline) -> Case:
     match firing.clock:
         case "first_contact":
-            return replace(case, version=case.version + 1, first_contact=case.first_contact.at(stage))
+            return replace(case, version=case.version + 1, first_contact=clock)
         case "resolution":
-            return replace(case, version=case.version + 1, resolution=case.resolution.at(stage))
-        case "confirmation":
-            raise ValueError("the confirmation clock neither warns nor breaches: it ends in silence")
+            return replace(case, version=case.version + 1, resolution=clock)
+        case "escalation":
+            return replace(case, version=case.version + 1, escalation=clock)
+        case "confirmation" | "waiting":
+            raise ValueError(f"the {firing.clock} clock neither warns nor breaches")

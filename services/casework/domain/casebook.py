@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from services.casework.domain.agents import Staff
     from services.casework.domain.answers import Answer
     from services.casework.domain.cases import Decision
-    from services.casework.domain.clocks import Policy
-    from services.casework.domain.names import AgentId, CaseId, CustomerId, ResponseId, Tier
+    from services.casework.domain.names import AgentId, CaseId, CustomerId, ResponseId
+    from services.casework.domain.policies import Policies, Policy
     from services.casework.domain.routing import Desk
     from services.casework.domain.timeline import Step
 
@@ -102,7 +102,7 @@ class Surroundings:
     now: datetime
     staff: Staff
     desk: Desk
-    policies: Mapping[Tier, Policy]
+    policies: Policies
     previous_owners: Mapping[CustomerId, AgentId]
     erased_at: Mapping[CustomerId, datetime]
     untouched: AbstractSet[CaseId] = frozenset()
@@ -141,7 +141,11 @@ class Intake:
         elif case.status is Status.CLOSED and answer.is_detractor and not known.is_detractor and not forgotten:
             self._keep(self._place(answer, may_open=True))
         elif known.is_detractor and not answer.is_detractor and self._may_be_taken_back(case, answer):
-            self._keep(answer.of_case(self._book.put(replies.take_back(case, answer, self._cause(answer))).id))
+            self._keep(
+                answer.of_case(
+                    self._book.put(replies.take_back(case, answer, self._policy(case), self._cause(answer))).id
+                )
+            )
         else:
             self._keep(self._revise(answer, case))
 
@@ -169,23 +173,25 @@ class Intake:
         return self._resting_on.get(case.id, set()) <= {answer.response_id}
 
     def _revise(self, answer: Answer, case: Case) -> Answer:
+        policy = self._policy(case)
         # A revision may name the customer of an anonymous case, who may have an open case already: then both stay.
         if case.customer_id is None and self._book.open_case_of(answer.customer_id) is not None:
-            decision = replies.revise(case, replace(answer, customer_id=None), self._cause(answer))
+            decision = replies.revise(case, replace(answer, customer_id=None), policy, self._cause(answer))
         else:
-            decision = replies.revise(case, answer, self._cause(answer))
+            decision = replies.revise(case, answer, policy, self._cause(answer))
         return answer.of_case(self._book.put(decision).id)
 
     def _place(self, answer: Answer, *, may_open: bool) -> Answer:
         open_case = self._book.open_case_of(answer.customer_id)
         if open_case is not None:
-            return answer.of_case(self._book.put(replies.join(open_case, answer, self._cause(answer))).id)
+            joined = replies.join(open_case, answer, self._policy(open_case), self._cause(answer))
+            return answer.of_case(self._book.put(joined).id)
         if not may_open or not answer.is_detractor or answer.score is None:
             return answer
-        policy = self._around.policies[answer.tier]
+        policy = self._around.policies.of(answer.program, answer.tier)
         own = self._book.case(case_id_of(answer.response_id, answer.cause_id))
         if own is not None:
-            decision = replies.open_again(own, answer, policy, self._around.staff, self._cause(answer))
+            decision = replies.open_again(own, answer, self._policy(own), self._around.staff, self._cause(answer))
             return answer.of_case(self._book.put(decision).id)
         previous = None if answer.customer_id is None else self._around.previous_owners.get(answer.customer_id)
         try:
@@ -196,6 +202,9 @@ class Intake:
         case = self._book.put(opened)
         self._untouched.add(case.id)
         return answer.of_case(case.id)
+
+    def _policy(self, case: Case) -> Policy:
+        return self._around.policies.of(case.program, case.tier)
 
     def _cause(self, answer: Answer) -> Cause:
         actor = Actor("customer", answer.customer_id or answer.response_id)

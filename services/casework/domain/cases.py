@@ -9,16 +9,19 @@
 No other arrow exists, but one: when the customer asks to be forgotten, a case closes (unconfirmed) from any state,
 because nobody may call any more. What each state allows:
 
-               contact attempt   assign   escalate   resolve   reopen   note   clocks that run
-    open            x              x         x          -         -       x    first contact, resolution
-    contacted       x              x         x          x         -       x    resolution
-    resolved        x              x         -          -         x       x    confirmation
-    closed          -              -         -          -         x       x    none
+               contact attempt   assign   escalate   resolve   wait   reopen   note   clocks that run
+    open            x              x         x          -        -       -       x    first contact, resolution
+    contacted       x              x         x          x        x       -       x    resolution, but not while waiting
+    resolved        x              x         -          -        -       x       x    confirmation
+    closed          -              -         -          -        -       x       x    none
+
+Above the frontline the escalation clock runs beside them, while the case is open or contacted, until somebody of the
+level has acted (`levels`). A contacted case may wait for the customer (`waiting`).
 
 `round` counts the resolutions; the customer is asked about each of them, and an answer about an earlier one changes
 nothing. Every decision is the new state with one step per line of the timeline; each raises the version by one.
-This module holds the state; what people do is in `commands`, what customers do in `replies`, what clocks do in
-`alarms`.
+This module holds the state; what people do is in `commands` and `waiting`, what customers do in `replies`, what clocks
+do in `alarms`, and how a case climbs in `levels`.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 import msgspec
 
-from services.casework.domain.clocks import Deadline
+from services.casework.domain.clocks import Deadline, started_at
 from services.casework.domain.names import AgentId, CaseId, CustomerId, Level, ResponseId, RootCauseId, Tier
 from services.casework.domain.timeline import Details, Entry, Step
 
@@ -56,6 +59,18 @@ class Status(StrEnum):
 
 Outcome = Literal["confirmed", "unconfirmed"]
 """How a closed case ended."""
+
+
+WaitReason = Literal["customer_information", "customer_decision", "customer_trying", "customer_away", "other"]
+"""What the case waits for: something the customer sends, or decides, or tries out, or the customer's return."""
+
+
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """The case waits for the customer: since when, until when at the latest, and what for."""
+
+    since: datetime
+    until: datetime
+    reason: WaitReason
 
 
 class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -95,6 +110,20 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     root_cause_id: RootCauseId | None
     confirm_by: datetime | None
     closed_at: datetime | None
+    clocks_since: datetime | None = None
+    """From when the clocks of a further round count; None in the first, which counts from the answer."""
+    escalated_at: datetime | None = None
+    """When the case came to its level; None where `escalation` is."""
+    escalation: Deadline | None = None
+    """By when somebody of its level has to act; None on the frontline, and once somebody has."""
+    waiting: Waiting | None = None
+    pauses: tuple[tuple[datetime, datetime], ...] = ()
+    """When in this round the case waited for the customer."""
+
+    @property
+    def began_at(self) -> datetime:
+        """From when the clocks of this round count."""
+        return self.clocks_since or started_at(self.answered_at, self.opened_at)
 
     @property
     def is_running(self) -> bool:
@@ -106,29 +135,28 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """The earliest instant by which something is (or was) due; None when closed."""
         match self.status:
             case Status.OPEN:
-                return min(self.first_contact.due_at, self.resolution.due_at)
+                due_at = min(self.first_contact.due_at, self.resolution.due_at)
             case Status.CONTACTED:
-                return self.resolution.due_at
+                due_at = self.resolution.due_at if self.waiting is None else self.waiting.until
             case Status.RESOLVED:
                 return self.confirm_by
             case Status.CLOSED:
                 return None
+        return due_at if self.escalation is None else min(due_at, self.escalation.due_at)
 
     @property
     def fires_at(self) -> datetime | None:
         """The earliest instant at which a clock makes something happen; None when all are silent."""
         match self.status:
             case Status.OPEN:
-                first_contact, resolution = self.first_contact.fires_at, self.resolution.fires_at
-                if first_contact is None or resolution is None:
-                    return first_contact or resolution
-                return min(first_contact, resolution)
+                fires_at = _earlier(self.first_contact.fires_at, self.resolution.fires_at)
             case Status.CONTACTED:
-                return self.resolution.fires_at
+                fires_at = self.resolution.fires_at if self.waiting is None else self.waiting.until
             case Status.RESOLVED:
                 return self.confirm_by
             case Status.CLOSED:
                 return None
+        return fires_at if self.escalation is None else _earlier(fires_at, self.escalation.fires_at)
 
     @property
     def listed_at(self) -> datetime:
@@ -136,6 +164,12 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         if self.next_due_at is not None:
             return self.next_due_at
         return _FAR - ((self.closed_at or self.opened_at) - _EPOCH)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):

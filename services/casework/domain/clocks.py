@@ -1,38 +1,62 @@
-"""The clocks of a case: instants that are computed once, from the moment when the customer spoke, and then stored.
+"""The clocks of a case: instants that are computed once and then stored, and what each makes happen, once.
 
-    running ──at warn_at──> warned ──at due_at──> breached
-       └───────────────────at due_at────────────────┘      (found late: no warning after the fact)
+    running ──at each warning──> … ──at the last──> warned ──at due_at──> breached ┄┄at the top level┄┄> reminding
+       └───────────────────────────────at due_at────────────────────────────┘          (and again, and again)
 
-A changed policy moves no stored instant. A case that is reopened gets new clocks from the moment of the reopening,
-by the policy of that moment. A clock is stopped by what the case does, not here: see `cases`.
+    clock           starts                                              stops                            while waiting
+    first contact   when the customer answered; at a reopening          somebody reached the customer    runs
+    resolution      when the customer answered; at a reopening          resolved                         is paused
+    escalation      when the case came to a level above the frontline   somebody of that level acted     runs
+    confirmation    when the case was resolved                          the customer's word              -
+
+Found late, of several warnings only the latest is given, and none after the due instant. A stored instant never moves
+by itself; what moves it:
+
+    reopened              first contact and resolution anew from the moment of the reopening, by the policy of then;
+                          above the frontline the level's escalation clock starts anew, too
+    resumed               resolution, unless breached: later by the time it was paused, of the calendar where it has one
+    policy or calendar    nothing: what runs keeps its instants, what starts from now on goes by the new one
+    changed
+    recomputed by hand    what runs and is not breached: counted anew from its start, by the policy and the calendar of
+    (`recomputing`)       now, with the time it was paused. Too late by then: it breaches at once. Warnings whose moment
+                          has passed are not given. A breach that happened stays, as it was told and has climbed; the
+                          date that the customer was promised for the confirmation stays, too
+
+A clock is stopped by what the case does, not here: see `cases`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from libs.events.event import named
+from services.casework.domain.calendars import add
 from services.casework.domain.names import Clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
+    from datetime import timedelta
     from uuid import UUID
 
-    from services.casework.domain.names import CaseId, Tier
+    from services.casework.domain.calendars import Calendar
+    from services.casework.domain.names import CaseId
 
 
 class Stage(StrEnum):
     """How far a clock has come."""
 
     RUNNING = "running"
+    """A warning lies ahead."""
     WARNED = "warned"
+    """No warning lies ahead any more."""
     BREACHED = "breached"
+    REMINDING = "reminding"
+    """Breached where nobody is above; who answers for the case is reminded from time to time."""
 
 
 class Deadline(msgspec.Struct, frozen=True, gc=False):
@@ -40,49 +64,63 @@ class Deadline(msgspec.Struct, frozen=True, gc=False):
 
     due_at: datetime
     warn_at: datetime
+    """The next warning or reminder; once the last warning was given, that one."""
     stage: Stage = Stage.RUNNING
+    later: tuple[datetime, ...] = ()
+    """The warnings after the next one."""
 
     @property
     def fires_at(self) -> datetime | None:
         """The instant at which something has to happen next."""
         match self.stage:
-            case Stage.RUNNING:
+            case Stage.RUNNING | Stage.REMINDING:
                 return self.warn_at
             case Stage.WARNED:
                 return self.due_at
             case Stage.BREACHED:
                 return None
 
-    def at(self, stage: Stage) -> Deadline:
-        """The same clock at another stage."""
-        return replace(self, stage=stage)
+    @property
+    def is_breached(self) -> bool:
+        """Whether the work was not done in time."""
+        return self.stage is Stage.BREACHED or self.stage is Stage.REMINDING
+
+    def breached(self) -> Deadline:
+        """The same clock, breached; it says nothing more."""
+        return replace(self, stage=Stage.BREACHED, later=())
+
+    def warned(self, now: datetime) -> Deadline:
+        """The same clock after what was to be warned of by `now` has been said."""
+        ahead = tuple(at for at in self.later if at > now)
+        if not ahead:
+            return replace(self, stage=Stage.WARNED, later=())
+        return replace(self, warn_at=ahead[0], later=ahead[1:])
+
+    def reminding(self, next_at: datetime) -> Deadline:
+        """The same clock, breached where nobody is above, with its next reminder."""
+        return replace(self, stage=Stage.REMINDING, warn_at=next_at, later=())
+
+    def moved(self, calendar: Calendar | None, amount: timedelta) -> Deadline:
+        """The same clock with all that lies ahead of it later by `amount` of working time; a breach stays."""
+        if self.is_breached:
+            return self
+        due_at = add(calendar, self.due_at, amount)
+        if self.stage is Stage.WARNED:
+            return replace(self, due_at=due_at)
+        later = tuple(add(calendar, at, amount) for at in self.later)
+        return replace(self, due_at=due_at, warn_at=add(calendar, self.warn_at, amount), later=later)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """How long each thing may take for customers of one tier. Data that the company edits."""
+def deadline(
+    calendar: Calendar | None, since: datetime, allowance: timedelta, fractions: Sequence[float], paused: timedelta
+) -> Deadline:
+    """A clock that was begun at `since`, with warnings at these fractions of the allowance, later by what was paused.
 
-    tier: Tier
-    first_contact: timedelta
-    resolution: timedelta
-    reopened_first_contact: timedelta
-    reopened_resolution: timedelta
-    confirmation: timedelta
-    """How long the customer may be silent after a resolution before the case closes unconfirmed."""
-    warn_after: float
-    """The share of the time after which the owner is warned."""
-
-    def opened(self, since: datetime) -> tuple[Deadline, Deadline]:
-        """First contact and resolution, counted from the answer."""
-        return self._deadline(since, self.first_contact), self._deadline(since, self.resolution)
-
-    def reopened(self, since: datetime) -> tuple[Deadline, Deadline]:
-        """First contact and resolution of a further round, counted from the moment when it began."""
-        return self._deadline(since, self.reopened_first_contact), self._deadline(since, self.reopened_resolution)
-
-    def _deadline(self, since: datetime, allowance: timedelta) -> Deadline:
-        start = since.astimezone(UTC)
-        return Deadline(due_at=start + allowance, warn_at=start + allowance * self.warn_after)
+    Fractions are fractions of the working time where there is a calendar.
+    """
+    start = since.astimezone(UTC)
+    warn_at, *later = [add(calendar, start, allowance * fraction + paused) for fraction in fractions]
+    return Deadline(add(calendar, start, allowance + paused), warn_at, Stage.RUNNING, tuple(later))
 
 
 def started_at(spoken_at: datetime, now: datetime) -> datetime:
@@ -90,48 +128,44 @@ def started_at(spoken_at: datetime, now: datetime) -> datetime:
     return min(spoken_at, now)
 
 
-DEFAULT_POLICIES: Final[Mapping[Tier, Policy]] = {
-    tier: Policy(
-        tier=tier,
-        # 48 hours for everybody: value decides who calls and how fast a case climbs, not whether it is answered.
-        first_contact=timedelta(hours=48),
-        resolution=timedelta(days=days),
-        # A second disappointment is answered faster than the first.
-        reopened_first_contact=timedelta(hours=24),
-        reopened_resolution=timedelta(days=days / 2),
-        confirmation=timedelta(days=7),
-        warn_after=0.75,
-    )
-    for tier, days in cast("dict[Tier, int]", {"key": 5, "high": 7, "standard": 10, "low": 14}).items()
-}
-"""What holds until the company says otherwise; the first migration writes the same numbers into the table."""
-
-
-Happening = Literal["warned", "breached", "silence"]
+Happening = Literal["warned", "breached", "reminded", "over", "silence"]
+"""`over`: the time for which the case may wait for the customer; `silence`: that for the customer's confirmation."""
 
 
 class Firing(msgspec.Struct, frozen=True, gc=False):
     """Something that a clock makes happen to a case, once."""
 
-    clock: Clock
+    clock: Clock | Literal["waiting"]
     happening: Happening
     due_at: datetime
+    at: datetime
+    """When it was to happen."""
 
     def id(self, case_id: CaseId, reopenings: int = 0) -> UUID:
         """The cause of its events: the same firing always has the same id, whichever worker comes first.
 
         The number of reopenings is a part of it, as a clock that starts anew may end at an instant of an earlier one.
         """
-        due_at = self.due_at.astimezone(UTC).isoformat()
-        return named(case_id, f"{reopenings}/{self.clock}/{self.happening}/{due_at}")
+        which = f"{reopenings}/{self.clock}/{self.happening}/{self.due_at.astimezone(UTC).isoformat()}"
+        if self.at != self.due_at:
+            # One of several warnings or reminders.
+            which += f"/{self.at.astimezone(UTC).isoformat()}"
+        return named(case_id, which)
 
 
 def firing_of(clock: Clock, deadline: Deadline, now: datetime) -> Firing | None:
     """What `deadline` makes happen at `now`, if anything: never before its time."""
-    if deadline.stage is Stage.BREACHED:
-        return None
+    match deadline.stage:
+        case Stage.BREACHED:
+            return None
+        case Stage.REMINDING:
+            due = deadline.warn_at <= now
+            return Firing(clock, "reminded", deadline.due_at, deadline.warn_at) if due else None
+        case Stage.RUNNING | Stage.WARNED:
+            pass
     if deadline.due_at <= now:
-        return Firing(clock, "breached", deadline.due_at)
+        return Firing(clock, "breached", deadline.due_at, deadline.due_at)
     if deadline.stage is Stage.RUNNING and deadline.warn_at <= now:
-        return Firing(clock, "warned", deadline.due_at)
+        at = max((each for each in deadline.later if each <= now), default=deadline.warn_at)
+        return Firing(clock, "warned", deadline.due_at, at)
     return None

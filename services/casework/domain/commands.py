@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec.structs import replace
 
 from libs.events.contracts.cases import CaseAssigned, CaseContacted, CaseReopened, CaseResolved
-from services.casework.domain.alarms import can_climb, climb, fire
+from services.casework.domain.alarms import fire
 from services.casework.domain.cases import Case, Decision, Status, decided
 from services.casework.domain.errors import (
     AlreadyClosed,
@@ -16,14 +16,16 @@ from services.casework.domain.errors import (
     AtHighestLevel,
     NotContacted,
 )
+from services.casework.domain.levels import asked_again, can_climb, climb
+from services.casework.domain.waiting import resumed
 
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import Literal
 
     from services.casework.domain.agents import Agent, Staff
-    from services.casework.domain.clocks import Policy
     from services.casework.domain.names import AgentId, ContactOutcome, EscalationReason, RootCauseId
+    from services.casework.domain.policies import Policy
     from services.casework.domain.timeline import Cause, Details
 
 SPOKEN: Final[frozenset[ContactOutcome]] = frozenset({"reached", "declined"})
@@ -32,11 +34,18 @@ would be the opposite of closing the loop."""
 
 
 def record_contact(
-    case: Case, outcome: ContactOutcome, cause: Cause, *, attempt_id: str, note: str | None = None
+    case: Case, outcome: ContactOutcome, policy: Policy, cause: Cause, *, attempt_id: str, note: str | None = None
 ) -> Decision:
-    """One attempt to reach the customer; the first that reaches them in a round stops the first-contact clock."""
+    """One attempt to reach the customer; the first that reaches them in a round stops the first-contact clock.
+
+    Who was reached is waited for no more.
+    """
     if case.status is Status.CLOSED:
         raise AlreadyClosed(case.id)
+    if outcome in SPOKEN and case.waiting is not None:
+        return resumed(case, "customer_reached", policy, cause, cause.at).then(
+            lambda case: record_contact(case, outcome, policy, cause, attempt_id=attempt_id, note=note)
+        )
     first = case.status is Status.OPEN and outcome in SPOKEN
     after = replace(case, version=case.version + 1)
     if first:
@@ -97,12 +106,14 @@ def hand_over(
     )
 
 
-def escalate(case: Case, reason: EscalationReason, staff: Staff, cause: Cause, *, note: str | None = None) -> Decision:
+def escalate(
+    case: Case, reason: EscalationReason, policy: Policy, staff: Staff, cause: Cause, *, note: str | None = None
+) -> Decision:
     """One level up by hand."""
     _refuse_unless_running(case)
     if not can_climb(case.level):
         raise AtHighestLevel(case.id)
-    return climb(case, reason, staff, cause, note)
+    return climb(case, reason, policy, staff, cause, note)
 
 
 def resolve(
@@ -118,6 +129,10 @@ def resolve(
     _refuse_unless_running(case)
     if case.status is not Status.CONTACTED:
         raise NotContacted(case.id)
+    if case.waiting is not None:
+        return resumed(case, "resolved", policy, cause, cause.at).then(
+            lambda case: resolve(case, root_cause_id, policy, staff, cause, note=note)
+        )
     owner = staff.agents[case.owner_id]
     confirm_by = cause.at + policy.confirmation
     round_ = case.round + 1
@@ -130,6 +145,8 @@ def resolve(
             resolved_at=cause.at,
             root_cause_id=root_cause_id,
             confirm_by=confirm_by,
+            escalated_at=None,
+            escalation=None,
         ),
         cause,
         "resolved",
@@ -158,13 +175,16 @@ def reopen(
     since: datetime,
     note: str | None = None,
 ) -> Decision:
-    """Not solved after all: open again, with new clocks from `since`, which may have run out already."""
+    """Not solved after all: open again, with new clocks from `since`, which may have run out already.
+
+    Above the frontline the level is asked again, from now.
+    """
     if case.is_running:
         raise AlreadyOpen(case.id)
     first_contact, resolution = policy.reopened(since)
     return decided(
         replace(
-            case,
+            asked_again(case, policy, cause.at),
             version=case.version + 1,
             reopenings=case.reopenings + 1,
             status=Status.OPEN,
@@ -175,13 +195,15 @@ def reopen(
             root_cause_id=None,
             confirm_by=None,
             closed_at=None,
+            clocks_since=since,
+            pauses=(),
         ),
         cause,
         "reopened",
         lambda heading: CaseReopened(**heading, round=case.round, reason=reason, owner=staff.employee(case.owner_id)),
         details={"round": case.round, "reason": reason},
         text=note,
-    ).then(lambda case: fire(case, staff, cause.at, cause.traceparent))
+    ).then(lambda case: fire(case, policy, staff, cause.at, cause.traceparent))
 
 
 def note(case: Case, text: str, cause: Cause) -> Decision:

@@ -8,6 +8,9 @@ CaseworkError
 │   ├── AlreadyOpen
 │   ├── NotContacted
 │   ├── AtHighestLevel
+│   ├── AlreadyWaiting
+│   ├── NotWaiting
+│   ├── WaitTooLong
 │   └── CustomerHasOpenCase
 └── NobodyToAssign           the company has not named a single agent: wait until it has
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from services.casework.domain.names import CaseId
@@ -71,6 +75,32 @@ class AtHighestLevel(Refused):
 
     code = "case-at-highest-level"
     title = "The case is at the highest level already"
+
+
+class AlreadyWaiting(Refused):
+    """It waits for the customer, until an instant that is stored."""
+
+    code = "case-already-waiting"
+    title = "The case waits for the customer already"
+
+
+class NotWaiting(Refused):
+    """Nothing to resume."""
+
+    code = "case-not-waiting"
+    title = "The case does not wait for the customer"
+
+
+class WaitTooLong(Refused):
+    """A case waits until an instant ahead, and in one round no longer than its policy allows."""
+
+    code = "case-wait-too-long"
+    title = "The case cannot wait until then"
+
+    def __init__(self, case_id: CaseId, latest: datetime) -> None:
+        super().__init__(case_id)
+        self.latest = latest
+        """Until when it could wait at the latest; in the past where nothing of the time is left."""
 
 
 class CustomerHasOpenCase(Refused):

@@ -125,7 +125,7 @@ class Initiative(msgspec.Struct, frozen=True, kw_only=True):
                 return self.feedback_since + (self.communicate_by - self.feedback_since) * WARN_AFTER
             case Stage.WARNED:
                 return self.communicate_by
-            case Stage.BREACHED:
+            case Stage.BREACHED | Stage.REMINDING:
                 return None
 
 

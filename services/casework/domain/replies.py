@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from libs.events.contracts.cases import CaseJoined, CaseOpened
-from services.casework.domain.alarms import climb, close, fire
+from services.casework.domain.alarms import close, fire
 from services.casework.domain.cases import Case, Decision, Status, decided
 from services.casework.domain.clocks import started_at
 from services.casework.domain.commands import hand_over, reopen
+from services.casework.domain.levels import climb
 from services.casework.domain.names import case_id_of
+from services.casework.domain.waiting import resumed
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from services.casework.domain.agents import Staff
     from services.casework.domain.answers import Answer
-    from services.casework.domain.clocks import Policy
+    from services.casework.domain.policies import Policy
     from services.casework.domain.routing import Choice
     from services.casework.domain.timeline import Cause, Details, EntryKind
 
@@ -78,16 +80,22 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
     )
     return opened.then(
         lambda case: hand_over(case, choice.agent, choice.reason, choice.details, cause, previous=None)
-    ).then(lambda case: fire(case, staff, cause.at, cause.traceparent))
+    ).then(lambda case: fire(case, policy, staff, cause.at, cause.traceparent))
 
 
-def join(case: Case, answer: Answer, cause: Cause) -> Decision:
-    """A further answer of the customer becomes a part of the case."""
-    return _joined(case, answer, cause, "joined")
+def join(case: Case, answer: Answer, policy: Policy, cause: Cause) -> Decision:
+    """A further answer of the customer becomes a part of the case, which waits for them no more."""
+    return resumed(case, "customer_answered", policy, cause, cause.at).then(
+        lambda case: _joined(case, answer, cause, "joined")
+    )
 
 
-def revise(case: Case, answer: Answer, cause: Cause) -> Decision:
+def revise(case: Case, answer: Answer, policy: Policy, cause: Cause) -> Decision:
     """A later revision of an answer of the case. Once somebody has acted, people decide what a better score means."""
+    if case.waiting is not None:
+        return resumed(case, "customer_answered", policy, cause, cause.at).then(
+            lambda case: revise(case, answer, policy, cause)
+        )
     if answer.response_id == case.opening_response_id and answer.score is not None:
         case = replace(case, score=answer.score)
     if case.customer_id is None and answer.customer_id is not None:
@@ -95,13 +103,13 @@ def revise(case: Case, answer: Answer, cause: Cause) -> Decision:
     return _joined(case, answer, cause, "withdrawn" if answer.withdrawn else "revised")
 
 
-def take_back(case: Case, answer: Answer, cause: Cause) -> Decision:
+def take_back(case: Case, answer: Answer, policy: Policy, cause: Cause) -> Decision:
     """The answer that alone made the case is no detractor's any more, and nobody has done anything yet: it ends.
 
     The timeline says so. `unconfirmed`, because the customer was asked nothing.
     """
     reason = "answer_withdrawn" if answer.withdrawn else "answer_improved"
-    return revise(case, answer, cause).then(lambda case: close(case, "unconfirmed", reason, cause))
+    return revise(case, answer, policy, cause).then(lambda case: close(case, "unconfirmed", reason, cause))
 
 
 def _joined(case: Case, answer: Answer, cause: Cause, kind: EntryKind) -> Decision:
@@ -118,7 +126,7 @@ def _joined(case: Case, answer: Answer, cause: Cause, kind: EntryKind) -> Decisi
 
 def open_again(case: Case, answer: Answer, policy: Policy, staff: Staff, cause: Cause) -> Decision:
     """The answer that opened this closed case, meanwhile revised to a better one, became a detractor's again."""
-    return revise(case, answer, cause).then(
+    return revise(case, answer, policy, cause).then(
         lambda case: reopen(case, "customer_not_satisfied", policy, staff, cause, since=cause.at)
     )
 
@@ -172,12 +180,16 @@ def confirm(
         return heard
     since = started_at(word.answered_at, cause.at)
     return heard.then(lambda case: reopen(case, "customer_not_satisfied", policy, staff, cause, since=since)).then(
-        lambda case: climb(case, "not_solved", staff, cause)
+        lambda case: climb(case, "not_solved", policy, staff, cause)
     )
 
 
-def overhear(case: Case, word: Confirmation, about: Case, cause: Cause) -> Decision:
-    """On the customer's open case: they said that an earlier one is not solved."""
+def overhear(case: Case, word: Confirmation, about: Case, policy: Policy, cause: Cause) -> Decision:
+    """On the customer's open case: they said that an earlier one is not solved. It waits for them no more."""
+    if case.waiting is not None:
+        return resumed(case, "customer_answered", policy, cause, cause.at).then(
+            lambda case: overhear(case, word, about, policy, cause)
+        )
     return decided(
         replace(case, version=case.version + 1),
         cause,

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from services.casework.domain.agents import Staff
 from services.casework.domain.casebook import Casebook, Intake, Surroundings
 from services.casework.domain.names import case_id_of
+from services.casework.domain.policies import Policies
 from services.casework.domain.routing import Desk
 from services.casework.store import answers as answers_store
 from services.casework.store import cases as cases_store
 from services.casework.store import customers as customers_store
-from services.casework.store import people, rules, saving
+from services.casework.store import people, policies, saving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +80,7 @@ async def _surroundings(
         now=tx.now,
         staff=staff,
         desk=Desk(staff, tx.now),
-        policies=await rules.policies(tx) if detractors else {},
+        policies=await policies.load(tx) if detractors or book.cases else Policies({}),
         previous_owners=await cases_store.previous_owners(tx, unhappy) if unhappy else {},
         erased_at=erased_at,
     )

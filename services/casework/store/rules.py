@@ -1,13 +1,10 @@
-"""SLA policies and root causes: the rules that the company edits as data."""
+"""Root causes: the tree of what is behind problems, which the company edits."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
-
-from services.casework.domain.clocks import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,33 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from libs.events.database import Tx
-    from services.casework.domain.names import RootCauseId, Tier
-
-_POLICIES: Final = text("""
-    SELECT tier, first_contact_hours, resolution_hours, reopened_first_contact_hours, reopened_resolution_hours,
-           confirmation_days, warn_after, version
-      FROM sla_policies
-     ORDER BY array_position(ARRAY['key', 'high', 'standard', 'low'], tier)
-""")
-
-_POLICY: Final = text("""
-    SELECT tier, first_contact_hours, resolution_hours, reopened_first_contact_hours, reopened_resolution_hours,
-           confirmation_days, warn_after, version
-      FROM sla_policies
-     WHERE tier = :tier
-""")
-
-_LOCK_POLICY: Final = text("SELECT version FROM sla_policies WHERE tier = :tier FOR UPDATE")
-
-# A policy for each tier is there from the first migration on, and none is ever taken away.
-_PUT_POLICY: Final = text("""
-    UPDATE sla_policies
-       SET first_contact_hours = :first_contact_hours, resolution_hours = :resolution_hours,
-           reopened_first_contact_hours = :reopened_first_contact_hours,
-           reopened_resolution_hours = :reopened_resolution_hours, confirmation_days = :confirmation_days,
-           warn_after = :warn_after, version = version + 1
-     WHERE tier = :tier
-""")
+    from services.casework.domain.names import RootCauseId
 
 _ROOT_CAUSES: Final = text("""
     SELECT id, parent_id, name_ru, name_en, retired, version
@@ -72,43 +43,6 @@ _PUT_ROOT_CAUSE: Final = text("""
        SET parent_id = excluded.parent_id, name_ru = excluded.name_ru, name_en = excluded.name_en,
            retired = excluded.retired, version = root_causes.version + 1
 """)
-
-
-async def policies(tx: Tx) -> dict[Tier, Policy]:
-    """The policy of each tier."""
-    return {
-        row.tier: Policy(
-            tier=row.tier,
-            first_contact=timedelta(hours=row.first_contact_hours),
-            resolution=timedelta(hours=row.resolution_hours),
-            reopened_first_contact=timedelta(hours=row.reopened_first_contact_hours),
-            reopened_resolution=timedelta(hours=row.reopened_resolution_hours),
-            confirmation=timedelta(days=row.confirmation_days),
-            warn_after=row.warn_after,
-        )
-        for row in await tx.fetch(_POLICIES)
-    }
-
-
-async def list_policies(tx: Tx) -> Sequence[Row[Any]]:
-    """The policies as the company edits them, the most valuable tier first."""
-    return await tx.fetch(_POLICIES)
-
-
-async def find_policy(tx: Tx, tier: Tier) -> Row[Any] | None:
-    """The policy of one tier."""
-    return await tx.fetch_one(_POLICY, {"tier": tier})
-
-
-async def lock_policy(tx: Tx, tier: Tier) -> int | None:
-    """The policy's version, locked."""
-    row = await tx.fetch_one(_LOCK_POLICY, {"tier": tier})
-    return None if row is None else int(row.version)
-
-
-async def put_policy(tx: Tx, tier: Tier, fields: Mapping[str, object]) -> None:
-    """Replace the policy. Clocks that run keep their instants."""
-    await tx.execute(_PUT_POLICY, {"tier": tier, **fields})
 
 
 async def list_root_causes(tx: Tx, *, after: str, limit: int) -> Sequence[Row[Any]]:

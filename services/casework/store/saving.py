@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from libs.events.database import Tx
     from services.casework.domain.casebook import Casebook, Change
-    from services.casework.domain.cases import Case
+    from services.casework.domain.cases import Case, Waiting
+    from services.casework.domain.clocks import Deadline
     from services.casework.domain.names import AgentId
     from services.casework.domain.timeline import Step
 
@@ -32,13 +33,15 @@ _INSERT: Final = text("""
            outcome, level, owner_id, owner_reason, owner_reason_details, responsible_id, round, reopenings, version,
            answered_at, opened_at, first_contact_due_at, first_contact_warn_at, first_contact_stage,
            first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage, resolved_at, root_cause_id,
-           confirm_by, closed_at, fires_at, listed_at)
+           confirm_by, closed_at, escalated_at, escalation_due_at, escalation_warn_at, escalation_stage,
+           first_contact_later, resolution_later, escalation_later, fires_at, listed_at)
     SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status,
            outcome, level, owner_id, owner_reason, CAST(owner_reason_details AS json), responsible_id, round,
            reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
-           resolved_at, root_cause_id, confirm_by, closed_at, fires_at, listed_at
-      FROM unnest(CAST(:rows AS case_row[]))
+           resolved_at, root_cause_id, confirm_by, closed_at, escalated_at, escalation_due_at, escalation_warn_at,
+           escalation_stage, first_contact_later, resolution_later, escalation_later, fires_at, listed_at
+      FROM unnest(CAST(:rows AS opened_case[]))
 """)
 
 # `seen` is the version under the lock. It always matches; a mistake in locking must not overwrite silently.
@@ -54,8 +57,14 @@ _UPDATE: Final = text("""
            resolution_due_at = changed.resolution_due_at, resolution_warn_at = changed.resolution_warn_at,
            resolution_stage = changed.resolution_stage, resolved_at = changed.resolved_at,
            root_cause_id = changed.root_cause_id, confirm_by = changed.confirm_by, closed_at = changed.closed_at,
+           clocks_since = changed.clocks_since, escalated_at = changed.escalated_at,
+           escalation_due_at = changed.escalation_due_at, escalation_warn_at = changed.escalation_warn_at,
+           escalation_stage = changed.escalation_stage, waiting_since = changed.waiting_since,
+           waiting_until = changed.waiting_until, waiting_reason = changed.waiting_reason, pauses = changed.pauses,
+           first_contact_later = changed.first_contact_later, resolution_later = changed.resolution_later,
+           escalation_later = changed.escalation_later,
            fires_at = changed.fires_at, listed_at = changed.listed_at
-      FROM unnest(CAST(:rows AS case_change[])) AS changed
+      FROM unnest(CAST(:rows AS changed_case[])) AS changed
      WHERE cases.id = changed.id AND cases.version = changed.seen
 """)
 
@@ -130,7 +139,7 @@ def _tell(tx: Tx, book: Casebook) -> None:
 
 
 def _opened(case: Case) -> tuple[object, ...]:
-    """The case in the order of `case_row`."""
+    """The case in the order of `opened_case`."""
     first_contact, resolution = case.first_contact, case.resolution
     return (
         case.id,
@@ -165,13 +174,18 @@ def _opened(case: Case) -> tuple[object, ...]:
         case.root_cause_id,
         case.confirm_by,
         case.closed_at,
+        case.escalated_at,
+        *_escalation(case.escalation),
+        first_contact.later or None,
+        resolution.later or None,
+        None if case.escalation is None else case.escalation.later or None,
         case.fires_at,
         case.listed_at,
     )
 
 
 def _changed(before: Case, case: Case) -> tuple[object, ...]:
-    """What may have changed of the case, in the order of `case_change`."""
+    """What may have changed of the case, in the order of `changed_case`."""
     first_contact, resolution = case.first_contact, case.resolution
     return (
         case.id,
@@ -199,9 +213,25 @@ def _changed(before: Case, case: Case) -> tuple[object, ...]:
         case.root_cause_id,
         case.confirm_by,
         case.closed_at,
+        case.clocks_since,
+        case.escalated_at,
+        *_escalation(case.escalation),
+        *_waiting(case.waiting),
+        [instant for pause in case.pauses for instant in pause] or None,
+        first_contact.later or None,
+        resolution.later or None,
+        None if case.escalation is None else case.escalation.later or None,
         case.fires_at,
         case.listed_at,
     )
+
+
+def _escalation(clock: Deadline | None) -> tuple[object, ...]:
+    return (None, None, None) if clock is None else (clock.due_at, clock.warn_at, clock.stage.value)
+
+
+def _waiting(waiting: Waiting | None) -> tuple[object, ...]:
+    return (None, None, None) if waiting is None else (waiting.since, waiting.until, waiting.reason)
 
 
 def _line(step: Step) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import JSON, DateTime, Integer, Text, Uuid, column, table
+from sqlalchemy import ARRAY, JSON, DateTime, Integer, Text, Uuid, column, table
 
 _INSTANT: Final = DateTime(timezone=True)
 
@@ -42,6 +42,18 @@ CASES: Final = table(
     column("root_cause_id", Text),
     column("confirm_by", _INSTANT),
     column("closed_at", _INSTANT),
+    column("clocks_since", _INSTANT),
+    column("escalated_at", _INSTANT),
+    column("escalation_due_at", _INSTANT),
+    column("escalation_warn_at", _INSTANT),
+    column("escalation_stage", Text),
+    column("waiting_since", _INSTANT),
+    column("waiting_until", _INSTANT),
+    column("waiting_reason", Text),
+    column("pauses", ARRAY(_INSTANT)),
+    column("first_contact_later", ARRAY(_INSTANT)),
+    column("resolution_later", ARRAY(_INSTANT)),
+    column("escalation_later", ARRAY(_INSTANT)),
     column("fires_at", _INSTANT),
     column("listed_at", _INSTANT),
 )

@@ -22,6 +22,7 @@ from uuid import UUID, uuid5
 from libs.events.contracts.cases import (
     CaseAssigned,
     CaseClockBreached,
+    CaseClockReminded,
     CaseClockWarned,
     CaseEscalated,
     CaseReopened,
@@ -125,9 +126,14 @@ def notices_of(event: Event[Any]) -> tuple[Notice, ...]:
             notices = _of_escalation(event, case)
         case CaseClockWarned() as case:
             facts = {"clock": case.clock, "due_at": case.due_at.isoformat()}
-            notices = (_to_employee(event, case, "clock_warned", case.owner, facts),)
+            # Who is to act on an escalation is not the owner.
+            told = case.owner if case.responsible is None else case.responsible
+            notices = (_to_employee(event, case, "clock_warned", told, facts),)
         case CaseClockBreached() as case:
             notices = _of_breach(event, case)
+        case CaseClockReminded(responsible=Employee() as told) as case:
+            facts = {"clock": case.clock, "due_at": case.due_at.isoformat(), "owner": case.owner.name}
+            notices = (_to_employee(event, case, "clock_breached", told, facts | {"as_owner": False}),)
         case CaseResolved() as case:
             notices = (confirmation_request(event, case),)
     return notices
@@ -155,7 +161,7 @@ def _of_escalation(event: Event[Contract], case: CaseEscalated) -> tuple[Notice,
 
 def _to_employee(
     event: Event[Contract],
-    case: CaseAssigned | CaseReopened | CaseEscalated | CaseClockWarned | CaseClockBreached,
+    case: CaseAssigned | CaseReopened | CaseEscalated | CaseClockWarned | CaseClockBreached | CaseClockReminded,
     kind: MessageKind,
     employee: Employee,
     facts: Facts,

@@ -24,6 +24,14 @@ _MOST_PAGES: Final = 10
 ItemT = TypeVar("ItemT")
 
 
+class Waiting(msgspec.Struct, frozen=True):
+    """The case waits for its customer, and the resolution is paused meanwhile."""
+
+    since: datetime
+    until: datetime
+    reason: str
+
+
 class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
     """A case in a list."""
 
@@ -50,6 +58,8 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
     root_cause_id: str | None
     confirm_by: datetime | None
     closed_at: datetime | None
+    escalation_due_at: datetime | None = None
+    waiting: Waiting | None = None
 
     @property
     def steps_done(self) -> int:
@@ -64,6 +74,8 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
             first_contact_due_at=self.first_contact_due_at,
             resolution_due_at=self.resolution_due_at,
             confirm_by=self.confirm_by,
+            escalation_due_at=self.escalation_due_at,
+            waiting_until=None if self.waiting is None else self.waiting.until,
         )
 
     @property

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Status = Literal["open", "contacted", "resolved", "closed"]
 Outcome = Literal["confirmed", "unconfirmed"]
-Clock = Literal["first_contact", "resolution", "confirmation"]
+Clock = Literal["first_contact", "resolution", "confirmation", "escalation", "waiting"]
 
 STATUSES: Final[tuple[Status, ...]] = ("open", "contacted", "resolved", "closed")
 LEVELS: Final = ("frontline", "management", "executive")
@@ -72,17 +72,30 @@ def steps_done(status: Status, outcome: Outcome | None) -> int:
 
 
 def running(
-    status: Status, *, first_contact_due_at: datetime, resolution_due_at: datetime, confirm_by: datetime | None
+    status: Status,
+    *,
+    first_contact_due_at: datetime,
+    resolution_due_at: datetime,
+    confirm_by: datetime | None,
+    escalation_due_at: datetime | None = None,
+    waiting_until: datetime | None = None,
 ) -> Running | None:
-    """The clock that counts; None when the loop is closed."""
+    """The clock that counts, which of several is the first; None when the loop is closed.
+
+    While the customer is waited for the resolution is paused, and what counts is until when.
+    """
+    found: list[Running] = []
     match status:
-        case "open" if resolution_due_at < first_contact_due_at:
-            return Running("resolution", resolution_due_at)
         case "open":
-            return Running("first_contact", first_contact_due_at)
+            found += [Running("first_contact", first_contact_due_at), Running("resolution", resolution_due_at)]
+        case "contacted" if waiting_until is not None:
+            found.append(Running("waiting", waiting_until))
         case "contacted":
-            return Running("resolution", resolution_due_at)
+            found.append(Running("resolution", resolution_due_at))
         case "resolved" if confirm_by is not None:
-            return Running("confirmation", confirm_by)
+            found.append(Running("confirmation", confirm_by))
         case _:
             return None
+    if escalation_due_at is not None:
+        found.append(Running("escalation", escalation_due_at))
+    return min(found, key=lambda clock: clock.due_at)

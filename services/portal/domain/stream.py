@@ -77,6 +77,7 @@ _IMPERSONAL: Final = frozenset(
         "doubtful",
         "due_at",
         "due_on",
+        "escalation_due_at",
         "first_contact_due_at",
         "first_reached",
         "from_level",
@@ -108,8 +109,10 @@ _IMPERSONAL: Final = frozenset(
         "title",
         "to_level",
         "touchpoint",
+        "until",
         "urgent",
         "version",
+        "waited_since",
     }
 )
 _OPERATIONAL: Final = _IMPERSONAL | {
@@ -130,6 +133,7 @@ _OPERATIONAL: Final = _IMPERSONAL | {
     "language",
     "message_id",
     "previous_owner_id",
+    "recomputation_id",
     "priority_parts",
     "response_id",
     "tier_reason",

@@ -132,6 +132,10 @@ class Words:
         state: Literal["soon", "later"] = "soon" if left <= SOON else "later"
         return Due(state, self("due.left", span=self.span(left)), self.moment(at), at)
 
+    def instant(self, written: str) -> datetime:
+        """The instant that a timeline tells in its details."""
+        return datetime.fromisoformat(written)
+
     def iso(self, at: datetime) -> str:
         """For the `datetime` attribute."""
         return at.astimezone(UTC).isoformat().replace("+00:00", "Z")

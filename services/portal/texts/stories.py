@@ -36,6 +36,7 @@ _GROUPS: Final = {
 
 _TONES: Final[dict[str, Tone]] = {
     "case.clock.breached": "alarm",
+    "case.clock.reminded": "alarm",
     "case.clock.warned": "warn",
     "case.escalated": "warn",
     "case.resolved": "good",

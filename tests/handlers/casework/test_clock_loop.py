@@ -12,7 +12,13 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 
-from libs.events.contracts.cases import CaseClockBreached, CaseClockWarned, CaseClosed, CaseEscalated
+from libs.events.contracts.cases import (
+    CaseClockBreached,
+    CaseClockReminded,
+    CaseClockWarned,
+    CaseClosed,
+    CaseEscalated,
+)
 from libs.events.database import Database
 from libs.events.event import Event, derived_id
 from services.casework.domain.clocks import Firing
@@ -51,7 +57,7 @@ def tick(database: Database, clock: Clock) -> Callable[[timedelta], Coroutine[No
 
 
 async def by_clock(published: Published) -> list[Any]:
-    kinds = (CaseClockWarned, CaseClockBreached, CaseEscalated, CaseClosed)
+    kinds = (CaseClockWarned, CaseClockBreached, CaseClockReminded, CaseEscalated, CaseClosed)
     return [event.payload for _, event in await published() if isinstance(event.payload, kinds)]
 
 
@@ -80,9 +86,16 @@ async def test_nothing_happens_early_and_everything_once(
         "clock_breached",
     )
     await tick(timedelta(days=10))
-    assert [type(each) for each in (await by_clock(published))[3:]] == [CaseClockBreached, CaseEscalated]
+    later = (await by_clock(published))[3:]
+    # Management let its day pass, the executives have the case, and then the time to solve it is over, too.
+    assert [(type(each), getattr(each, "clock", None)) for each in later] == [
+        (CaseClockBreached, "escalation"),
+        (CaseEscalated, None),
+        (CaseClockBreached, "resolution"),
+    ]
     await tick(timedelta(days=100))
-    assert len(await by_clock(published)) == 5
+    await tick(timedelta(days=102))
+    assert [type(each) for each in (await by_clock(published))[6:]] == [CaseClockBreached, CaseClockReminded]
 
 
 async def test_events_of_a_clock_are_known_by_case_clock_and_instant(
@@ -91,7 +104,8 @@ async def test_events_of_a_clock_are_known_by_case_clock_and_instant(
     await deliver(scored("r-1"))
     await tick(timedelta(hours=50))
     key, breached = next((key, event) for key, event in await published() if event.type == CaseClockBreached.TYPE)
-    firing = Firing("first_contact", "breached", MONDAY + timedelta(hours=48))
+    due_at = MONDAY + timedelta(hours=48)
+    firing = Firing("first_contact", "breached", due_at, due_at)
     assert (key, breached.id) == ("c-1", derived_id(firing.id(CASE), CaseClockBreached.TYPE))
 
 

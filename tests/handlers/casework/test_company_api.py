@@ -9,8 +9,8 @@ import pytest
 
 from libs.events.database import Database
 from libs.events.event import Event
-from services.casework.domain.clocks import DEFAULT_POLICIES
-from services.casework.store import rules
+from services.casework.domain.policies import DEFAULT_POLICIES, Policies
+from services.casework.store import policies
 
 LogIn = Callable[..., Awaitable[httpx.AsyncClient]]
 Make = Callable[..., Event[Any]]
@@ -175,7 +175,7 @@ async def test_the_tree_of_root_causes_stays_a_tree(admin: httpx.AsyncClient) ->
 
 async def test_the_first_policies_are_the_documented_ones(database: Database) -> None:
     async with database.reading() as tx:
-        assert await rules.policies(tx) == DEFAULT_POLICIES
+        assert await policies.load(tx) == Policies(DEFAULT_POLICIES)
 
 
 async def test_a_changed_policy_holds_for_clocks_that_start_from_then_on(

@@ -351,3 +351,28 @@ async def test_the_loop_is_counted_by_the_companys_day(company: Company, irina: 
     fresh = await company.visitor().log_in("irina")
     assert "Ответов: 0, из них недовольных: 0" in text_of(await fresh.get("/"))
     await fresh.close()
+
+
+async def test_a_paused_clock_and_the_clock_of_a_level_are_shown_as_what_they_are(
+    company: Company, irina: Visitor
+) -> None:
+    case_id = await company.unhappy(tier="key")
+    await irina.get(f"/cases/{case_id}")
+    await irina.post(f"/cases/{case_id}/contact-attempts", {"outcome": "reached", "note": ""})
+    until = (company.clock() + timedelta(days=2)).isoformat()
+    body = {"reason": "customer_information", "until": until}
+    await company.casework("POST", f"/v1/cases/{case_id}/wait", json=body)
+    await company.casework("POST", f"/v1/cases/{case_id}/escalate", json={"reason": "no_authority"})
+
+    shown = text_of(await irina.get(f"/cases/{case_id}"))
+    assert "на паузе: ждём клиента" in shown
+    assert "клиент пришлёт нужное не дольше, чем до" in shown
+    assert "Ответ руководства осталось 12 ч" in shown
+    # In the list counts what is first: management's answer, and not the paused resolution.
+    assert "Ответ руководства осталось 12 ч" in text_of(await irina.get("/cases"))
+
+    await company.casework("POST", f"/v1/cases/{case_id}/resume", json={})
+    shown = text_of(await irina.get(f"/cases/{case_id}"))
+    assert "на паузе" not in shown
+    assert "Работа продолжается · вручную" in shown
+    assert "Ждём клиента до" in shown

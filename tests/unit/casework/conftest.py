@@ -12,8 +12,8 @@ from services.casework.domain import alarms, commands, replies
 from services.casework.domain.agents import Agent, Staff
 from services.casework.domain.answers import Answer
 from services.casework.domain.cases import Case
-from services.casework.domain.clocks import DEFAULT_POLICIES
 from services.casework.domain.names import AgentId, RootCauseId
+from services.casework.domain.policies import DEFAULT_POLICIES
 from services.casework.domain.routing import Choice
 from services.casework.domain.timeline import Actor, Cause
 
@@ -77,7 +77,7 @@ def make_case(status: str = "open", *, customer_id: str | None = "c-1", at: date
     case = replies.open_case(answer, 3, choice, policy, staff, cause()).case
     if status == "open":
         return case
-    case = commands.record_contact(case, "reached", cause(), attempt_id="a-1").case
+    case = commands.record_contact(case, "reached", policy, cause(), attempt_id="a-1").case
     if status == "contacted":
         return case
     case = commands.resolve(case, RootCauseId("service"), policy, staff, cause()).case
@@ -88,7 +88,7 @@ def make_case(status: str = "open", *, customer_id: str | None = "c-1", at: date
         return replies.confirm(case, word, policy, staff, cause()).case
     assert status == "unconfirmed"
     later = at + policy.confirmation
-    return alarms.fire(case, staff, later).case
+    return alarms.fire(case, policy, staff, later).case
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """Clocks of a case: never early, once each, and a late answer is late at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,8 +14,9 @@ from services.casework.domain.agents import Staff
 from services.casework.domain.alarms import fire
 from services.casework.domain.answers import Answer
 from services.casework.domain.cases import Case, Decision
-from services.casework.domain.clocks import DEFAULT_POLICIES, Firing, Stage
+from services.casework.domain.clocks import Firing, Stage
 from services.casework.domain.names import AgentId, Tier, case_id_of
+from services.casework.domain.policies import DEFAULT_POLICIES
 from services.casework.domain.routing import Choice
 from services.casework.domain.timeline import Cause, Step
 
@@ -24,10 +26,19 @@ AnAnswer = Callable[..., Answer]
 Hours = Callable[[float], datetime]
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
+POLICY = DEFAULT_POLICIES["standard"]
 
 
 def kinds(decision: Decision) -> list[str]:
     return [step.entry.kind for step in decision.steps]
+
+
+def breaches_of_the_answer(steps: Iterable[Step]) -> list[UUID]:
+    return [
+        step.cause.id
+        for step in steps
+        if step.entry.kind == "clock_breached" and step.entry.details["clock"] != "escalation"
+    ]
 
 
 def opened(answer: Answer, staff: Staff, cause: Cause) -> Decision:
@@ -61,11 +72,11 @@ def test_deadlines_are_instants_and_know_no_daylight_saving(an_answer: AnAnswer,
 
 def test_before_its_time_a_clock_is_silent(a_case: ACase, staff: Staff, hours: Hours) -> None:
     case = a_case()
-    assert fire(case, staff, hours(36) - timedelta(microseconds=1)) == Decision(case)
+    assert fire(case, POLICY, staff, hours(36) - timedelta(microseconds=1)) == Decision(case)
 
 
 def test_a_warning_comes_once_and_then_the_breach_once(a_case: ACase, staff: Staff, hours: Hours) -> None:
-    warned = fire(a_case(), staff, hours(36))
+    warned = fire(a_case(), POLICY, staff, hours(36))
     (step,) = warned.steps
     assert isinstance(step.payload, CaseClockWarned)
     assert (step.payload.clock, step.payload.due_at, step.payload.owner.employee_id) == (
@@ -73,15 +84,16 @@ def test_a_warning_comes_once_and_then_the_breach_once(a_case: ACase, staff: Sta
         hours(48),
         "anna",
     )
-    assert fire(warned.case, staff, hours(48) - timedelta(microseconds=1)).steps == ()
-    breached = fire(warned.case, staff, hours(48))
+    assert fire(warned.case, POLICY, staff, hours(48) - timedelta(microseconds=1)).steps == ()
+    breached = fire(warned.case, POLICY, staff, hours(48))
     assert kinds(breached) == ["clock_breached", "escalated"]
-    assert fire(breached.case, staff, hours(100)).steps == ()
+    # Management has a clock of its own from now on; the first contact's says nothing more.
+    assert breached.case.first_contact.fires_at is None
     assert (breached.case.level, breached.case.owner_id) == ("management", "anna")
 
 
 def test_a_breach_names_who_answers_for_it_now(a_case: ACase, staff: Staff, hours: Hours) -> None:
-    breach, climb = fire(a_case(), staff, hours(50)).steps
+    breach, climb = fire(a_case(), POLICY, staff, hours(50)).steps
     assert isinstance(breach.payload, CaseClockBreached)
     assert isinstance(climb.payload, CaseEscalated)
     assert breach.payload.responsible is not None
@@ -90,8 +102,8 @@ def test_a_breach_names_who_answers_for_it_now(a_case: ACase, staff: Staff, hour
 
 
 def test_each_breach_climbs_one_level_and_the_top_is_the_end(a_case: ACase, staff: Staff, hours: Hours) -> None:
-    first = fire(a_case(), staff, hours(48))
-    second = fire(first.case, staff, hours(240))
+    first = fire(a_case(), POLICY, staff, hours(48))
+    second = fire(first.case, POLICY, staff, hours(240))
     assert (first.case.level, second.case.level) == ("management", "executive")
     again = commands.reopen(
         alarms.close(second.case, "unconfirmed", "silence", second.steps[0].cause).case,
@@ -101,7 +113,7 @@ def test_each_breach_climbs_one_level_and_the_top_is_the_end(a_case: ACase, staf
         second.steps[0].cause,
         since=hours(240),
     ).case
-    third = fire(again, staff, hours(264))
+    third = fire(again, POLICY, staff, hours(264))
     assert kinds(third) == ["clock_breached"]
     assert third.steps[0].payload is not None
     assert third.case.level == "executive"
@@ -110,7 +122,7 @@ def test_each_breach_climbs_one_level_and_the_top_is_the_end(a_case: ACase, staf
 def test_found_late_a_clock_breaches_without_a_warning_after_the_fact(
     a_case: ACase, staff: Staff, hours: Hours
 ) -> None:
-    assert kinds(fire(a_case(), staff, hours(49))) == ["clock_breached", "escalated"]
+    assert kinds(fire(a_case(), POLICY, staff, hours(49))) == ["clock_breached", "escalated"]
 
 
 def test_an_answer_that_arrives_too_late_opens_breached(
@@ -120,18 +132,18 @@ def test_an_answer_that_arrives_too_late_opens_breached(
     assert kinds(late) == ["opened", "assigned", "clock_breached", "escalated"]
     very_late = opened(an_answer(), staff, a_cause(hours(241)))
     assert kinds(very_late) == ["opened", "assigned", *["clock_breached", "escalated"] * 2]
-    assert (very_late.case.level, very_late.case.fires_at) == ("executive", None)
+    assert (very_late.case.level, very_late.case.fires_at) == ("executive", hours(241 + 0.75 * 48))
 
 
 def test_after_contact_only_the_resolution_clock_runs(a_case: ACase, staff: Staff, hours: Hours) -> None:
-    assert fire(a_case("contacted"), staff, hours(100)).steps == ()
-    assert kinds(fire(a_case("contacted"), staff, hours(180))) == ["clock_warned"]
+    assert fire(a_case("contacted"), POLICY, staff, hours(100)).steps == ()
+    assert kinds(fire(a_case("contacted"), POLICY, staff, hours(180))) == ["clock_warned"]
 
 
 def test_silence_closes_a_resolved_case_unconfirmed(a_case: ACase, staff: Staff, hours: Hours) -> None:
     case = a_case("resolved")
-    assert fire(case, staff, hours(24 * 7) - timedelta(microseconds=1)).steps == ()
-    (step,) = fire(case, staff, hours(24 * 7)).steps
+    assert fire(case, POLICY, staff, hours(24 * 7) - timedelta(microseconds=1)).steps == ()
+    (step,) = fire(case, POLICY, staff, hours(24 * 7)).steps
     assert isinstance(step.payload, CaseClosed)
     assert (step.payload.outcome, step.entry.details["reason"]) == ("unconfirmed", "silence")
 
@@ -140,18 +152,19 @@ def test_silence_closes_a_resolved_case_unconfirmed(a_case: ACase, staff: Staff,
 def test_the_clocks_of_a_closed_case_are_silent_for_ever(a_case: ACase, staff: Staff, status: str) -> None:
     case = a_case(status)
     assert case.fires_at is None
-    assert fire(case, staff, MONDAY + timedelta(days=3650)).steps == ()
+    assert fire(case, POLICY, staff, MONDAY + timedelta(days=3650)).steps == ()
 
 
 @given(st.lists(st.floats(0, 400, allow_nan=False), max_size=12), st.sampled_from(["open", "contacted", "resolved"]))
 def test_looking_often_or_seldom_makes_the_same_things_happen_once(
     a_case: ACase, staff: Staff, moments: list[float], status: str
 ) -> None:
+    """But for the escalation clock, which runs from when the case came to its level, and not from when it should."""
     case = a_case(status)
     steps: list[Step] = []
     for moment in sorted(moments):
         now = MONDAY + timedelta(hours=moment)
-        decision = fire(case, staff, now)
+        decision = fire(case, POLICY, staff, now)
         for step in decision.steps:
             due = step.entry.details.get("due_at")
             if step.entry.kind == "clock_breached":
@@ -160,23 +173,31 @@ def test_looking_often_or_seldom_makes_the_same_things_happen_once(
         case = decision.case
         assert case.fires_at is None or case.fires_at > now
         steps += decision.steps
-    breaches = [step.cause.id for step in steps if step.entry.kind == "clock_breached"]
+    breaches = breaches_of_the_answer(steps)
     last = max(moments, default=0)
-    once = fire(a_case(status), staff, MONDAY + timedelta(hours=last))
-    assert breaches == [step.cause.id for step in once.steps if step.entry.kind == "clock_breached"]
-    assert (case.status, case.level, case.fires_at) == (once.case.status, once.case.level, once.case.fires_at)
+    once = fire(a_case(status), POLICY, staff, MONDAY + timedelta(hours=last))
+    assert breaches == breaches_of_the_answer(once.steps)
+    assert (case.status, case.first_contact.stage, case.resolution.stage) == (
+        once.case.status,
+        once.case.first_contact.stage,
+        once.case.resolution.stage,
+    )
     assert len({(step.cause.id, step.entry.kind) for step in steps}) == len(steps)
 
 
 def test_a_firing_is_known_by_its_clock_its_instant_and_what_it_does() -> None:
     case_id = case_id_of("r-1")  # type: ignore[arg-type]  # any text will do
     moscow = timezone(timedelta(hours=3))
-    breach = Firing("resolution", "breached", MONDAY)
-    assert breach.id(case_id) == Firing("resolution", "breached", MONDAY.astimezone(moscow)).id(case_id)
+    breach = Firing("resolution", "breached", MONDAY, MONDAY)
+    assert breach.id(case_id) == Firing(
+        "resolution", "breached", MONDAY.astimezone(moscow), MONDAY.astimezone(moscow)
+    ).id(case_id)
     others = {
-        Firing("resolution", "warned", MONDAY).id(case_id),
-        Firing("first_contact", "breached", MONDAY).id(case_id),
-        Firing("resolution", "breached", MONDAY + timedelta(microseconds=1)).id(case_id),
+        Firing("resolution", "warned", MONDAY, MONDAY).id(case_id),
+        Firing("first_contact", "breached", MONDAY, MONDAY).id(case_id),
+        Firing("resolution", "breached", MONDAY + timedelta(microseconds=1), MONDAY + timedelta(microseconds=1)).id(
+            case_id
+        ),
         breach.id(case_id, 1),
         breach.id(case_id_of("r-2")),  # type: ignore[arg-type]  # as above
     }
@@ -188,6 +209,6 @@ def test_stages_only_go_forward(a_case: ACase, staff: Staff, hours: Hours) -> No
     case = a_case()
     seen = [case.first_contact.stage]
     for moment in (36, 40, 48, 60):
-        case = fire(case, staff, hours(moment)).case
+        case = fire(case, POLICY, staff, hours(moment)).case
         seen.append(case.first_contact.stage)
     assert seen == [Stage.RUNNING, Stage.WARNED, Stage.WARNED, Stage.BREACHED, Stage.BREACHED]

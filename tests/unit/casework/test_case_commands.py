@@ -9,7 +9,7 @@ from libs.events.contracts.cases import CaseAssigned, CaseContacted, CaseEscalat
 from services.casework.domain import commands
 from services.casework.domain.agents import Agent, Staff
 from services.casework.domain.cases import Case, Decision
-from services.casework.domain.clocks import DEFAULT_POLICIES, Stage
+from services.casework.domain.clocks import Stage
 from services.casework.domain.errors import (
     AlreadyClosed,
     AlreadyOpen,
@@ -19,6 +19,7 @@ from services.casework.domain.errors import (
     Refused,
 )
 from services.casework.domain.names import AgentId, ContactOutcome, RootCauseId
+from services.casework.domain.policies import DEFAULT_POLICIES
 from services.casework.domain.timeline import Cause
 
 ACase = Callable[..., Case]
@@ -30,7 +31,7 @@ POLICY = DEFAULT_POLICIES["standard"]
 
 
 def contact(case: Case, _staff: Staff, cause: Cause) -> Decision:
-    return commands.record_contact(case, "reached", cause, attempt_id="a-9", note="Дозвонилась")
+    return commands.record_contact(case, "reached", POLICY, cause, attempt_id="a-9", note="Дозвонилась")
 
 
 def assign(case: Case, staff: Staff, cause: Cause) -> Decision:
@@ -38,7 +39,7 @@ def assign(case: Case, staff: Staff, cause: Cause) -> Decision:
 
 
 def escalate(case: Case, staff: Staff, cause: Cause) -> Decision:
-    return commands.escalate(case, "no_authority", staff, cause)
+    return commands.escalate(case, "no_authority", POLICY, staff, cause)
 
 
 def resolve(case: Case, staff: Staff, cause: Cause) -> Decision:
@@ -97,12 +98,12 @@ def test_each_state_allows_what_its_picture_says(
 
 
 def test_the_first_conversation_stops_the_first_contact_clock(a_case: ACase, a_cause: ACause, hours: Hours) -> None:
-    missed = commands.record_contact(a_case(), "no_answer", a_cause(hours(1)), attempt_id="a-1")
+    missed = commands.record_contact(a_case(), "no_answer", POLICY, a_cause(hours(1)), attempt_id="a-1")
     assert missed.case.status == "open"
-    reached = commands.record_contact(missed.case, "reached", a_cause(hours(2)), attempt_id="a-2")
+    reached = commands.record_contact(missed.case, "reached", POLICY, a_cause(hours(2)), attempt_id="a-2")
     assert (reached.case.status, reached.case.first_contacted_at) == ("contacted", hours(2))
     assert reached.case.fires_at == reached.case.resolution.warn_at
-    again = commands.record_contact(reached.case, "reached", a_cause(hours(3)), attempt_id="a-3")
+    again = commands.record_contact(reached.case, "reached", POLICY, a_cause(hours(3)), attempt_id="a-3")
     assert again.case.first_contacted_at == hours(2)
     told = [step.payload for step in (*missed.steps, *reached.steps, *again.steps)]
     assert [(each.attempt_id, each.first_reached) for each in told if isinstance(each, CaseContacted)] == [
@@ -125,12 +126,12 @@ def test_the_first_conversation_stops_the_first_contact_clock(a_case: ACase, a_c
 def test_only_a_conversation_counts_as_contact(
     a_case: ACase, a_cause: ACause, outcome: ContactOutcome, status: str
 ) -> None:
-    assert commands.record_contact(a_case(), outcome, a_cause(), attempt_id="a-1").case.status == status
+    assert commands.record_contact(a_case(), outcome, POLICY, a_cause(), attempt_id="a-1").case.status == status
 
 
 def test_a_call_after_the_resolution_is_written_down_and_changes_nothing(a_case: ACase, a_cause: ACause) -> None:
     case = a_case("resolved")
-    called = commands.record_contact(case, "reached", a_cause(), attempt_id="a-2").case
+    called = commands.record_contact(case, "reached", POLICY, a_cause(), attempt_id="a-2").case
     assert (called.status, called.confirm_by, called.round) == (case.status, case.confirm_by, case.round)
 
 
@@ -151,7 +152,7 @@ def test_who_gets_a_case_by_hand_is_told_and_who_has_it_already_is_not(
 
 
 def test_escalation_climbs_to_the_top_and_the_owner_stays(a_case: ACase, a_cause: ACause, staff: Staff) -> None:
-    once = commands.escalate(a_case(), "several_departments", staff, a_cause(), note="Нужен склад")
+    once = commands.escalate(a_case(), "several_departments", POLICY, staff, a_cause(), note="Нужен склад")
     (step,) = once.steps
     assert isinstance(step.payload, CaseEscalated)
     assert step.payload.responsible is not None
@@ -161,10 +162,10 @@ def test_escalation_climbs_to_the_top_and_the_owner_stays(a_case: ACase, a_cause
         "management",
         "boris",
     )
-    twice = commands.escalate(once.case, "customer_asked", staff, a_cause())
+    twice = commands.escalate(once.case, "customer_asked", POLICY, staff, a_cause())
     assert (twice.case.level, twice.case.responsible_id, twice.case.owner_id) == ("executive", "vera", "anna")
     with pytest.raises(AtHighestLevel):
-        commands.escalate(twice.case, "customer_asked", staff, a_cause())
+        commands.escalate(twice.case, "customer_asked", POLICY, staff, a_cause())
 
 
 def test_a_resolution_asks_the_customer_in_the_owners_name(
@@ -197,6 +198,8 @@ def test_a_reopened_case_has_new_clocks_and_counts_its_rounds(
 
 def test_every_step_says_who_when_and_why(a_case: ACase, a_cause: ACause, staff: Staff, hours: Hours) -> None:
     cause = a_cause(hours(7))
-    (step,) = commands.escalate(a_case(), "no_authority", staff, cause, note="Возврат больше моего лимита").steps
+    (step,) = commands.escalate(
+        a_case(), "no_authority", POLICY, staff, cause, note="Возврат больше моего лимита"
+    ).steps
     assert (step.entry.actor, step.entry.at, step.cause) == (cause.actor, hours(7), cause)
     assert (step.entry.details["reason"], step.entry.text) == ("no_authority", "Возврат больше моего лимита")

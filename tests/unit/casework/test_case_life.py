@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace as dataclass_replace
 from datetime import UTC, datetime, timedelta
 from uuid import NAMESPACE_URL, uuid5
+from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -18,15 +20,16 @@ from hypothesis.stateful import (
 
 from libs.events.contracts.cases import CaseClockBreached, CaseClosed, CaseEscalated, CaseOpened
 from libs.events.event import EventId, derived_id
-from services.casework.domain import commands, replies
+from services.casework.domain import commands, levels, replies, waiting
 from services.casework.domain.agents import Agent, Staff
 from services.casework.domain.alarms import fire
 from services.casework.domain.answers import Answer
+from services.casework.domain.calendars import Calendar, CalendarId, Shift
 from services.casework.domain.casebook import Casebook, Intake, Surroundings
 from services.casework.domain.cases import Case, Decision, Status
-from services.casework.domain.clocks import DEFAULT_POLICIES
 from services.casework.domain.errors import Refused
 from services.casework.domain.names import CaseId, CustomerId, ResponseId, RootCauseId
+from services.casework.domain.policies import DEFAULT_POLICIES, Policies, Policy
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.routing import Desk
 from services.casework.domain.timeline import Actor, Cause
@@ -55,12 +58,34 @@ spans = st.sampled_from(
 )
 
 
+# Two warnings, and a week of five days for the people; the customer's time is all time.
+NINE_TO_SIX = (Shift(9 * 60, 18 * 60),)
+OFFICE = Calendar(
+    id=CalendarId("office"),
+    zone=ZoneInfo("Europe/Moscow"),
+    week=(NINE_TO_SIX, NINE_TO_SIX, NINE_TO_SIX, NINE_TO_SIX, NINE_TO_SIX, (), ()),
+)
+POLICIES = (
+    DEFAULT_POLICIES["standard"],
+    dataclass_replace(DEFAULT_POLICIES["standard"], warnings=(0.5, 0.9), longest_wait=timedelta(days=3)),
+    dataclass_replace(
+        DEFAULT_POLICIES["standard"],
+        calendar=OFFICE,
+        first_contact=timedelta(hours=16),
+        resolution=timedelta(hours=40),
+        management=timedelta(hours=4),
+        executive=timedelta(hours=8),
+    ),
+)
+
+
 class CaseLife(RuleBasedStateMachine):
     an_answer: Callable[..., Answer]
     staff: Staff
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(policy=st.sampled_from(POLICIES))
+    def begin(self, policy: Policy) -> None:
+        self.policy = policy
         self.now = MONDAY
         self.book = Casebook()
         self.known: dict[ResponseId, Answer] = {}
@@ -72,18 +97,20 @@ class CaseLife(RuleBasedStateMachine):
         self.breaches: set[object] = set()
         self.event_ids: set[EventId] = set()
 
-    def cause(self) -> Cause:
+    def cause(self, who: str = "anna") -> Cause:
         self.commands += 1
-        return Cause(uuid5(NAMESPACE_URL, str(self.commands)), self.now, Actor("person", "anna"))
+        return Cause(uuid5(NAMESPACE_URL, str(self.commands)), self.now, Actor("person", who))
 
-    def act(self, place: int, decide: Callable[[Case], Decision]) -> None:
+    def act(self, place: int, decide: Callable[[Case], Decision], who: str = "anna") -> None:
         """One command on some case, which may be refused; then its clocks are looked at."""
         cases = self.book.cases
         case = cases[place % len(cases)]
         try:
-            decision = decide(case)
+            decision = decide(levels.answered(case, Actor("person", who), self.staff))
         except Refused:
             return
+        if not decision.steps:
+            decision = Decision(case)
         self.check(case, decision)
         self.book.put(decision)
 
@@ -107,7 +134,7 @@ class CaseLife(RuleBasedStateMachine):
             now=self.now,
             staff=self.staff,
             desk=Desk(self.staff, self.now),
-            policies=DEFAULT_POLICIES,
+            policies=Policies(dict.fromkeys(DEFAULT_POLICIES, self.policy)),
             previous_owners={},
             erased_at=self.erased_at,
         )
@@ -129,43 +156,64 @@ class CaseLife(RuleBasedStateMachine):
     def time_passes(self, span: timedelta) -> None:
         self.now += span
         for case in self.book.cases:
-            decision = fire(case, self.staff, self.now)
+            decision = fire(case, self.policy, self.staff, self.now)
             assert bool(decision.steps) == (case.fires_at is not None and case.fires_at <= self.now)
             self.check(case, decision) if len(decision.steps) == 1 else None
             self.book.put(decision)
-            assert fire(decision.case, self.staff, self.now).steps == ()
+            assert fire(decision.case, self.policy, self.staff, self.now).steps == ()
 
     @precondition(lambda self: self.book.cases)
-    @rule(place=st.integers(0, 9), outcome=st.sampled_from(["reached", "declined", "no_answer", "call_later"]))
-    def somebody_calls(self, place: int, outcome: str) -> None:
-        self.act(
-            place,
-            lambda case: commands.record_contact(case, outcome, self.cause(), attempt_id="a"),  # type: ignore[arg-type]  # one of the outcomes
-        )
+    @rule(
+        place=st.integers(0, 9),
+        outcome=st.sampled_from(["reached", "declined", "no_answer", "call_later"]),
+        who=st.sampled_from(["anna", "boris", "vera"]),
+    )
+    def somebody_calls(self, place: int, outcome: str, who: str) -> None:
+        def decide(case: Case) -> Decision:
+            return commands.record_contact(case, outcome, self.policy, self.cause(who), attempt_id="a")  # type: ignore[arg-type]  # one of the outcomes
+
+        self.act(place, decide, who)
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9), span=spans)
+    def somebody_waits_for_the_customer(self, place: int, span: timedelta) -> None:
+        def decide(case: Case) -> Decision:
+            decision = waiting.wait(case, "customer_decision", self.now + span, self.policy, self.cause())
+            assert case.first_contacted_at is not None
+            latest = self.now + self.policy.longest_wait - waiting.waited(case)
+            assert decision.case.waiting is not None
+            assert decision.case.waiting.until <= latest
+            return decision
+
+        self.act(place, decide)
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9))
+    def somebody_goes_on(self, place: int) -> None:
+        self.act(place, lambda case: waiting.resume(case, self.policy, self.cause()))
 
     @precondition(lambda self: self.book.cases)
     @rule(place=st.integers(0, 9))
     def somebody_resolves(self, place: int) -> None:
-        policy = DEFAULT_POLICIES["standard"]
-        self.act(place, lambda case: commands.resolve(case, RootCauseId("service"), policy, self.staff, self.cause()))
+        self.act(
+            place, lambda case: commands.resolve(case, RootCauseId("service"), self.policy, self.staff, self.cause())
+        )
 
     @precondition(lambda self: self.book.cases)
     @rule(place=st.integers(0, 9))
     def somebody_reopens(self, place: int) -> None:
-        policy = DEFAULT_POLICIES["standard"]
-
         def decide(case: Case) -> Decision:
             other = self.book.open_case_of(case.customer_id)
             if other is not None and other.id != case.id:
                 return Decision(case)
-            return commands.reopen(case, "by_hand", policy, self.staff, self.cause(), since=self.now)
+            return commands.reopen(case, "by_hand", self.policy, self.staff, self.cause(), since=self.now)
 
         self.act(place, decide)
 
     @precondition(lambda self: self.book.cases)
     @rule(place=st.integers(0, 9))
     def somebody_escalates(self, place: int) -> None:
-        self.act(place, lambda case: commands.escalate(case, "no_authority", self.staff, self.cause()))
+        self.act(place, lambda case: commands.escalate(case, "no_authority", self.policy, self.staff, self.cause()))
 
     @precondition(lambda self: self.book.cases)
     @rule(place=st.integers(0, 9), owner=st.sampled_from(["anna", "boris", "vera"]))
@@ -182,7 +230,7 @@ class CaseLife(RuleBasedStateMachine):
             return replies.confirm(
                 case,
                 word,
-                DEFAULT_POLICIES["standard"],
+                self.policy,
                 self.staff,
                 self.cause(),
                 other_open_case=None if other is None or other.id == case.id else other,
@@ -215,6 +263,18 @@ class CaseLife(RuleBasedStateMachine):
             assert closed == (case.outcome is not None) == (case.closed_at is not None) == (case.next_due_at is None)
             assert not (closed and case.fires_at is not None)
             assert (case.status is Status.RESOLVED) == (case.confirm_by is not None)
+
+    @invariant()
+    def only_a_contacted_case_waits_and_only_a_running_one_is_asked_of_its_level(self) -> None:
+        for case in self.book.cases:
+            assert case.waiting is None or case.status is Status.CONTACTED
+            assert case.escalation is None or (case.is_running and case.level != "frontline")
+            assert (case.escalation is None) == (case.escalated_at is None)
+            # Asked and silent is not possible: the clock speaks again and again until somebody acts.
+            assert case.escalation is None or case.escalation.fires_at is not None
+            spans = [*case.pauses, *([] if case.waiting is None else [(case.waiting.since, case.waiting.until)])]
+            assert all(since <= until for since, until in spans)
+            assert waiting.waited(case) <= self.policy.longest_wait
 
     @invariant()
     def versions_count_up_by_one_per_line_and_events_carry_theirs(self) -> None:

@@ -9,7 +9,7 @@ from libs.events.contracts.cases import CaseClosed, CaseEscalated, CaseReopened
 from services.casework.domain import replies
 from services.casework.domain.agents import Staff
 from services.casework.domain.cases import Case, Decision
-from services.casework.domain.clocks import DEFAULT_POLICIES
+from services.casework.domain.policies import DEFAULT_POLICIES
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.timeline import Cause
 
@@ -121,7 +121,7 @@ def test_a_no_of_a_customer_with_another_open_case_is_told_there(
     assert (kinds(decision), decision.case.status) == (["confirmation_answered"], "closed")
     assert decision.steps[0].entry.details["open_case_id"] == str(other.id)
     word = Confirmation(round=1, solved=False, comment="Всё то же", answered_at=MONDAY)
-    heard = replies.overhear(other, word, closed, a_cause())
+    heard = replies.overhear(other, word, closed, DEFAULT_POLICIES["standard"], a_cause())
     assert heard.steps[0].entry.text == "Всё то же"
     assert heard.steps[0].entry.details["about_case_id"] == str(closed.id)
 

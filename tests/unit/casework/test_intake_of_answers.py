@@ -12,8 +12,8 @@ from services.casework.domain.agents import Agent, Staff
 from services.casework.domain.answers import Answer
 from services.casework.domain.casebook import Casebook, Intake, Surroundings
 from services.casework.domain.cases import Case
-from services.casework.domain.clocks import DEFAULT_POLICIES
 from services.casework.domain.names import AgentId, CustomerId, ResponseId, case_id_of
+from services.casework.domain.policies import DEFAULT_POLICIES, Policies
 from services.casework.domain.routing import Desk
 from services.casework.domain.timeline import Cause
 
@@ -41,7 +41,7 @@ class Desktop:
             now=NOW,
             staff=self.staff,
             desk=Desk(self.staff, NOW),
-            policies=DEFAULT_POLICIES,
+            policies=Policies(DEFAULT_POLICIES),
             previous_owners=self.previous_owners,
             erased_at=self.erased_at,
         )
@@ -232,7 +232,7 @@ def test_with_nobody_to_own_a_case_the_answer_waits_and_none_is_lost(
         now=NOW,
         staff=staff,
         desk=Desk(staff, NOW),
-        policies=DEFAULT_POLICIES,
+        policies=Policies(DEFAULT_POLICIES),
         previous_owners={},
         erased_at={},
     )
