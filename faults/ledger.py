@@ -38,8 +38,8 @@ _VERSIONED: Final[Mapping[str, tuple[str, str]]] = {
     "customers": ("customer_id", "version"),
     "casework.cases": ("case_id", "version"),
 }
-_UNVERSIONED: Final = "survey.customer.unsubscribed.v1"
-"""Nothing comes after it: it is told once."""
+_UNVERSIONED: Final = frozenset({"survey.customer.unsubscribed.v1", "survey.invitation.unanswered.v1"})
+"""Nothing comes after them: they are told once."""
 _PROMOTER: Final = 9
 _PASSIVE: Final = 7
 _PORTAL_READS: Final = ("survey.scores", "casework.cases", "notify.messages")
@@ -251,7 +251,7 @@ def check_order(evidence: Evidence, findings: Findings) -> None:
             if record.topic != topic or mark_of(record) or record.value is None or record.event_id in seen:
                 continue
             seen.add(record.event_id)
-            if record.type == _UNVERSIONED:
+            if record.type in _UNVERSIONED:
                 continue
             payload = payload_of(record)
             if payload[version] < last.get(payload[subject], 0):

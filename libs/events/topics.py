@@ -62,7 +62,7 @@ SURVEY_RESPONSES: Final = Topic(
 SURVEY_SCORES: Final = Topic(
     name="survey.scores",
     key="customer, else response",
-    types=(scores.ResponseScored, scores.ResponseRescored, scores.ResponseRetracted),
+    types=(scores.ResponseScored, scores.ResponseRescored, scores.ResponseRetracted, scores.InvitationUnanswered),
     partitions=6,
     retention=timedelta(days=30),
     consumers=("casework.scores", "portal.events"),

@@ -13,11 +13,13 @@ from typing import Final
 from libs.events.database import Database
 from libs.events.runtime import Runtime
 from libs.events.topics import SURVEY_RESPONSES
+from services.scoring.account_scores import compute_account_scores
 from services.scoring.api import build_app
 from services.scoring.driver_jobs import DriverRuns, ask_nightly
 from services.scoring.handlers import score_responses
 from services.scoring.jobs import count_cut_points, fold_counts, forget_old_answers, recompute_tiers, recount
 from services.scoring.settings import Settings
+from services.scoring.silences import judge, look_again
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -53,6 +55,10 @@ def main() -> None:
         runtime.add_loop("tiers", partial(recompute_tiers, database), idle=timedelta(seconds=1))
         runtime.add_loop("cut points", partial(count_cut_points, database), idle=timedelta(minutes=10))
         runtime.add_loop("counts", partial(fold_counts, database), idle=timedelta(seconds=1))
+        runtime.add_loop("account scores", partial(compute_account_scores, database), idle=timedelta(seconds=1))
+        silent_for = timedelta(days=settings.silence_after_days)
+        runtime.add_loop("silences", partial(judge, database, silent_for), idle=timedelta(minutes=1))
+        runtime.add_loop("invitations", partial(look_again, database), idle=timedelta(minutes=1))
         runtime.add_loop("answers", partial(forget_old_answers, database), idle=timedelta(hours=1))
         runtime.add_loop("drivers", DriverRuns(database, settings.database_url).step, idle=timedelta(seconds=1))
         runtime.add_loop("nightly drivers", partial(ask_nightly, database), idle=timedelta(minutes=10))

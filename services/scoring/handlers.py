@@ -23,7 +23,16 @@ from services.scoring.domain.nps import contradicts, nps_class
 from services.scoring.domain.priority import Detraction, prioritized
 from services.scoring.domain.scales import in_scale
 from services.scoring.domain.segments import Valuation, unknown, valued
-from services.scoring.store import counts, histories, instruments, locks, responses, rules
+from services.scoring.store import (
+    account_scores,
+    counts,
+    histories,
+    instruments,
+    invitations,
+    locks,
+    responses,
+    rules,
+)
 from services.scoring.store.histories import NOTHING
 from services.scoring.store.instruments import Asking
 from services.scoring.store.responses import ResponseRow, Standing
@@ -72,7 +81,8 @@ async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
 
 async def _score(tx: Tx, answers: Sequence[Answer], tally: Tally) -> None:
     askings = [Asking(said.program, said.touchpoint, said.instrument) for said in (each.payload for each in answers)]
-    in_force = (await rules.current(tx, storing_answers=True)).rules
+    current = await rules.current(tx, storing_answers=True)
+    in_force = current.rules
     customer_ids = {answer.payload.customer_id for answer in answers if answer.payload.customer_id}
     valued_by_program = any(in_force.of(answer.payload.program) for answer in answers)
     scoring = _Scoring(
@@ -83,6 +93,9 @@ async def _score(tx: Tx, answers: Sequence[Answer], tally: Tally) -> None:
     )
     scored = [scoring.score(answer, asking) for answer, asking in zip(answers, askings, strict=True)]
     standings = await _store(tx, scored, tally)
+    if current.anybody_invited:
+        await invitations.answer(tx, (each.row for each in scored))
+    await account_scores.due(tx, (each.account_id for each in scored))
     unhappy = {each.row.id: each.row for each in scored if each.row.nps_class == "detractor" and each.row.customer_id}
     before = await histories.before(tx, list(unhappy.values())) if unhappy else {}
     for answer, each in zip(answers, scored, strict=True):
@@ -110,7 +123,9 @@ async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]], tally: Tally) ->
         tally.remove(rows[id_].cell, rows[id_].answered_at, rows[id_].score)
     # The cell of an answer in this batch may be a new one, which is not stored yet.
     stored = await responses.places(tx, {rows[id_].cell for id_ in said} - tally.cells.keys())
+    await invitations.take_back(tx, said)
     known = await responses.respondents(tx, {row.customer_id for row in rows.values() if row.customer_id})
+    await account_scores.due(tx, (each.account_id for each in known.values()))
     for id_, event in said.items():
         row = rows[id_]
         respondent = known.get(row.customer_id or "")

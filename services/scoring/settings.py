@@ -17,4 +17,6 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8002
     pool_size: Annotated[int, Field(ge=2, le=100)] = 10
+    silence_after_days: Annotated[int, Field(ge=1, le=365)] = 14
+    """After so many days without an answer, an important customer's invitation counts as silence."""
     kafka_bootstrap_servers: Annotated[str, Field(validation_alias="OTKLIK_KAFKA_BOOTSTRAP_SERVERS")] = "127.0.0.1:9092"

@@ -57,6 +57,26 @@ class _Score(Contract, frozen=True, kw_only=True):
     """What the priority is the sum of."""
 
 
+class InvitationUnanswered(Contract, frozen=True, kw_only=True):
+    """Somebody important was invited and says nothing: a signal of its own. Told once per invitation."""
+
+    TYPE: ClassVar[str] = "survey.invitation.unanswered.v1"
+
+    invitation_id: str
+    reason: Literal["unanswered", "bounced"]
+    program: str
+    touchpoint: str | None
+    channel: Channel
+    customer_id: str
+    account_id: str | None
+    account_role: Literal["decision_maker", "end_user"] | None
+    """A key customer, or who decides for an account that has one."""
+    tier: Tier
+    tier_reason: str
+    invited_at: Instant
+    bounced_at: Instant | None
+
+
 class ResponseScored(_Score, frozen=True, kw_only=True):
     """A response was scored for the first time."""
 

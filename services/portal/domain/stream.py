@@ -65,6 +65,7 @@ _NEVER_STORED: Final = frozenset({"email", "phone"})
 _IMPERSONAL: Final = frozenset(
     {
         "answered_at",
+        "bounced_at",
         "changed",
         "channel",
         "clock",
@@ -83,6 +84,7 @@ _IMPERSONAL: Final = frozenset(
         "from_level",
         "held_back",
         "in_time",
+        "invited_at",
         "kind",
         "learned",
         "level",
@@ -117,6 +119,7 @@ _IMPERSONAL: Final = frozenset(
 )
 _OPERATIONAL: Final = _IMPERSONAL | {
     "account_id",
+    "account_role",
     "agent_id",
     "attempt_id",
     "campaign_id",
@@ -130,6 +133,7 @@ _OPERATIONAL: Final = _IMPERSONAL | {
     "initiative_ids",
     "instrument_id",
     "instrument_version",
+    "invitation_id",
     "language",
     "message_id",
     "previous_owner_id",
@@ -142,7 +146,7 @@ _FREE_TEXT: Final = frozenset({"message.failed.v1"})
 """Types whose `reason` is a sentence of somebody else's server and may quote an address."""
 
 
-PERSONAL: Final = ("customer_id", "account_id", "comment")
+PERSONAL: Final = ("customer_id", "account_id", "comment", "invitation_id")
 """What an erasure takes out of the facts of an event."""
 
 

@@ -47,6 +47,7 @@ _TONES: Final[dict[str, Tone]] = {
     "initiative.shipped": "good",
     "message.failed": "warn",
     "message.suppressed": "warn",
+    "survey.invitation.unanswered": "warn",
 }
 """How loud a type is, where that does not hang on its facts."""
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.scoring.api import accounts, customers, drivers, instruments, metrics, mismatches, responses, rules
+from services.scoring.api import (
+    account_scores,
+    accounts,
+    customers,
+    drivers,
+    instruments,
+    invitations,
+    metrics,
+    mismatches,
+    response_rates,
+    responses,
+    rules,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -22,8 +34,10 @@ def build_app(database: Database) -> FastAPI:
         "Otklik scoring",
         database,
         description="Customers, accounts, what they are worth, and what their answers say.",
-        body_limits={"/v1/customers/batch": _BATCH_BYTES, "/v1/accounts/batch": _BATCH_BYTES},
+        body_limits={f"/v1/{each}": _BATCH_BYTES for each in ("customers/batch", "accounts/batch", "invitations")},
     )
-    for part in (customers, accounts, rules, responses, instruments, mismatches, metrics, drivers):
+    about_customers = (customers, accounts, account_scores, invitations, rules)
+    about_answers = (responses, instruments, mismatches, metrics, response_rates, drivers)
+    for part in (*about_customers, *about_answers):
         app.include_router(part.router)
     return app

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from libs.events.event import Event
 from services.scoring.domain.customers import arrived, changed, renamed, updated
 from services.scoring.domain.told import UNTOLD, Told
-from services.scoring.store import accounts, consents, customers, locks, rules
+from services.scoring.store import account_scores, accounts, consents, customers, locks, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -95,6 +95,7 @@ async def put(tx: Tx, command_id: UUID, wanted: Sequence[Wanted]) -> list[Outcom
     }
     if consented:
         await consents.consent(tx, consented)
+    await account_scores.due(tx, _accounts_of(outcomes, present))
     told = [each.customer for each in outcomes if each.status in {"created", "updated"} and each.customer is not None]
     for index, customer in enumerate(told):
         _emit(tx, command_id, customer, known.get(customer.profile.account_id or ""))
@@ -139,6 +140,18 @@ async def _store(tx: Tx, outcomes: Iterable[Outcome], present: dict[str, Custome
         await customers.replace(tx, revised)
     if kept:
         await customers.keep(tx, kept)
+
+
+def _accounts_of(outcomes: Iterable[Outcome], present: dict[str, Customer]) -> Iterable[str | None]:
+    """The accounts that somebody came to, left, or has another role in."""
+    for each in outcomes:
+        if each.customer is None or each.status not in {"created", "updated"}:
+            continue
+        after, known = each.customer.profile, present.get(each.customer.profile.id)
+        before = None if known is None else known.profile
+        if before is None or (before.account_id, before.account_role) != (after.account_id, after.account_role):
+            yield after.account_id
+            yield None if before is None else before.account_id
 
 
 async def _breathe(index: int) -> None:

@@ -32,7 +32,7 @@ from services.scoring.domain.segment_documents import (
     parse,
 )
 from services.scoring.domain.segments import AccountScoring, Rules, cuts_of, quantiles, valued, with_cuts
-from services.scoring.store import customers, locks, rules
+from services.scoring.store import account_scores, customers, locks, rules
 from services.scoring.store.rules import InForce
 
 router: Final = Router(prefix="/v1/segment-rules", tags=["segment rules"])
@@ -180,6 +180,8 @@ async def put(
         if seen not in {None, in_force.version}:
             raise changed(in_force.version)
         if proposed != in_force.rules:
+            if proposed.accounts != in_force.rules.accounts:
+                await account_scores.all_due(tx)
             in_force = await rules.put_into_force(tx, proposed, in_force, principal.subject)
         waiting = await customers.count_outdated(tx, in_force.valuation)
         return 200, _body(in_force, waiting), {"ETag": etag(in_force.version)}

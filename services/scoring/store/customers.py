@@ -13,7 +13,7 @@ from services.scoring.domain.conditions import Condition
 from services.scoring.domain.customers import Customer, Profile, erasure_mark
 from services.scoring.domain.told import Told
 from services.scoring.domain.worth import Worth
-from services.scoring.store import consents
+from services.scoring.store import account_scores, consents
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -174,6 +174,10 @@ _FORGET_ANSWERS: Final = text("""
        SET customer_id = NULL, comment = NULL, vendor_response_id = NULL, language = NULL, erased = true
      WHERE customer_id = :id
 """)
+_FORGET_INVITATIONS: Final = text("""
+    UPDATE invitations SET id = 'erased-' || gen_random_uuid(), customer_id = NULL, response_id = NULL
+     WHERE customer_id = :id
+""")
 # What a PUT once answered is kept for its repetition and names the customer. The row stays, or the repetition of an
 # old request would bring the customer back.
 _FORGET_COMMANDS: Final = text("""
@@ -308,13 +312,15 @@ async def erasures(tx: Tx, ids: Iterable[str]) -> dict[str, Erasure]:
 async def erase(tx: Tx, customer_id: str) -> bool:
     """Remove all that is known of a person; whether there was anything that others have to be told.
 
-    Answers stay, without the person and the comment: they were counted and still count.
+    Answers stay, without the person and the comment: they were counted and still count. So do invitations.
     """
     mark = erasure_mark(customer_id)
     known_mark = await tx.fetch_one(_WAS_ERASED, {"mark": mark})
+    await account_scores.due_of_customer(tx, customer_id)
     customer = await tx.fetch_one(_DELETE, {"id": customer_id})
     await consents.forget(tx, customer_id, None if customer is None else customer.email)
     answers = await tx.execute(_FORGET_ANSWERS, {"id": customer_id})
+    answers += await tx.execute(_FORGET_INVITATIONS, {"id": customer_id})
     await tx.execute(_FORGET_COMMANDS, {"named": to_json(customer_id)})
     last_version = 0 if customer is None else customer.version
     await tx.execute(_MARK, {"mark": mark, "last_version": last_version, "now": tx.now})

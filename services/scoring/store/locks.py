@@ -27,6 +27,7 @@ _NAME: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('scori
 _RENAME: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.accounts', 0))")
 _CONSENT: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('scoring.consents', 0))")
 _WITHDRAW: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.consents', 0))")
+_SCORE_ACCOUNTS: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.account-scores', 0))")
 _RULE: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.rules', 0))")
 
 
@@ -58,6 +59,11 @@ async def changing_account(tx: Tx) -> None:
 async def erasing(tx: Tx) -> None:
     """Wait for whoever stores something about people, and keep them out until the end of `tx`."""
     await tx.execute(_FORGET)
+
+
+async def scoring_accounts(tx: Tx) -> None:
+    """One at a time: two that compute the same account would each forget what the other stored."""
+    await tx.execute(_SCORE_ACCOUNTS)
 
 
 async def changing_rules(tx: Tx) -> None:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _CURRENT: Final = text("""
     SELECT rules.version, CAST(document AS text) AS document, created_at, created_by,
-           valuations.version AS valuation, CAST(cuts AS text) AS cuts, customers, computed_at, checked_at
+           valuations.version AS valuation, CAST(cuts AS text) AS cuts, customers, computed_at, checked_at,
+           EXISTS (SELECT FROM invitations) AS anybody_invited
       FROM segment_valuations AS valuations JOIN segment_rules AS rules ON rules.version = valuations.rules_version
      ORDER BY valuations.version DESC
      LIMIT 1
@@ -30,6 +31,7 @@ _CURRENT: Final = text("""
 _CURRENT_STORING_ANSWERS: Final = text("""
     SELECT rules.version, CAST(document AS text) AS document, created_at, created_by,
            valuations.version AS valuation, CAST(cuts AS text) AS cuts, customers, computed_at, checked_at,
+           EXISTS (SELECT FROM invitations) AS anybody_invited,
            pg_advisory_xact_lock_shared(hashtextextended('scoring.erasure', 0))
       FROM segment_valuations AS valuations JOIN segment_rules AS rules ON rules.version = valuations.rules_version
      ORDER BY valuations.version DESC
@@ -84,6 +86,8 @@ class InForce:
     customers: int
     computed_at: datetime
     checked_at: datetime
+    anybody_invited: bool = False
+    """Told along: a batch of answers that asks for the rules looks for invitations only where there are any."""
 
 
 async def current(tx: Tx, *, storing_answers: bool = False) -> InForce:
@@ -98,6 +102,7 @@ async def current(tx: Tx, *, storing_answers: bool = False) -> InForce:
         row.customers,
         row.computed_at,
         row.checked_at,
+        row.anybody_invited,
     )
 
 

@@ -30,7 +30,7 @@ _WAITING = text("""
 """)
 _CLEAR = text("""
     TRUNCATE customers, accounts, erasures, responses, instrument_versions, cells, tallies, day_counts, month_counts,
-             inbox, outbox
+             invitations, account_scores, account_scores_due, inbox, outbox
 """)
 
 

@@ -41,6 +41,66 @@ _STATEMENTS: Final[tuple[str, ...]] = (
     """,
     "CREATE INDEX accounts_by_name ON accounts (name, id)",
     "CREATE INDEX customers_by_tier ON customers (tier, id)",
+    # `silence` is decided once: unanswered or bounced where it concerns somebody important, passed where it does not.
+    # An erasure leaves the row, which was counted, without the person and under another id.
+    """
+    CREATE TABLE invitations (
+        id text PRIMARY KEY,
+        customer_id text,
+        program text NOT NULL,
+        touchpoint text,
+        channel text NOT NULL,
+        tier text NOT NULL,
+        invited_at timestamptz NOT NULL,
+        bounced_at timestamptz,
+        answered_at timestamptz,
+        response_id text,
+        silence text CHECK (silence IN ('unanswered', 'bounced', 'passed')),
+        judged_at timestamptz,
+        loaded_at timestamptz NOT NULL,
+        looked_again boolean NOT NULL DEFAULT false
+    )
+    """,
+    """
+    CREATE INDEX invitations_by_customer ON invitations (customer_id, program, invited_at)
+        WHERE customer_id IS NOT NULL
+    """,
+    "CREATE INDEX invitations_by_response ON invitations (response_id) WHERE response_id IS NOT NULL",
+    """
+    CREATE INDEX invitations_to_judge
+        ON invitations ((CASE WHEN bounced_at IS NULL THEN invited_at ELSE '-infinity'::timestamptz END))
+        WHERE silence IS NULL AND answered_at IS NULL AND customer_id IS NOT NULL
+    """,
+    "CREATE INDEX invitations_to_look_again ON invitations (loaded_at) WHERE NOT looked_again",
+    "CREATE INDEX invitations_silent ON invitations (judged_at, id) WHERE silence IN ('unanswered', 'bounced')",
+    """
+    CREATE INDEX invitations_in_time ON invitations (invited_at)
+        INCLUDE (program, tier, channel, bounced_at, answered_at)
+    """,
+    # Appended by whoever changes what an account's score follows from, and taken by a loop: a row that is seen is
+    # committed, so nothing that it stands for can be missed.
+    """
+    CREATE TABLE account_scores_due (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        account_id text NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE account_scores (
+        account_id text NOT NULL,
+        kind text NOT NULL,
+        score double precision NOT NULL,
+        answered integer NOT NULL,
+        contacts integer NOT NULL,
+        flagged boolean NOT NULL,
+        good_until timestamptz NOT NULL,
+        computed_at timestamptz NOT NULL,
+        PRIMARY KEY (account_id, kind)
+    )
+    """,
+    "CREATE INDEX account_scores_in_order ON account_scores (kind, score, account_id)",
+    "CREATE INDEX account_scores_flagged ON account_scores (kind, score, account_id) WHERE flagged",
+    "CREATE INDEX account_scores_by_end ON account_scores (good_until)",
 )
 
 
