@@ -71,15 +71,15 @@ _EMPTY: Final = {
     "casework": text("TRUNCATE customers, answers, cases, timeline, agent_loads, idempotency_keys, inbox, outbox"),
     "scoring": text("TRUNCATE responses, instrument_versions, inbox, outbox"),
     "ingest": text(
-        "TRUNCATE sources, source_secrets, vendor_accounts, polls, fetches, deliveries, responses,"
-        " idempotency_keys, outbox CASCADE"
+        "TRUNCATE imports, import_errors, sources, source_secrets, vendor_accounts, polls, fetches, deliveries,"
+        " responses, idempotency_keys, outbox CASCADE"
     ),
 }
 _AGENTS: Final = {"irina": 3, "pavel": 1, "olga": 3, "viktor": 3}
 _KEYS: Final = {
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
     "scoring": ("metrics:read", "on-behalf"),
-    "ingest": ("sources:read", "sources:write", "deliveries:read", "deliveries:write", "on-behalf"),
+    "ingest": ("sources:read", "sources:write", "responses:write", "deliveries:read", "deliveries:write", "on-behalf"),
 }
 
 

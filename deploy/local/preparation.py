@@ -22,7 +22,7 @@ INGEST_SCOPES: Final = ("sources:read", "sources:write", "deliveries:read", "del
 PORTAL_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
     "scoring": ("customers:read", "rules:read", "metrics:read", "on-behalf"),
-    "ingest": (*INGEST_SCOPES, "on-behalf"),
+    "ingest": (*INGEST_SCOPES, "responses:write", "on-behalf"),
 }
 
 

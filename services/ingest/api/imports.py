@@ -1,6 +1,6 @@
 """`/v1/imports`: files of responses, sent whole or piece by piece, and what became of their rows."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -90,9 +90,12 @@ async def preview(
     head = b"".join([piece async for piece in _pieces(request, most=_LARGEST_HEAD)])
     try:
         detected = detect(head, given_of(said), whole=whole)
-        written = written_of(detected, said)
     except Unreadable as error:
         raise _unreadable(error) from error
+    try:
+        written = written_of(detected, said)
+    except Unreadable as error:
+        raise _unreadable(error, detected.columns) from error
     reader = row_reader(ready.source, written.layout.format, written.times, written.columns)
     now = database_of(request).clock()
     rows: list[RowOut] = []
@@ -298,7 +301,8 @@ async def _found(request: Request, id_: UUID) -> Import:
     return found
 
 
-def _unreadable(error: Unreadable) -> Problem:
+def _unreadable(error: Unreadable, columns: Sequence[str] = ()) -> Problem:
+    """The problem of a file; where its columns are known, they may be chosen from."""
     reason = str(error.reason)  # without its code, which goes by itself
     at: list[FieldError] = []
     if error.parameter is not None:
@@ -309,5 +313,5 @@ def _unreadable(error: Unreadable) -> Problem:
         "The file cannot be read",
         detail=reason,
         errors=at,
-        extra={"why": error.reason.as_json()},
+        extra={"why": error.reason.as_json(), "columns": list(columns)},
     )

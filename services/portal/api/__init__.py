@@ -17,6 +17,7 @@ from services.portal.api import (
     events,
     field_maps,
     home,
+    imports,
     login,
     metrics,
     source_setup,
@@ -33,6 +34,8 @@ from services.portal.settings import Settings
 BODY_LIMIT: Final = 65_536
 _PASTED: Final = 1_048_576
 """A delivery that somebody pastes; in a form its letters are three to nine bytes each."""
+_PIECE: Final = 1_200_000
+"""Of a file that is sent in pieces."""
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -68,7 +71,7 @@ def create(
         database,
         description="Pages for people, and `GET /v1/events`, the stream of events.",
         body_limit=BODY_LIMIT,
-        body_limits={"/sources/": _PASTED},
+        body_limits={"/sources/": _PASTED, "/imports/": _PIECE},
         headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
         render=pages.problem,
     )
@@ -84,6 +87,7 @@ def create(
     app.include_router(field_maps.routes(pages, ingest))
     app.include_router(sources.routes(pages, ingest, public_url=settings.ingest_public_url))
     app.include_router(deliveries.routes(pages, ingest))
+    app.include_router(imports.routes(pages, ingest))
     app.include_router(metrics.routes(pages, scoring))
     app.mount(f"/static/{pages.static_version}", _Immutable(directory=STATIC), name="static")
 

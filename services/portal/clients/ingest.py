@@ -253,6 +253,11 @@ class Ingest:
     def __init__(self, service: Service) -> None:
         self._service = service
 
+    @property
+    def service(self) -> Service:
+        """The connections."""
+        return self._service
+
     async def close(self) -> None:
         """Close the connections."""
         await self._service.close()

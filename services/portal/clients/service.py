@@ -7,14 +7,13 @@ ClientError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import httpx
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from services.portal.domain.people import Person
 
 TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
@@ -22,7 +21,10 @@ LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20)
 _TYPE_PREFIX: Final = "urn:otklik:problem:"
 _NOT_FOUND: Final = 404
 
+_SENDING_SECONDS: Final = 60.0
+
 BodyT = TypeVar("BodyT")
+Parameters = Mapping[str, str | list[str]]
 
 
 class ClientError(Exception):
@@ -46,13 +48,32 @@ class _Problem(msgspec.Struct, frozen=True):
     title: str = ""
     detail: str = ""
     errors: tuple[FieldError, ...] = ()
+    why: dict[str, Any] | None = None
+    offset: int | None = None
+    columns: list[str] = []
 
 
 class Refusal(ClientError):
-    """The service refused, and says why. `slug` is the stable end of the problem's type."""
+    """The service refused, and says why. `slug` is the stable end of the problem's type.
 
-    def __init__(self, status: int, slug: str, title: str, detail: str, errors: tuple[FieldError, ...]) -> None:
+    `why` is the reason as a code, where ingest tells one; `offset` where an import is instead, `columns` a file's.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        slug: str,
+        title: str,
+        detail: str,
+        errors: tuple[FieldError, ...],
+        why: dict[str, Any] | None = None,
+        offset: int | None = None,
+        columns: Sequence[str] = (),
+    ) -> None:
         super().__init__(f"{status} {slug}: {title}")
+        self.columns = columns
+        self.why = why
+        self.offset = offset
         self.status = status
         self.slug = slug
         self.title = title
@@ -114,6 +135,22 @@ class Service:
         """The answer to a question, or to a command that may be given twice."""
         return self._decoded(await self._send("POST", path, person=person, json=body), shape)
 
+    async def send(
+        self,
+        method: str,
+        path: str,
+        content: bytes,
+        shape: type[BodyT],
+        *,
+        person: Person,
+        params: Parameters | None = None,
+    ) -> BodyT:
+        """Send bytes as they are; the answer. More patience: they are stored before it comes."""
+        patience = httpx.Timeout(_SENDING_SECONDS, connect=2.0)
+        return self._decoded(
+            await self._send(method, path, person=person, params=params, content=content, patience=patience), shape
+        )
+
     async def put(
         self,
         path: str,
@@ -144,14 +181,22 @@ class Service:
         path: str,
         *,
         person: Person,
-        params: Mapping[str, str] | None = None,
+        params: Parameters | None = None,
         json: Mapping[str, object] | None = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        patience: httpx.Timeout = TIMEOUT,
     ) -> httpx.Response:
         in_the_name_of = {"Otklik-Person": person.id, "Otklik-Role": person.role.value}
         try:
             answer = await self._http.request(
-                method, path, params=params, json=json, headers={**in_the_name_of, **(headers or {})}
+                method,
+                path,
+                params=params,
+                json=json,
+                content=content,
+                headers={**in_the_name_of, **(headers or {})},
+                timeout=patience,
             )
         except httpx.TransportError as error:
             raise ServiceAwayError(self.name, type(error).__name__) from error
@@ -165,7 +210,16 @@ class Service:
     def _refusal(self, answer: httpx.Response) -> Refusal:
         problem = self._decoded(answer, _Problem)
         slug = problem.type.removeprefix(_TYPE_PREFIX)
-        return Refusal(answer.status_code, slug, problem.title, problem.detail, problem.errors)
+        return Refusal(
+            answer.status_code,
+            slug,
+            problem.title,
+            problem.detail,
+            problem.errors,
+            problem.why,
+            problem.offset,
+            problem.columns,
+        )
 
     def _decoded(self, answer: httpx.Response, shape: type[BodyT]) -> BodyT:
         try:

@@ -19,7 +19,7 @@ SitDown = Callable[..., Awaitable[Desk]]
 SECRET: Final = "a signing secret of tally"
 QUESTION: Final = "Порекомендуете ли вы нас друзьям?"
 
-_LABELLED: Final = r"""
+LABELLED: Final = r"""
 () => {
   const wrong = [];
   for (const field of document.querySelectorAll("input:not([type=hidden]), select, textarea"))
@@ -52,7 +52,7 @@ async def submit(company: Company, score: int = 3) -> dict[str, Any]:
 
 
 async def look(desk: Desk, name: str) -> None:
-    assert await desk.page.evaluate(_LABELLED) == [], name
+    assert await desk.page.evaluate(LABELLED) == [], name
     await desk.keep_picture(name)
 
 
