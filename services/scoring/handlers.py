@@ -18,6 +18,7 @@ from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, Re
 from libs.events.errors import PermanentError
 from libs.events.event import Event
 from services.scoring.domain.cells import Cell, Tally
+from services.scoring.domain.comments.reading import NOTHING as NO_COMMENT
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.nps import contradicts, nps_class
 from services.scoring.domain.priority import Detraction, prioritized
@@ -31,7 +32,7 @@ from services.scoring.store import (
     invitations,
     locks,
     responses,
-    rules,
+    standards,
 )
 from services.scoring.store.histories import NOTHING
 from services.scoring.store.instruments import Asking
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from libs.events.database import Tx
     from libs.events.event import Contract
+    from services.scoring.domain.comments.reading import Reader
     from services.scoring.domain.segments import Rules
     from services.scoring.store.histories import History
     from services.scoring.store.instruments import Registered
@@ -81,19 +83,19 @@ async def score_responses(tx: Tx, events: Sequence[Event[Contract]]) -> None:
 
 async def _score(tx: Tx, answers: Sequence[Answer], tally: Tally) -> None:
     askings = [Asking(said.program, said.touchpoint, said.instrument) for said in (each.payload for each in answers)]
-    current = await rules.current(tx, storing_answers=True)
-    in_force = current.rules
+    in_force = await standards.for_answers(tx)
     customer_ids = {answer.payload.customer_id for answer in answers if answer.payload.customer_id}
-    valued_by_program = any(in_force.of(answer.payload.program) for answer in answers)
+    valued_by_program = any(in_force.rules.of(answer.payload.program) for answer in answers)
     scoring = _Scoring(
         respondents=await responses.respondents(tx, customer_ids, with_worth=valued_by_program),
         registered=await instruments.register(tx, _first_answers(answers, askings)),
-        rules=in_force,
-        of_unknown=unknown(in_force),
+        rules=in_force.rules,
+        of_unknown=unknown(in_force.rules),
+        reader=in_force.reader,
     )
     scored = [scoring.score(answer, asking) for answer, asking in zip(answers, askings, strict=True)]
     standings = await _store(tx, scored, tally)
-    if current.anybody_invited:
+    if in_force.anybody_invited:
         await invitations.answer(tx, (each.row for each in scored))
     await account_scores.due(tx, (each.account_id for each in scored))
     unhappy = {each.row.id: each.row for each in scored if each.row.nps_class == "detractor" and each.row.customer_id}
@@ -130,6 +132,7 @@ async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]], tally: Tally) ->
         row = rows[id_]
         respondent = known.get(row.customer_id or "")
         taken_back = row._replace(revision=event.payload.revision, score=None, nps_class=None, comment=None)
+        taken_back = taken_back._replace(themes=(), urgent=())
         place = tally.cells.get(row.cell) or stored[row.cell]
         members = _members(taken_back, None if respondent is None else respondent.account_id, place)
         payload = ResponseRetracted(**members, previous_score=row.score, previous_class=row.nps_class)
@@ -179,7 +182,7 @@ def _announce(
     if row.nps_class == "detractor" and row.score is not None:
         history = NOTHING if erased else history_of.get(row.id, NOTHING)
         hours = (tx.now - row.answered_at) // _HOUR
-        known = Detraction(row.tier, row.score, (), history.effort, history.earlier, hours)
+        known = Detraction(row.tier, row.score, tuple(row.urgent), history.effort, history.earlier, hours)
         members["priority"], members["priority_parts"] = prioritized(known)
     payload = (
         ResponseScored(**members)
@@ -216,6 +219,8 @@ def _members(row: ResponseRow, account_id: str | None, place: Cell | Place) -> d
         "channel": place.channel,
         "department": place.department,
         "region": place.region,
+        "themes": tuple(row.themes),
+        "urgent": tuple(row.urgent),
     }
 
 
@@ -233,6 +238,7 @@ class _Scoring:
     registered: Mapping[Asking, Registered]
     rules: Rules
     of_unknown: Valuation
+    reader: Reader
 
     def score(self, answer: Answer, asking: Asking) -> _Scored:
         said = answer.payload
@@ -256,6 +262,7 @@ class _Scoring:
             valuation.tier,
             None if respondent is None else respondent.region,
         )
+        understood = self.reader.read(said.comment, said.language) if said.comment else NO_COMMENT
         row = ResponseRow(
             id=said.response_id,
             revision=said.revision,
@@ -273,13 +280,15 @@ class _Scoring:
             customer_id=said.customer_id or None,
             tier=valuation.tier,
             tier_reason=valuation.reason,
-            language=said.language,
+            language=said.language or understood.language,
             instrument_id=place.instrument_id,
             instrument_version=place.version,
             answered_at=said.answered_at,
             received_at=said.received_at,
             erased=False,
             cell=cell.id,
+            themes=understood.themes,
+            urgent=understood.urgent,
         )
         # Whoever was erased is forgotten with all that they had said; what they say afterwards is a new beginning.
         if respondent is not None and respondent.erased_at is not None and said.answered_at <= respondent.erased_at:
@@ -328,4 +337,6 @@ def _first_answers(answers: Iterable[Answer], askings: Iterable[Asking]) -> dict
 
 
 def _without_person(row: ResponseRow) -> ResponseRow:
-    return row._replace(vendor_response_id=None, comment=None, customer_id=None, language=None, erased=True)
+    return row._replace(
+        vendor_response_id=None, comment=None, customer_id=None, language=None, erased=True, themes=(), urgent=()
+    )

@@ -8,7 +8,7 @@ from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
 
 from libs.events.contracts.responses import Metric, SurveyKind
-from libs.events.contracts.scores import NpsClass, Tier
+from libs.events.contracts.scores import NpsClass, Tier, UrgentSignal
 from libs.webapi.etag import etag
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
@@ -38,7 +38,9 @@ class ScoredResponse(BaseModel):
     customer_id: str | None
     tier: Tier
     tier_reason: str
-    language: str | None
+    language: str | None = Field(description="As the survey says, else as the comment is written.")
+    themes: list[str] = Field(description="What the comment is about: ids of themes.")
+    urgent: list[UrgentSignal] = Field(description="What the comment says that cannot wait.")
     instrument_id: UUID
     instrument_version: int
     answered_at: datetime

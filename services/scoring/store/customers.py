@@ -171,7 +171,7 @@ _ERASED_VERSIONS: Final = text("""
 _DELETE: Final = text("DELETE FROM customers WHERE id = :id RETURNING version, email")
 _FORGET_ANSWERS: Final = text("""
     UPDATE responses
-       SET customer_id = NULL, comment = NULL, vendor_response_id = NULL, language = NULL, erased = true
+       SET customer_id = NULL, comment = NULL, vendor_response_id = NULL, language = NULL, urgent = '{}', erased = true
      WHERE customer_id = :id
 """)
 _FORGET_INVITATIONS: Final = text("""

@@ -66,6 +66,14 @@ async def scoring_accounts(tx: Tx) -> None:
     await tx.execute(_SCORE_ACCOUNTS)
 
 
+async def changing_themes(tx: Tx) -> None:
+    """Wait for whoever stores answers with the themes of their comments, and keep them out until the end of `tx`.
+
+    So there is no comment that was read by the old themes and comes to be stored behind those that are read anew.
+    """
+    await tx.execute(_FORGET)
+
+
 async def changing_rules(tx: Tx) -> None:
     """One at a time."""
     await tx.execute(_RULE)

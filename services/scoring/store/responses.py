@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from libs.events.contracts.responses import Channel
-    from libs.events.contracts.scores import NpsClass, Tier
+    from libs.events.contracts.scores import NpsClass, Tier, UrgentSignal
     from libs.events.database import Tx
     from services.scoring.domain.worth import Worth
 
@@ -26,10 +26,11 @@ _CREATE: Final = text("""
     INSERT INTO responses (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                            nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
                            language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
-                           scored_at)
+                           themes, urgent, scored_at)
     SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
            nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-           language, instrument_id, instrument_version, answered_at, received_at, erased, cell, :now
+           language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
+           string_to_array(themes, ','), string_to_array(urgent, ','), :now
       FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
                   CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
                   CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
@@ -37,10 +38,12 @@ _CREATE: Final = text("""
                   CAST(:comment AS text[]), CAST(:customer_id AS text[]), CAST(:tier AS text[]),
                   CAST(:tier_reason AS text[]), CAST(:language AS text[]), CAST(:instrument_id AS uuid[]),
                   CAST(:instrument_version AS integer[]), CAST(:answered_at AS timestamptz[]),
-                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]), CAST(:cell AS bigint[]))
+                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]), CAST(:cell AS bigint[]),
+                  CAST(:themes AS text[]), CAST(:urgent AS text[]))
            AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                      nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-                     language, instrument_id, instrument_version, answered_at, received_at, erased, cell)
+                     language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
+                     themes, urgent)
      ORDER BY id
         ON CONFLICT (id) DO NOTHING
     RETURNING id
@@ -61,7 +64,8 @@ _REPLACE: Final = text("""
            tier = given.tier, tier_reason = given.tier_reason, language = given.language,
            instrument_id = given.instrument_id, instrument_version = given.instrument_version,
            answered_at = given.answered_at, received_at = given.received_at, erased = given.erased, cell = given.cell,
-           scored_at = :now, withdrawn = false
+           themes = string_to_array(given.themes, ','), urgent = string_to_array(given.urgent, ','), scored_at = :now,
+           withdrawn = false
       FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
                   CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
                   CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
@@ -69,16 +73,18 @@ _REPLACE: Final = text("""
                   CAST(:comment AS text[]), CAST(:customer_id AS text[]), CAST(:tier AS text[]),
                   CAST(:tier_reason AS text[]), CAST(:language AS text[]), CAST(:instrument_id AS uuid[]),
                   CAST(:instrument_version AS integer[]), CAST(:answered_at AS timestamptz[]),
-                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]), CAST(:cell AS bigint[]))
+                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]), CAST(:cell AS bigint[]),
+                  CAST(:themes AS text[]), CAST(:urgent AS text[]))
            AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                      nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-                     language, instrument_id, instrument_version, answered_at, received_at, erased, cell)
+                     language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
+                     themes, urgent)
      WHERE responses.id = given.id
 """)
 _STANDING: Final = text("""
     SELECT id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score, nps_class,
            claimed_class, class_contradicted, comment, customer_id, tier, tier_reason, language, instrument_id,
-           instrument_version, answered_at, received_at, erased, cell
+           instrument_version, answered_at, received_at, erased, cell, themes, urgent
       FROM responses
      WHERE id = ANY(CAST(:ids AS text[]))
      ORDER BY id
@@ -88,7 +94,7 @@ _STANDING: Final = text("""
 _WITHDRAW: Final = text("""
     UPDATE responses
        SET revision = given.revision, score = NULL, nps_class = NULL, claimed_class = NULL, class_contradicted = false,
-           comment = NULL, withdrawn = true, scored_at = :now
+           comment = NULL, themes = '{}', urgent = '{}', withdrawn = true, scored_at = :now
       FROM unnest(CAST(:ids AS text[]), CAST(:revisions AS integer[])) AS given (id, revision)
      WHERE responses.id = given.id
 """)
@@ -119,7 +125,7 @@ _FIND: Final = text("""
     SELECT responses.id, revision, source, vendor_response_id, responses.program, responses.touchpoint, responses.kind,
            responses.metric, score, nps_class, claimed_class, class_contradicted, comment, customer_id, responses.tier,
            tier_reason, language, responses.instrument_id, responses.instrument_version, answered_at, received_at,
-           erased, scored_at, cells.channel, cells.department, cells.region
+           erased, themes, urgent, scored_at, cells.channel, cells.department, cells.region
       FROM responses JOIN cells ON cells.id = responses.cell
      WHERE responses.id = :id
 """)
@@ -152,6 +158,8 @@ class ResponseRow(NamedTuple):
     erased: bool
     cell: int
     """Where it is counted, and what else numbers are asked by."""
+    themes: Sequence[str] = ()
+    urgent: Sequence[UrgentSignal] = ()
 
 
 class Standing(NamedTuple):
@@ -251,4 +259,9 @@ async def find(tx: Tx, response_id: str) -> Row[Any] | None:
 
 
 def _columns(rows: Sequence[ResponseRow]) -> dict[str, Any]:
-    return {name: list(values) for name, values in zip(ResponseRow._fields, zip(*rows, strict=True), strict=True)}
+    by_column = zip(ResponseRow._fields, zip(*rows, strict=True), strict=True)
+    columns: dict[str, list[Any]] = {name: list(values) for name, values in by_column}
+    # An array of arrays would need rows of one length. No id has a comma.
+    columns["themes"] = [",".join(themes) for themes in columns["themes"]]
+    columns["urgent"] = [",".join(urgent) for urgent in columns["urgent"]]
+    return columns

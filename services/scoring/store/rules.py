@@ -21,18 +21,7 @@ if TYPE_CHECKING:
 
 _CURRENT: Final = text("""
     SELECT rules.version, CAST(document AS text) AS document, created_at, created_by,
-           valuations.version AS valuation, CAST(cuts AS text) AS cuts, customers, computed_at, checked_at,
-           EXISTS (SELECT FROM invitations) AS anybody_invited
-      FROM segment_valuations AS valuations JOIN segment_rules AS rules ON rules.version = valuations.rules_version
-     ORDER BY valuations.version DESC
-     LIMIT 1
-""")
-# The same, under the lock `locks.storing_answers`: one statement less for every batch.
-_CURRENT_STORING_ANSWERS: Final = text("""
-    SELECT rules.version, CAST(document AS text) AS document, created_at, created_by,
-           valuations.version AS valuation, CAST(cuts AS text) AS cuts, customers, computed_at, checked_at,
-           EXISTS (SELECT FROM invitations) AS anybody_invited,
-           pg_advisory_xact_lock_shared(hashtextextended('scoring.erasure', 0))
+           valuations.version AS valuation, CAST(cuts AS text) AS cuts, customers, computed_at, checked_at
       FROM segment_valuations AS valuations JOIN segment_rules AS rules ON rules.version = valuations.rules_version
      ORDER BY valuations.version DESC
      LIMIT 1
@@ -86,23 +75,20 @@ class InForce:
     customers: int
     computed_at: datetime
     checked_at: datetime
-    anybody_invited: bool = False
-    """Told along: a batch of answers that asks for the rules looks for invitations only where there are any."""
 
 
-async def current(tx: Tx, *, storing_answers: bool = False) -> InForce:
-    """The rules in force; the first migration laid down the first ones. See `locks.storing_answers`."""
-    (row,) = await tx.fetch(_CURRENT_STORING_ANSWERS if storing_answers else _CURRENT)
+async def current(tx: Tx) -> InForce:
+    """The rules in force; the first migration laid down the first ones."""
+    (row,) = await tx.fetch(_CURRENT)
     return InForce(
         row.version,
-        _read(row.document, row.cuts),
+        read(row.document, row.cuts),
         row.created_at,
         row.created_by,
         row.valuation,
         row.customers,
         row.computed_at,
         row.checked_at,
-        row.anybody_invited,
     )
 
 
@@ -161,6 +147,6 @@ async def _value(tx: Tx, rules: InForce, cuts: Cuts) -> InForce:
 
 
 @lru_cache(maxsize=4)
-def _read(document: str, cuts: str) -> Rules:
+def read(document: str, cuts: str) -> Rules:
     """Read once for all batches: what is in force never changes, another version is another text."""
     return with_cuts(parse(msgspec.json.decode(document)), dict(_read_cuts(cuts)))

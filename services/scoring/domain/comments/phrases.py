@@ -1,0 +1,108 @@
+"""The patterns that tell a theme: words and phrases, in the way that people write them down.
+
+    очередь            the word in any of its inflected forms (Snowball stems)
+    хам*               any word that begins so
+    =суд               this form only
+    долго|вечно        one of these
+    долго ждать        both in this order, with at most one other word between them
+    ждать ~ ответа     likewise, with at most four
+    проблема & решить  both parts in either order, with at most four words between
+
+No phrase goes beyond its sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from services.scoring.domain.comments.words import LONGEST_WORD, spelled, tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LONGEST_PATTERN: Final = 1000
+"""In characters."""
+MOST_SLOTS: Final = 6
+MOST_CHOICES: Final = 60
+SHORTEST_PREFIX: Final = 2
+NEAR: Final = 1
+FAR: Final = 4
+"""How many other words may stand between two words of a phrase."""
+
+_CHOICE: Final = re.compile(r"(?P<exact>=?)(?P<word>[^\W_]+(?:['’ʼ][^\W_]+)*)(?P<prefix>\*?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A word, as a form of it (`stem`), as itself (`exact`), or as a beginning (`prefix`)."""
+
+    kind: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One place of a phrase: any of these, after at most `gap` other words."""
+
+    choices: frozenset[Choice]
+    gap: int
+
+
+Phrase = tuple[Slot, ...]
+
+
+class InvalidPattern(ValueError):
+    """The pattern cannot be read; its message is for the person who wrote it."""
+
+
+def phrases(pattern: str) -> list[Phrase]:
+    """What `pattern` looks for: one phrase, or two where its parts may stand in either order."""
+    if len(pattern) > LONGEST_PATTERN:
+        raise InvalidPattern(f"has more than {LONGEST_PATTERN} characters")
+    match pattern.lower().split("&"):
+        case [only]:
+            return [_phrase(only.split())]
+        case [first, second]:
+            one, other = first.split(), second.split()
+            return [_phrase([*one, "~", *other]), _phrase([*other, "~", *one])]
+        case _:
+            raise InvalidPattern("has more than one &")
+
+
+def _phrase(parts: Sequence[str]) -> Phrase:
+    slots: list[Slot] = []
+    gap = 0
+    for part in parts:
+        if part == "~":
+            if gap == FAR or not slots:
+                raise InvalidPattern("~ and & stand between words")
+            gap = FAR
+        else:
+            slots.append(Slot(_choices(part), gap))
+            gap = NEAR
+    if gap != NEAR:
+        raise InvalidPattern("is empty, or ends where a word should follow")
+    if len(slots) > MOST_SLOTS:
+        raise InvalidPattern(f"has more than {MOST_SLOTS} words")
+    return tuple(slots)
+
+
+def _choices(part: str) -> frozenset[Choice]:
+    written = part.split("|")
+    if len(written) > MOST_CHOICES:
+        raise InvalidPattern(f"has more than {MOST_CHOICES} choices in one place")
+    return frozenset(_choice(each) for each in written)
+
+
+def _choice(written: str) -> Choice:
+    found = _CHOICE.fullmatch(written)
+    if found is None or tokens(found["word"]) != [found["word"]] or len(found["word"]) > LONGEST_WORD:
+        raise InvalidPattern(f"“{written}” is no word of at most {LONGEST_WORD} letters")
+    word = spelled(found["word"])
+    if found["prefix"]:
+        if found["exact"] or len(word) < SHORTEST_PREFIX:
+            raise InvalidPattern(f"“{written}”: a beginning has at least {SHORTEST_PREFIX} letters, and no =")
+        return Choice("prefix", word)
+    return Choice("exact" if found["exact"] else "stem", word)

@@ -1,0 +1,108 @@
+"""The taxonomy of comments in all its versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from sqlalchemy import text
+
+from services.scoring.domain.comments.reading import Reader
+from services.scoring.domain.comments.taxonomy import Taxonomy, as_document, parse
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Row
+
+    from libs.events.database import Tx
+
+_CURRENT: Final = text("""
+    SELECT version, CAST(document AS text) AS document, created_at, created_by, read_up_to
+      FROM theme_taxonomies
+     ORDER BY version DESC
+     LIMIT 1
+""")
+_ADD: Final = text("""
+    INSERT INTO theme_taxonomies (version, document, created_at, created_by, read_up_to)
+    VALUES (:version, CAST(:document AS json), :now, :created_by, '')
+""")
+# Whoever reads stored comments holds the version; nobody else reads them meanwhile.
+_CLAIM_UNREAD: Final = text("""
+    SELECT version, CAST(document AS text) AS document, created_at, created_by, read_up_to
+      FROM theme_taxonomies
+     WHERE version = (SELECT max(version) FROM theme_taxonomies) AND read_up_to IS NOT NULL
+       FOR UPDATE SKIP LOCKED
+""")
+_ANY_UNREAD: Final = text("""
+    SELECT EXISTS (
+        SELECT FROM theme_taxonomies
+         WHERE version = (SELECT max(version) FROM theme_taxonomies) AND read_up_to IS NOT NULL
+    ) AS unread
+""")
+_NOTE_READ: Final = text("UPDATE theme_taxonomies SET read_up_to = :read_up_to WHERE version = :version")
+
+
+@dataclass(frozen=True, slots=True)
+class TaxonomyVersion:
+    """A taxonomy as it was put into force."""
+
+    version: int
+    taxonomy: Taxonomy
+    created_at: datetime
+    created_by: str
+    read_up_to: str | None = ""
+    """The id of the last stored response whose comment was read by it; None when all were."""
+
+
+async def current(tx: Tx) -> TaxonomyVersion:
+    """The taxonomy in force; the migration laid down the first one."""
+    (row,) = await tx.fetch(_CURRENT)
+    return _version(row)
+
+
+async def add(tx: Tx, new: TaxonomyVersion) -> None:
+    """Put a version into force; under the lock `changing_themes`."""
+    document = msgspec.json.encode(as_document(new.taxonomy)).decode()
+    parameters = {"version": new.version, "document": document, "now": new.created_at, "created_by": new.created_by}
+    await tx.execute(_ADD, parameters)
+
+
+async def any_unread(tx: Tx) -> bool:
+    """Whether there may be stored comments that the taxonomy in force has not read."""
+    row = await tx.fetch_one(_ANY_UNREAD)
+    return row is not None and bool(row.unread)
+
+
+async def claim_unread(tx: Tx) -> tuple[TaxonomyVersion, Reader] | None:
+    """The taxonomy in force, held until the end of `tx`, where stored comments have to be read by it."""
+    row = await tx.fetch_one(_CLAIM_UNREAD)
+    if row is None:
+        return None
+    taxonomy = _taxonomy(row.document)
+    return TaxonomyVersion(row.version, taxonomy, row.created_at, row.created_by, row.read_up_to), reader_of(
+        row.document
+    )
+
+
+async def note_read(tx: Tx, version: int, read_up_to: str | None) -> None:
+    """Stored comments are read by this version up to the response with this id, or all of them."""
+    await tx.execute(_NOTE_READ, {"version": version, "read_up_to": read_up_to})
+
+
+def _version(row: Row[Any]) -> TaxonomyVersion:
+    return TaxonomyVersion(row.version, _taxonomy(row.document), row.created_at, row.created_by, row.read_up_to)
+
+
+@lru_cache(maxsize=2)
+def _taxonomy(document: str) -> Taxonomy:
+    return parse(msgspec.json.decode(document))
+
+
+# Made ready once and not for every batch. The text is the key: versions of two databases have the same numbers.
+@lru_cache(maxsize=2)
+def reader_of(document: str) -> Reader:
+    """Reads comments by the taxonomy of this document."""
+    return Reader(_taxonomy(document))
