@@ -13,7 +13,7 @@ from libs.events.runtime import Runtime
 from libs.events.topics import CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.casework.api import build_app
 from services.casework.handlers import handle_customers, handle_messages, handle_scores
-from services.casework.jobs import Clocks, Forgetting, QuarterClocks, WaitingAnswers, Watchdog
+from services.casework.jobs import Clocks, Forgetting, QuarterClocks, Recomputing, WaitingAnswers, Watchdog
 from services.casework.settings import Settings
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -56,9 +56,13 @@ def main() -> None:
         )
         # A quarter is long: an hour more or less says nothing, a minute keeps the page true.
         runtime.add_loop("quarter_clocks", QuarterClocks(database, batch=_INITIATIVES).step, idle=timedelta(minutes=1))
-        runtime.add_loop("watchdog", Watchdog(database).step, idle=timedelta(seconds=15))
+        runtime.add_loop(
+            "recomputing", Recomputing(database, batch=settings.clock_batch).step, idle=timedelta(seconds=2)
+        )
         runtime.add_loop("forgetting", Forgetting(database).step, idle=timedelta(hours=1))
         runtime.add_relay()
+    # In each process: where no worker runs, somebody has to say so.
+    runtime.add_loop("watchdog", Watchdog(database).step, idle=timedelta(seconds=15))
     runtime.run()
 
 

@@ -17,8 +17,19 @@ from libs.webapi.idempotency import prune_keys
 from services.casework.domain.alarms import fire
 from services.casework.domain.casebook import Casebook
 from services.casework.domain.initiatives import fire as fire_quarter
+from services.casework.domain.recomputing import breached_by, recompute
 from services.casework.domain.timeline import CLOCK, Cause
-from services.casework.store import answers, cases, initiatives, intake, people, policies, saving
+from services.casework.store import (
+    answers,
+    cases,
+    checking,
+    initiatives,
+    intake,
+    people,
+    policies,
+    recomputations,
+    saving,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +38,7 @@ if TYPE_CHECKING:
     from libs.events.database import Database, Tx
     from services.casework.domain.cases import Case
     from services.casework.domain.names import CaseId
+    from services.casework.domain.recomputing import Recomputation
 
 log: Final = structlog.get_logger()
 
@@ -34,11 +46,16 @@ IDEMPOTENCY_KEYS_KEPT: Final = timedelta(days=30)
 
 _ASIDE: Final = Backoff(timedelta(seconds=5), timedelta(minutes=10))
 _ASIDE_AT_MOST: Final = 20
+_NOTED_EVERY: Final = timedelta(seconds=10)
 
 FIRED: Final = Counter("casework_timeline_by_clock_total", "What clocks made happen to cases.", ["kind"])
 OVERDUE: Final = Gauge(
     "casework_oldest_overdue_clock_seconds",
     "How long ago the oldest clock that has not been dealt with came to its end. Alarm when it grows.",
+)
+ALARM: Final = Gauge(
+    "casework_clocks_alarm",
+    "1 where nobody looks at the clocks, or they are more than a minute late. Seen also where no worker runs.",
 )
 CHECKED_AT: Final = Gauge(
     "casework_clocks_checked_timestamp_seconds", "When the clock loop last went through. Alarm when it stands still."
@@ -78,6 +95,7 @@ class Clocks:
         self._hands = hands
         self._busy = False
         self._aside: dict[CaseId, _Aside] = {}
+        self._noted_at = database.clock()
 
     async def step(self) -> bool:
         """One set for each hand; whether more is waiting."""
@@ -91,8 +109,17 @@ class Clocks:
                 raise outcome
         SET_ASIDE.set(len(self._aside))
         CHECKED_AT.set(self._database.clock().timestamp())
+        await self._note()
         self._busy = any(outcomes)
         return self._busy
+
+    async def _note(self) -> None:
+        """Tell other processes now and then that there is a loop, and that it comes round."""
+        now = self._database.clock()
+        if abs(now - self._noted_at) >= _NOTED_EVERY:
+            async with self._database.transaction() as tx:
+                await checking.note(tx)
+            self._noted_at = now
 
     async def _fire_set(self) -> bool:
         try:
@@ -197,6 +224,67 @@ class QuarterClocks:
         return len(claimed) == self._batch
 
 
+class Recomputing:
+    """Counts the clocks of open cases anew where somebody asked for it: a set in each transaction.
+
+    A case that raises ends the whole of it, named by its error, and what was done stays done: to ask again is safe, as
+    nothing moves twice.
+    """
+
+    def __init__(self, database: Database, *, batch: int) -> None:
+        self._database = database
+        self._batch = batch
+        self._asked: Recomputation | None = None
+
+    async def step(self) -> bool:
+        """One set; whether more is waiting."""
+        try:
+            async with self._database.transaction() as tx:
+                return await self._take_set(tx)
+        except Exception as error:
+            # Broad: either an outage, or one of the cases is at fault, whatever it raises.
+            if is_unavailable(error) or self._asked is None:
+                raise
+            await self._give_up(self._asked, error)
+            return True
+
+    async def _give_up(self, asked: Recomputation, error: Exception) -> None:
+        log.error("recomputation.failed", recomputation_id=str(asked.id), error=type(error).__name__)
+        async with self._database.transaction() as tx:
+            await recomputations.fail(tx, asked.id, type(error).__name__)
+
+    async def _take_set(self, tx: Tx) -> bool:
+        self._asked = None
+        claimed = await recomputations.claim(tx)
+        if claimed is None:
+            return False
+        self._asked, after = claimed
+        found = await recomputations.lock_set(tx, self._asked, after, self._batch)
+        book = Casebook(found)
+        staff = await people.staff(tx)
+        known = await policies.load(tx)
+        breached = []
+        for case in found:
+            policy = known.of(case.program, case.tier)
+            if self._asked.concerns(policy):
+                decision = recompute(case, policy, staff, self._asked, tx.now)
+                book.put(decision)
+                if clocks := breached_by(decision):
+                    breached.append((case.id, clocks))
+        await recomputations.advance(
+            tx,
+            self._asked,
+            reached=found[-1].id if found else after,
+            seen=len(found),
+            changed=len(book.changes),
+            breached=breached,
+            done=len(found) < self._batch,
+        )
+        if not self._asked.dry_run:
+            await saving.save(tx, book)
+        return True
+
+
 class Watchdog:
     """Measures from outside of the loops whether they keep up: a loop that hangs cannot report itself."""
 
@@ -206,11 +294,13 @@ class Watchdog:
     async def step(self) -> bool:
         """Measure."""
         async with self._database.reading() as tx:
-            oldest = await cases.oldest_firing(tx)
+            found = await checking.read(tx)
             waiting = await answers.count_waiting(tx)
-        overdue = 0.0 if oldest is None else max(0.0, (tx.now - oldest).total_seconds())
-        OVERDUE.set(overdue)
+        OVERDUE.set(found.late.total_seconds())
+        ALARM.set(found.alarm is not None)
         WAITING.set(waiting)
+        if found.alarm is not None:
+            log.error("clocks.alarm", alarm=found.alarm, late_seconds=round(found.late.total_seconds()))
         if waiting:
             log.warning("answers.waiting_for_owner", answers=waiting)
         return False

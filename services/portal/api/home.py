@@ -16,7 +16,7 @@ from services.portal import store
 from services.portal.api.access import Visit, needs
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
-from services.portal.clients.casework import CaseLine
+from services.portal.clients.casework import CaseLine, ClockCheck
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.clients.scoring import Group
 from services.portal.domain.health import AROUND, TROUBLE, LoopStep
@@ -28,6 +28,7 @@ from services.portal.texts import Words
 FIRST: Final = 6
 _LAST_HOUR: Final = timedelta(hours=1)
 _WEEK: Final = timedelta(days=6)
+_SEES_CLOCKS: Final = frozenset({Role.MANAGER, Role.EXECUTIVE, Role.OPERATOR, Role.ADMINISTRATOR})
 
 PartT = TypeVar("PartT")
 
@@ -84,8 +85,9 @@ def routes(database: Database, pages: Pages, casework: Casework, scoring: Scorin
     async def home(request: Request, visit: Annotated[Visit, needs()]) -> Response:
         person = visit.person
         words = pages.words(request, person)
-        desks, today, week, health, traffic, set_aside = await asyncio.gather(
+        desks, clocks, today, week, health, traffic, set_aside = await asyncio.gather(
             _desks(casework, person),
+            _clocks(casework, person),
             _or_none(_nps(scoring, person, Period.TODAY, words)),
             _or_none(_nps(scoring, person, Period.WEEK, words)),
             _health(database, words),
@@ -97,6 +99,7 @@ def routes(database: Database, pages: Pages, casework: Casework, scoring: Scorin
             visit,
             "home.html",
             desks=desks,
+            clocks=clocks,
             scores=(("today", today), ("week", week)),
             health=health,
             traffic=traffic,
@@ -126,6 +129,14 @@ async def _desks(casework: Casework, person: Person) -> list[Desk]:
         Desk(heading, f"/cases?{query}", None if page is None else [case for case in page.items if case.running])
         for (heading, _, query), page in zip(wanted, found, strict=True)
     ]
+
+
+async def _clocks(casework: Casework, person: Person) -> ClockCheck | None:
+    """What is wrong with the checking of clocks, if anything is; for those who lead and those who run the system."""
+    if person.role not in _SEES_CLOCKS:
+        return None
+    found = await _or_none(casework.clocks(person))
+    return None if found is None or found.alarm is None else found
 
 
 async def _nps(scoring: Scoring, person: Person, period: Period, words: Words) -> list[Group]:

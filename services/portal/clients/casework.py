@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
@@ -193,6 +193,19 @@ class RootCause(msgspec.Struct, frozen=True):
         return self.name_ru if language == "ru" else self.name_en
 
 
+class ClockCheck(msgspec.Struct, frozen=True):
+    """Whether the clocks are being checked; `alarm` says what is wrong, if anything is."""
+
+    checked_at: datetime
+    late_seconds: float
+    alarm: str | None
+
+    @property
+    def late(self) -> timedelta:
+        """For how long the longest overdue clock has waited to be dealt with."""
+        return timedelta(seconds=self.late_seconds)
+
+
 class _Page(msgspec.Struct, Generic[ItemT], frozen=True):
     items: list[ItemT]
     next_cursor: str | None = None
@@ -218,6 +231,10 @@ class Casework:
     async def case(self, person: Person, case_id: str) -> CaseFile:
         """One case with everything that belongs to it."""
         return await self._service.get(f"/v1/cases/{case_id}", CaseFile, person=person)
+
+    async def clocks(self, person: Person) -> ClockCheck:
+        """Whether the clocks are being checked."""
+        return await self._service.get("/v1/clocks", ClockCheck, person=person)
 
     async def agents(self, person: Person) -> list[Agent]:
         """Everybody who owns cases or did."""

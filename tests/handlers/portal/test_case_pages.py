@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.portal_company import Company, Visitor
 
@@ -376,3 +377,22 @@ async def test_a_paused_clock_and_the_clock_of_a_level_are_shown_as_what_they_ar
     assert "на паузе" not in shown
     assert "Работа продолжается · вручную" in shown
     assert "Ждём клиента до" in shown
+
+
+async def test_who_leads_or_runs_the_system_is_told_on_their_first_page_when_nobody_checks_the_clocks(
+    company: Company, olga: Visitor, irina: Visitor
+) -> None:
+    async def checked(ago: timedelta) -> None:
+        async with company.databases["casework"].transaction() as tx:
+            await tx.execute(text("UPDATE clock_checks SET checked_at = :at"), {"at": company.clock() - ago})
+
+    await checked(timedelta(seconds=5))
+    assert "Сроки" not in text_of(await olga.get("/"))
+    await checked(timedelta(minutes=20))
+    assert "Сроки никто не проверяет: последний раз это было 20 мин" in text_of(await olga.get("/"))
+    assert "Сроки никто не проверяет" not in text_of(await irina.get("/"))
+    await company.unhappy("customer-1", "Late", hours_ago=35)
+    async with company.databases["casework"].transaction() as tx:
+        await tx.execute(text("UPDATE cases SET fires_at = :at"), {"at": company.clock() - timedelta(minutes=90)})
+    await checked(timedelta(seconds=5))
+    assert "Сроки проверяются с опозданием: 90 мин" in text_of(await olga.get("/"))
