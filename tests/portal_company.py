@@ -172,6 +172,7 @@ class Company:
         tier: str = "standard",
         hours_ago: float = 1,
         comment: str | None = "Ждала сорок минут, потом звонок оборвался.",
+        **changes: object,
     ) -> str:
         """A customer gives a detractor's answer; the id of the case that it opens."""
         answered_at = self.clock() - timedelta(hours=hours_ago)
@@ -189,7 +190,7 @@ class Company:
             tier=tier,  # type: ignore[arg-type] # the tests name tiers
             tier_reason="rule 1",
         )
-        scored = self.scored(customer, score=score, tier=tier, answered_at=answered_at, comment=comment)
+        scored = self.scored(customer, score=score, tier=tier, answered_at=answered_at, comment=comment, **changes)
         async with self.databases["casework"].transaction() as tx:
             await handle_customers(tx, [self.event(profile, customer)])
         async with self.databases["casework"].transaction() as tx:

@@ -174,6 +174,8 @@ def _answer(event: Event[Contract], payload: ResponseScored | ResponseRescored |
         answered_at=payload.answered_at,
         cause_id=event.id,
         traceparent=event.traceparent,
+        priority=payload.priority,
+        priority_parts=payload.priority_parts,
         withdrawn=isinstance(payload, ResponseRetracted),
     )
 

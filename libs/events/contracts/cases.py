@@ -54,6 +54,8 @@ class CaseOpened(_Case, frozen=True, kw_only=True):
     answered_at: Instant
     first_contact_due_at: Instant
     resolution_due_at: Instant
+    priority: int | None = None
+    """Whom to call first, 0 to 100, as scoring told it."""
 
 
 class CaseJoined(_Case, frozen=True, kw_only=True):

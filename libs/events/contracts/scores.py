@@ -22,7 +22,8 @@ class PriorityPart(msgspec.Struct, frozen=True, kw_only=True):
     factor: PriorityFactor
     points: int
     fact: str
-    """For example `key`, `2`, `leaving`: a value, to be put into words where it is shown."""
+    """A value, to be put into words where it is shown: the tier, the score, the signal, the effort in percent of the
+    most that its scale can tell of, the number of earlier answers as a detractor, the hours since the answer."""
 
 
 class _Score(Contract, frozen=True, kw_only=True):

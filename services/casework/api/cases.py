@@ -1,7 +1,7 @@
 """`GET /v1/cases`: the list by the next due time, and one case with everything that belongs to it."""
 
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import Query, Request, Response
@@ -33,13 +33,27 @@ async def list_cases(
     tier: Tier | None = None,
     due_before: Annotated[Instant | None, Query(description="Only cases with something due before.")] = None,
     customer: _Text = None,
+    sort: Annotated[
+        Literal["due", "priority"],
+        Query(description="By priority: the highest first, equal ones by what is due; only open and contacted cases."),
+    ] = "due",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> CasePage:
     """What is due first comes first; closed cases come last, the latest closed first."""
+    by_priority = sort == "priority"
+    after: tuple[datetime, UUID] | None = None
+    ranked_after: int | None = None
+    if cursor is not None and by_priority:
+        ranked_after, listed_at, id_ = decode_cursor(cursor, tuple[int, datetime, UUID])
+        after = (listed_at, id_)
+    elif cursor is not None:
+        after = decode_cursor(cursor, tuple[datetime, UUID])
     statement = reading.list_statement(
         limit=limit + 1,
-        after=None if cursor is None else decode_cursor(cursor, tuple[datetime, UUID]),
+        after=after,
+        ranked_after=ranked_after,
+        by_priority=by_priority,
         status=status,
         owner=owner,
         level=level,
@@ -50,10 +64,12 @@ async def list_cases(
     async with database_of(request).reading() as tx:
         rows = await reading.list_cases(tx, statement)
     last = rows[limit - 1] if len(rows) > limit else None
-    return CasePage(
-        items=[summary_of(row) for row in rows[:limit]],
-        next_cursor=None if last is None else encode_cursor((last.listed_at, last.id)),
-    )
+    next_cursor = None
+    if last is not None and by_priority:
+        next_cursor = encode_cursor((100 - (last.priority or 0), last.listed_at, last.id))
+    elif last is not None:
+        next_cursor = encode_cursor((last.listed_at, last.id))
+    return CasePage(items=[summary_of(row) for row in rows[:limit]], next_cursor=next_cursor)
 
 
 @router.get("/{case_id}", summary="One case with its timeline")

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlalchemy import Row
 
+from libs.events.contracts.scores import PriorityFactor
 from services.casework.domain.cases import Case, WaitReason
 from services.casework.domain.names import ContactOutcome, Level, Metric, NpsClass, SurveyKind, Tier
 from services.casework.domain.timeline import ActorKind, EntryKind
@@ -67,6 +68,8 @@ class CaseState(BaseModel):
     escalation_breached: bool
     waiting: WaitingState | None
     """What the case waits for; the resolution clock is paused meanwhile."""
+    priority: int | None
+    """Whom to call first, 0 to 100: the highest that an answer of the case has; null where none was told."""
 
 
 class CaseSummary(CaseState):
@@ -100,6 +103,14 @@ class OwnerReason(BaseModel):
 
     code: str
     details: Details
+
+
+class PriorityPart(BaseModel):
+    """What one factor adds to the priority, and the fact that it adds it for."""
+
+    factor: PriorityFactor
+    points: int
+    fact: str
 
 
 class Who(BaseModel):
@@ -174,6 +185,8 @@ class CaseDetail(CaseSummary):
 
     customer: Customer | None
     owner_reason: OwnerReason
+    priority_parts: list[PriorityPart]
+    """What the priority is the sum of."""
     responses: list[CaseResponse]
     contact_attempts: list[ContactAttempt]
     timeline: list[TimelineEntry]
@@ -207,6 +220,7 @@ def detail_of(
         **_names(row),
         customer=_customer(row),
         owner_reason=OwnerReason(code=case.owner_reason, details=case.owner_reason_details),
+        priority_parts=[PriorityPart.model_validate(each, from_attributes=True) for each in case.priority_parts],
         responses=[CaseResponse.model_validate(each, from_attributes=True) for each in answers],
         contact_attempts=[_attempt(entry) for entry in entries if entry.kind == "contacted"],
         timeline=entries,
@@ -249,6 +263,7 @@ def _state(case: Case) -> Mapping[str, Any]:
         "waiting": None
         if case.waiting is None
         else WaitingState(since=case.waiting.since, until=case.waiting.until, reason=case.waiting.reason),
+        "priority": case.priority,
     }
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 from msgspec.structs import replace
 
+from libs.events.contracts.scores import PriorityPart
 from services.casework.domain.names import (
     CaseId,
     CustomerId,
@@ -47,6 +48,9 @@ class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     case_id: CaseId | None = None
     waits_for_owner: bool = False
     """It must open a case, and the company has nobody yet who could own one."""
+    priority: int | None = None
+    """Of a detractor's: whom to call first. Kept with the case and not with the answer."""
+    priority_parts: tuple[PriorityPart, ...] = ()
     withdrawn: bool = False
     """This revision takes the answer back; of stored answers that is not remembered, as they have no score then."""
 

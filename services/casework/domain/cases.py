@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 import msgspec
 
+from libs.events.contracts.scores import PriorityPart
 from services.casework.domain.clocks import Deadline, started_at
 from services.casework.domain.names import AgentId, CaseId, CustomerId, Level, ResponseId, RootCauseId, Tier
 from services.casework.domain.timeline import Details, Entry, Step
@@ -119,6 +120,10 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     waiting: Waiting | None = None
     pauses: tuple[tuple[datetime, datetime], ...] = ()
     """When in this round the case waited for the customer."""
+    priority: int | None = None
+    """Whom to call first, 0 to 100: the highest that scoring told of an answer of the case."""
+    priority_parts: tuple[PriorityPart, ...] = ()
+    """What it is the sum of."""
 
     @property
     def began_at(self) -> datetime:

@@ -58,6 +58,8 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
         root_cause_id=None,
         confirm_by=None,
         closed_at=None,
+        priority=answer.priority,
+        priority_parts=answer.priority_parts,
     )
     opened = decided(
         case,
@@ -75,6 +77,7 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
             answered_at=answer.answered_at,
             first_contact_due_at=first_contact.due_at,
             resolution_due_at=resolution.due_at,
+            priority=answer.priority,
         ),
         details={"response_id": answer.response_id, "score": score},
     )
@@ -113,6 +116,8 @@ def take_back(case: Case, answer: Answer, policy: Policy, cause: Cause) -> Decis
 
 
 def _joined(case: Case, answer: Answer, cause: Cause, kind: EntryKind) -> Decision:
+    if answer.priority is not None and answer.priority > (case.priority or 0):
+        case = replace(case, priority=answer.priority, priority_parts=answer.priority_parts)
     return decided(
         replace(case, version=case.version + 1),
         cause,

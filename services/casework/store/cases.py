@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from sqlalchemy import text
 
+from libs.events.contracts.scores import PriorityPart
 from services.casework.domain.cases import Case, Status, Waiting
 from services.casework.domain.clocks import Deadline, Stage
 
@@ -31,7 +32,8 @@ _LOCK: Final = text("""
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
-           first_contact_later, resolution_later, escalation_later
+           first_contact_later, resolution_later, escalation_later, priority,
+           CAST(priority_parts AS text) AS priority_parts
       FROM cases
      WHERE id = ANY(CAST(:ids AS uuid[]))
         OR (customer_id = ANY(CAST(:customers AS text[])) AND status <> 'closed')
@@ -46,7 +48,8 @@ _LOCK_ALL_OF_CUSTOMERS: Final = text("""
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
-           first_contact_later, resolution_later, escalation_later
+           first_contact_later, resolution_later, escalation_later, priority,
+           CAST(priority_parts AS text) AS priority_parts
       FROM cases
      WHERE customer_id = ANY(CAST(:customers AS text[]))
      ORDER BY id
@@ -60,7 +63,8 @@ _CLAIM_FIRING: Final = text("""
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
-           first_contact_later, resolution_later, escalation_later
+           first_contact_later, resolution_later, escalation_later, priority,
+           CAST(priority_parts AS text) AS priority_parts
       FROM cases
      WHERE fires_at <= :now AND id <> ALL(CAST(:but AS uuid[]))
      ORDER BY fires_at
@@ -75,7 +79,8 @@ _CLAIM_ONE_FIRING: Final = text("""
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
-           first_contact_later, resolution_later, escalation_later
+           first_contact_later, resolution_later, escalation_later, priority,
+           CAST(priority_parts AS text) AS priority_parts
       FROM cases
      WHERE id = :id AND fires_at <= :now
        FOR UPDATE SKIP LOCKED
@@ -87,9 +92,10 @@ _FIRING: Final = text("""
 
 _OLDEST_FIRING: Final = text("SELECT min(fires_at) AS fires_at FROM cases WHERE fires_at IS NOT NULL")
 
-_COLUMNS: Final = 44
+_COLUMNS: Final = 46
 _STATUSES: Final = {status.value: status for status in Status}
 _STAGES: Final = {stage.value: stage for stage in Stage}
+_parts: Final = msgspec.json.Decoder(tuple[PriorityPart, ...]).decode
 _details: Final = msgspec.json.Decoder(dict[str, str | int | bool | None]).decode
 
 _STANDING: Final = text("""
@@ -181,7 +187,7 @@ async def has_other_open_case(tx: Tx, case: Case) -> bool:
 def case_of(row: Row[Any]) -> Case:
     """The case in a row that begins with the columns of the statements above."""
     columns: tuple[Any, ...] = row[:_COLUMNS]
-    # By place: by name, 44 columns of 500 rows cost as much as all that is then decided about the cases.
+    # By place: by name, 46 columns of 500 rows cost as much as all that is then decided about the cases.
     (
         id_,
         event_key,
@@ -227,6 +233,8 @@ def case_of(row: Row[Any]) -> Case:
         first_contact_later,
         resolution_later,
         escalation_later,
+        priority,
+        priority_parts,
     ) = columns
     return Case(
         id=id_,
@@ -264,6 +272,8 @@ def case_of(row: Row[Any]) -> Case:
         else _deadline(escalation_due_at, escalation_warn_at, escalation_stage, escalation_later),
         waiting=None if waiting_since is None else Waiting(waiting_since, waiting_until, waiting_reason),
         pauses=() if pauses is None else tuple(zip(pauses[::2], pauses[1::2], strict=True)),
+        priority=priority,
+        priority_parts=() if priority_parts is None else _parts(priority_parts),
     )
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     DateTime,
     Text,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     column,
+    func,
     literal,
     literal_column,
     select,
@@ -36,7 +38,7 @@ _OWNERS: Final = table("agents", column("id", Text), column("name", Text)).alias
 _RESPONSIBLE: Final = table("agents", column("id", Text), column("name", Text)).alias("responsible")
 
 _OF_CASE: Final = [
-    cast(each, Text).label(each.name) if each is CASES.c.owner_reason_details else each
+    cast(each, Text).label(each.name) if isinstance(each.type, JSON) else each
     for each in CASES.c
     if each not in {CASES.c.fires_at, CASES.c.listed_at}
 ]
@@ -61,6 +63,9 @@ _SUMMARIES: Final = (
 _PLACE_IN_WHOLE_LIST: Final[ColumnElement[datetime]] = literal_column(
     "(cases.listed_at AT TIME ZONE 'UTC')", DateTime()
 )
+RANK: Final = 100 - func.coalesce(CASES.c.priority, 0)
+"""What is to be called first has the lowest."""
+_WAITING: Final = ("open", "contacted")
 _ONE: Final = _SUMMARIES.where(CASES.c.id == bindparam("id", type_=Uuid))
 
 _TIMELINE: Final = text("""
@@ -108,8 +113,14 @@ def list_statement(
     tier: str | None,
     due_before: datetime | None,
     customer: str | None,
+    ranked_after: int | None = None,
+    by_priority: bool = False,
 ) -> Select[Any]:
-    """The statement of one page. Only filters that were asked for are in it, so that each has its index."""
+    """The statement of one page. Only filters that were asked for are in it, so that each has its index.
+
+    By priority, only what waits for somebody to work on it is listed, unless a status is asked for: these are found by
+    the same indexes and sorted, for they are few beside all the cases there ever were.
+    """
     statement = _SUMMARIES
     wanted = [
         (CASES.c.status, status),
@@ -131,6 +142,13 @@ def list_statement(
         )
     if due_before is not None:
         statement = statement.where(place < _at(due_before, place))
+    if by_priority and status is None:
+        statement = statement.where(place < _at(CLOSED_FROM, place)).where(CASES.c.status.in_(_WAITING))
+    if by_priority and after is not None and ranked_after is not None:
+        ranked = tuple_(literal(ranked_after), literal(after[0], CASES.c.listed_at.type), literal(after[1], Uuid()))
+        statement = statement.where(tuple_(RANK, CASES.c.listed_at, CASES.c.id) > ranked)
+    if by_priority:
+        return statement.order_by(RANK, CASES.c.listed_at, CASES.c.id).limit(limit)
     if after is not None:
         last = tuple_(_at(after[0], place), literal(after[1], CASES.c.id.type))
         statement = statement.where(tuple_(place, CASES.c.id) > last)

@@ -6,6 +6,7 @@ Nothing else writes a case, so no change goes without its line in the timeline a
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -18,6 +19,7 @@ from services.casework.domain.errors import CustomerHasOpenCase
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from libs.events.contracts.scores import PriorityPart
     from libs.events.database import Tx
     from services.casework.domain.casebook import Casebook, Change
     from services.casework.domain.cases import Case, Waiting
@@ -34,14 +36,15 @@ _INSERT: Final = text("""
            answered_at, opened_at, first_contact_due_at, first_contact_warn_at, first_contact_stage,
            first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage, resolved_at, root_cause_id,
            confirm_by, closed_at, escalated_at, escalation_due_at, escalation_warn_at, escalation_stage,
-           first_contact_later, resolution_later, escalation_later, fires_at, listed_at)
+           first_contact_later, resolution_later, escalation_later, fires_at, listed_at, priority, priority_parts)
     SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status,
            outcome, level, owner_id, owner_reason, CAST(owner_reason_details AS json), responsible_id, round,
            reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
            resolved_at, root_cause_id, confirm_by, closed_at, escalated_at, escalation_due_at, escalation_warn_at,
-           escalation_stage, first_contact_later, resolution_later, escalation_later, fires_at, listed_at
-      FROM unnest(CAST(:rows AS opened_case[]))
+           escalation_stage, first_contact_later, resolution_later, escalation_later, fires_at, listed_at, priority,
+           CAST(priority_parts AS json)
+      FROM unnest(CAST(:rows AS ranked_opened_case[]))
 """)
 
 # `seen` is the version under the lock. It always matches; a mistake in locking must not overwrite silently.
@@ -63,8 +66,9 @@ _UPDATE: Final = text("""
            waiting_until = changed.waiting_until, waiting_reason = changed.waiting_reason, pauses = changed.pauses,
            first_contact_later = changed.first_contact_later, resolution_later = changed.resolution_later,
            escalation_later = changed.escalation_later,
-           fires_at = changed.fires_at, listed_at = changed.listed_at
-      FROM unnest(CAST(:rows AS changed_case[])) AS changed
+           fires_at = changed.fires_at, listed_at = changed.listed_at, priority = changed.priority,
+           priority_parts = CAST(changed.priority_parts AS json)
+      FROM unnest(CAST(:rows AS ranked_changed_case[])) AS changed
      WHERE cases.id = changed.id AND cases.version = changed.seen
 """)
 
@@ -139,7 +143,7 @@ def _tell(tx: Tx, book: Casebook) -> None:
 
 
 def _opened(case: Case) -> tuple[object, ...]:
-    """The case in the order of `opened_case`."""
+    """The case in the order of `ranked_opened_case`."""
     first_contact, resolution = case.first_contact, case.resolution
     return (
         case.id,
@@ -181,11 +185,13 @@ def _opened(case: Case) -> tuple[object, ...]:
         None if case.escalation is None else case.escalation.later or None,
         case.fires_at,
         case.listed_at,
+        case.priority,
+        _parts(case.priority_parts),
     )
 
 
 def _changed(before: Case, case: Case) -> tuple[object, ...]:
-    """What may have changed of the case, in the order of `changed_case`."""
+    """What may have changed of the case, in the order of `ranked_changed_case`."""
     first_contact, resolution = case.first_contact, case.resolution
     return (
         case.id,
@@ -223,6 +229,8 @@ def _changed(before: Case, case: Case) -> tuple[object, ...]:
         None if case.escalation is None else case.escalation.later or None,
         case.fires_at,
         case.listed_at,
+        case.priority,
+        _parts(case.priority_parts),
     )
 
 
@@ -261,3 +269,8 @@ def _load_changes(changes: Sequence[Change]) -> dict[AgentId, int]:
         if change.after.is_running:
             counts[change.after.owner_id] += 1
     return {agent: count for agent, count in counts.items() if count}
+
+
+@lru_cache(maxsize=1024)
+def _parts(parts: tuple[PriorityPart, ...]) -> str | None:
+    return _json(parts).decode() if parts else None

@@ -54,6 +54,8 @@ CASES: Final = table(
     column("first_contact_later", ARRAY(_INSTANT)),
     column("resolution_later", ARRAY(_INSTANT)),
     column("escalation_later", ARRAY(_INSTANT)),
+    column("priority", Integer),
+    column("priority_parts", JSON),
     column("fires_at", _INSTANT),
     column("listed_at", _INSTANT),
 )

@@ -41,18 +41,19 @@ class Filters:
     whose: str
     level: str
     tier: str
+    sort: str
 
     def params(self, person: Person) -> dict[str, str]:
         """As casework takes them."""
-        found = {"status": self.status, "level": self.level, "tier": self.tier}
+        found = {"status": self.status, "level": self.level, "tier": self.tier, "sort": self.sort}
         if self.whose == "mine":
             found["owner"] = person.id
         return {name: value for name, value in found.items() if value}
 
     def query(self, **more: str) -> str:
         """As our own address carries them."""
-        named = {"status": self.status, "whose": self.whose, "level": self.level, "tier": self.tier, **more}
-        return urlencode({name: value for name, value in named.items() if value})
+        told = {name: getattr(self, name) for name in ("status", "whose", "level", "tier", "sort")}
+        return urlencode({name: value for name, value in (told | more).items() if value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,7 @@ def _filters(request: Request, person: Person) -> Filters:
         whose=_one_of(request, "whose", ("mine", "all")) or usual,
         level=_one_of(request, "level", casefile.LEVELS),
         tier=_one_of(request, "tier", casefile.TIERS),
+        sort=_one_of(request, "sort", ("priority",)),
     )
 
 

@@ -60,6 +60,8 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None
     escalation_due_at: datetime | None = None
     waiting: Waiting | None = None
+    priority: int | None = None
+    """Whom to call first, 0 to 100."""
 
     @property
     def steps_done(self) -> int:
@@ -116,6 +118,14 @@ class Reason(msgspec.Struct, frozen=True):
     code: str
 
 
+class PriorityPart(msgspec.Struct, frozen=True):
+    """What one factor adds to the priority, and the fact that it adds it for."""
+
+    factor: str
+    points: int
+    fact: str
+
+
 class Entry(msgspec.Struct, frozen=True):
     """One line of the timeline. `details` are codes; `text` is what somebody wrote."""
 
@@ -164,6 +174,7 @@ class CaseFile(CaseLine, frozen=True, kw_only=True):
 
     customer: Customer | None
     owner_reason: Reason
+    priority_parts: list[PriorityPart] = []
     responses: list[Response]
     timeline: list[Entry]
     earlier_cases: list[EarlierCase]

@@ -71,9 +71,9 @@ def prioritized(known: Detraction) -> Priority:
         ("tier", OF_TIER[known.tier], known.tier),
         ("score", round(MOST_BY_SCORE * (BEST_OF_DETRACTORS - known.score) / BEST_OF_DETRACTORS), str(known.score)),
         ("urgency", 0 if gravest is None else OF_SIGNAL[gravest], gravest or ""),
-        ("effort", MOST_BY_EFFORT * effort // 100, f"{effort}%"),
+        ("effort", MOST_BY_EFFORT * effort // 100, str(effort)),
         ("history", OF_HISTORY[min(known.earlier, len(OF_HISTORY) - 1)], str(known.earlier)),
-        ("age", min(MOST_BY_AGE * hours // FIRST_CONTACT_HOURS, MOST_BY_AGE), f"{hours} h"),
+        ("age", min(MOST_BY_AGE * hours // FIRST_CONTACT_HOURS, MOST_BY_AGE), str(hours)),
     )
     parts = tuple(PriorityPart(factor=factor, points=points, fact=fact) for factor, points, fact in found if points > 0)
     return Priority(sum(part.points for part in parts), parts)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import Executable, text
 
+from libs.events.contracts.scores import PriorityPart
 from libs.events.database import Database
 from libs.events.event import Event
 from services.casework.domain.names import ResponseId, case_id_of
@@ -45,6 +46,12 @@ _MANY_CASES = text("""
               FROM generate_series(1, 20000) AS n) AS numbered
 """)
 
+_RESOLVE = text("""
+    UPDATE cases
+       SET status = 'resolved', root_cause_id = 'service', resolved_at = now(), confirm_by = now()
+     WHERE priority = 90
+""")
+
 
 async def listed(client: httpx.AsyncClient, **filters: object) -> list[str]:
     """The responses that opened the listed cases, page by page of two."""
@@ -64,6 +71,38 @@ async def listed(client: httpx.AsyncClient, **filters: object) -> list[str]:
 
 def ids(*responses: str) -> list[str]:
     return [str(case_id_of(ResponseId(response))) for response in responses]
+
+
+async def test_the_highest_priority_comes_first_and_only_what_waits_for_work(
+    scored: Make, deliver: Deliver, anna: httpx.AsyncClient, database: Database
+) -> None:
+    for number, priority in enumerate((20, None, 70, 20, 90)):
+        answered_at = MONDAY - timedelta(minutes=number)
+        await deliver(scored(f"r-{number}", customer_id=f"c-{number}", priority=priority, answered_at=answered_at))
+    async with database.transaction() as tx:
+        await tx.execute(_RESOLVE)
+    # Of two alike the one that is due earlier; what nobody told counts as none.
+    assert await listed(anna, sort="priority") == ids("r-2", "r-3", "r-0", "r-1")
+    assert await listed(anna, sort="priority", status="resolved") == ids("r-4")
+    crossed = await anna.get("/v1/cases", params={"limit": 1})
+    cursor = crossed.json()["next_cursor"]
+    assert (await anna.get("/v1/cases", params={"sort": "priority", "cursor": cursor})).status_code == 422
+
+
+async def test_a_case_has_the_highest_priority_of_its_answers_and_what_it_is_the_sum_of(
+    scored: Make, deliver: Deliver, anna: httpx.AsyncClient
+) -> None:
+    parts = (PriorityPart(factor="tier", points=30, fact="key"), PriorityPart(factor="age", points=5, fact="25"))
+    (case,) = ids("r-1")
+    await deliver(scored("r-1", priority=20, priority_parts=parts[1:]))
+    await deliver(scored("r-2", priority=35, priority_parts=parts))
+    await deliver(scored("r-1", 2, priority=10))
+    found = (await anna.get(f"/v1/cases/{case}")).json()
+    assert found["priority"] == 35
+    assert found["priority_parts"] == [
+        {"factor": "tier", "points": 30, "fact": "key"},
+        {"factor": "age", "points": 5, "fact": "25"},
+    ]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from libs.events.contracts.scores import PriorityPart
 from tests.portal_company import Company, Visitor
 
 
@@ -70,6 +71,28 @@ async def test_a_long_list_is_paged_and_nobody_is_shown_twice_or_missed(company:
     assert len(rows(first)) == 30
     assert sorted(rows(first) + rows(second)) == sorted(f"Customer {number}" for number in range(33))
     assert 'rel="next"' not in second.text
+
+
+async def test_whom_to_call_first_can_come_first_and_the_case_says_why(company: Company, olga: Visitor) -> None:
+    parts = (
+        PriorityPart(factor="tier", points=30, fact="key"),
+        PriorityPart(factor="urgency", points=14, fact="leaving"),
+        PriorityPart(factor="history", points=6, fact="1"),
+    )
+    urgent = await company.unhappy("customer-1", "Urgent", hours_ago=1, priority=50, priority_parts=parts)
+    await company.unhappy("customer-2", "Older", hours_ago=9, priority=20)
+    await company.unhappy("customer-3", "Unknown", hours_ago=5)
+
+    assert rows(await olga.get("/cases")) == ["Older", "Unknown", "Urgent"]
+    assert rows(await olga.get("/cases?sort=priority")) == ["Urgent", "Older", "Unknown"]
+    page = text_of(await olga.get(f"/cases/{urgent}"))
+    assert "Приоритет 50 из 100: почему" in page
+    for told in (
+        "Ценность для компании: ключевой клиент +30",
+        "Нельзя ждать: Грозит уйти +14",
+        "ответов за полгода: 1 +6",
+    ):
+        assert told in page
 
 
 @pytest.mark.parametrize("login", ["anna", "oleg"])

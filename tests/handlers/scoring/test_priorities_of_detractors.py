@@ -45,7 +45,7 @@ async def test_a_detractor_is_told_whom_to_call_first_and_others_are_not(
         an_answer("r-4", score=0, answered_at=now, customer_id=None),
     )
     found = await scores(published)
-    assert told(found["r-1/1"]) == {"tier": (30, "key"), "score": (13, "2"), "age": (5, "25 h")}
+    assert told(found["r-1/1"]) == {"tier": (30, "key"), "score": (13, "2"), "age": (5, "25")}
     assert found["r-1/1"].payload.priority == 48
     assert [found[each].payload.priority for each in ("r-2/1", "r-3/1")] == [None, None]
     assert told(found["r-4/1"]) == {"tier": (10, "standard"), "score": (20, "0")}
@@ -67,7 +67,7 @@ async def test_what_the_customer_went_through_before_counts(
     await deliver(an_answer("r-7", 2, score=6, answered_at=now, comment="И снова"))
     found = await scores(published)
     # One of the two earlier detractions is too long ago; the latest effort is 5 of 1 to 5, where 5 is very much.
-    expected = {"tier": (10, "standard"), "effort": (10, "100%"), "history": (6, "1")}
+    expected = {"tier": (10, "standard"), "effort": (10, "100"), "history": (6, "1")}
     assert told(found["r-7/1"]) == told(found["r-7/2"]) == expected
     assert "history" not in told(found["r-1/1"])
 
