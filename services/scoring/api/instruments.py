@@ -1,6 +1,6 @@
 """`/v1/instruments`: every way of asking there was, and what people say about two of them being the same question."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -18,12 +18,14 @@ from services.scoring.api.access import REPEATABLE, MetricsReader, RulesWriter, 
 from services.scoring.domain.instruments import CannotJoin, InstrumentVersion, joined
 from services.scoring.domain.scales import good_scores, is_known
 from services.scoring.store import instruments
+from services.scoring.store.instruments import Answered
 
 log: Final = structlog.get_logger()
 
 router: Final = Router(prefix="/v1/instruments", tags=["instruments"])
 
 _BEGIN: Final = ("", "", UUID(int=0), 0)
+_NEVER: Final = Answered(0, None)
 _LARGEST: Final = 2**31 - 1
 
 
@@ -47,6 +49,8 @@ class Instrument(BaseModel):
     sampling: str
     branded: bool
     first_answered_at: datetime
+    n: int = Field(description="Answers with a score that came by it, without those of the last moments.")
+    last_answered_on: date | None = Field(description="The day (UTC) of the latest of them.")
     same_as: int | None = Field(description="The version that a person says this one is the same question as.")
 
 
@@ -69,7 +73,8 @@ async def list_instruments(
     after = _BEGIN if cursor is None else decode_cursor(cursor, tuple[str, str, UUID, int])
     async with database_of(request).reading() as tx:
         found = await instruments.page(tx, after=after, limit=limit + 1)
-    items = [_body(each) for each in found[:limit]]
+        answered = await instruments.answered(tx, (each.instrument_id for each in found))
+    items = [_body(each, answered.get((each.instrument_id, each.version), _NEVER)) for each in found[:limit]]
     if len(found) <= limit:
         return Page(items=items)
     last = items[-1]
@@ -120,12 +125,13 @@ async def put_version(
                 by=principal.subject,
             )
         after = (await instruments.versions_to_join(tx, instrument_id))[version]
-        return 200, _body(after), {}
+        answered = await instruments.answered(tx, [instrument_id])
+        return 200, _body(after, answered.get((instrument_id, version), _NEVER)), {}
 
     return await once(database_of(request), request, principal, command)
 
 
-def _body(found: InstrumentVersion) -> Instrument:
+def _body(found: InstrumentVersion, answered: Answered) -> Instrument:
     asked = found.asked
     return Instrument(
         id=found.instrument_id,
@@ -143,5 +149,7 @@ def _body(found: InstrumentVersion) -> Instrument:
         sampling=asked.sampling,
         branded=asked.branded,
         first_answered_at=found.first_answered_at,
+        n=answered.n,
+        last_answered_on=answered.last_day,
         same_as=found.same_as,
     )

@@ -15,37 +15,37 @@ if TYPE_CHECKING:
 _COUNT: Final = text("""
     SELECT count(*) AS answers
       FROM responses
-     WHERE nps_class IS NOT NULL AND program = :program AND kind = :kind
-       AND answered_at >= :since AND answered_at < :until
+     WHERE cell = ANY(ARRAY(SELECT id FROM cells
+                             WHERE detail = 'both' AND program = :program AND kind = :kind AND metric = 'nps'))
+       AND nps_class IS NOT NULL AND score BETWEEN 0 AND 10 AND answered_at >= :since AND answered_at < :until
 """)
 # The hash of an id has nothing to do with what was answered, and draws the same sample whenever it is asked.
 _PATTERNS: Final = text("""
     WITH sample AS (
-        SELECT id, nps_class, touchpoint, tier, customer_id, answered_at, instrument_id, instrument_version
+        SELECT id, cell, nps_class, themes, customer_id, answered_at
           FROM responses
-         WHERE nps_class IS NOT NULL AND program = :program AND kind = :kind
-           AND answered_at >= :since AND answered_at < :until
+         WHERE cell = ANY(ARRAY(SELECT id FROM cells
+                                 WHERE detail = 'both' AND program = :program AND kind = :kind AND metric = 'nps'))
+           AND nps_class IS NOT NULL AND score BETWEEN 0 AND 10 AND answered_at >= :since AND answered_at < :until
          ORDER BY hashtextextended(id, 0), id
          LIMIT :sample
     )
-    SELECT sample.nps_class, sample.touchpoint, asked.channel, sample.tier, CAST(NULL AS text) AS region,
-           CAST(ARRAY[] AS text[]) AS themes, told.effort, count(*) AS n
+    SELECT sample.nps_class, place.touchpoint, place.channel, place.tier, place.region, sample.themes, told.effort,
+           count(*) AS n
       FROM sample
-      JOIN instrument_versions AS asked
-        ON asked.instrument_id = sample.instrument_id AND asked.version = sample.instrument_version
+      JOIN cells AS place ON place.id = sample.cell
       LEFT JOIN LATERAL (
             SELECT CAST(round(100.0 * CASE WHEN scale.higher_is_worse THEN other.score - scale.scale_min
                                            ELSE scale.scale_max - other.score END
                               / (scale.scale_max - scale.scale_min)) AS integer) AS effort
               FROM responses AS other
-              JOIN instrument_versions AS scale
-                ON scale.instrument_id = other.instrument_id AND scale.version = other.instrument_version
+              JOIN cells AS scale ON scale.id = other.cell
              WHERE other.customer_id = sample.customer_id AND other.metric = 'ces' AND other.score IS NOT NULL
                AND scale.scale_min < scale.scale_max
                AND other.answered_at BETWEEN sample.answered_at - CAST(:window AS interval) AND sample.answered_at
              ORDER BY other.answered_at DESC, other.id
              LIMIT 1) AS told ON true
-     GROUP BY sample.nps_class, sample.touchpoint, asked.channel, sample.tier, told.effort
+     GROUP BY sample.nps_class, place.touchpoint, place.channel, place.tier, place.region, sample.themes, told.effort
 """)
 # Each customer counts once for each thing, however often they said it.
 _STAKES: Final = text("""
@@ -53,11 +53,18 @@ _STAKES: Final = text("""
            coalesce(sum(customers.current_value), 0) AS current_value
       FROM (SELECT DISTINCT of.factor, of.name, customer_id
               FROM responses
-              JOIN instrument_versions AS asked
-                ON asked.instrument_id = responses.instrument_id AND asked.version = responses.instrument_version
-             CROSS JOIN LATERAL (VALUES ('touchpoint', coalesce(responses.touchpoint, '?')),
-                                        ('channel', asked.channel)) AS of (factor, name)
-             WHERE nps_class IN ('detractor', 'passive') AND responses.program = :program AND responses.kind = :kind
+              JOIN cells AS place
+                ON place.id = responses.cell AND place.detail = 'both' AND place.program = :program
+               AND place.kind = :kind AND place.metric = 'nps'
+             CROSS JOIN LATERAL (SELECT 'touchpoint', coalesce(place.touchpoint, '?')
+                                  UNION ALL
+                                 SELECT 'channel', place.channel
+                                  UNION ALL
+                                 SELECT 'region', coalesce(place.region, '?')
+                                  UNION ALL
+                                 SELECT 'theme', theme FROM unnest(responses.themes) AS said (theme))
+                   AS of (factor, name)
+             WHERE nps_class IN ('detractor', 'passive') AND score BETWEEN 0 AND 10
                AND answered_at >= :since AND answered_at < :until AND customer_id IS NOT NULL) AS unhappy
       LEFT JOIN customers ON customers.id = unhappy.customer_id
      GROUP BY unhappy.factor, unhappy.name

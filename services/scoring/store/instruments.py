@@ -12,7 +12,7 @@ from services.scoring.domain.instruments import InstrumentVersion, fingerprint, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
     from uuid import UUID
 
     from sqlalchemy import Row
@@ -96,6 +96,20 @@ _PART: Final = text("""
 """)
 
 
+# Of the cells that tell neither tier nor region apart, in which each answer is once.
+_ANSWERED: Final = text("""
+    SELECT instrument_id, instrument_version AS version, sum(counted.n) AS n, max(counted.last_day) AS last_day
+      FROM cells
+     CROSS JOIN LATERAL (SELECT sum(s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10) AS n,
+                                max(day) FILTER (WHERE s0 + s1 + s2 + s3 + s4 + s5 + s6 + s7 + s8 + s9 + s10 > 0)
+                                    AS last_day
+                           FROM day_counts
+                          WHERE cell = cells.id) AS counted
+     WHERE detail = 'neither' AND instrument_id = ANY(CAST(:instrument_ids AS uuid[]))
+     GROUP BY instrument_id, instrument_version
+""")
+
+
 class Asking(NamedTuple):
     """How one answer was asked for."""
 
@@ -164,6 +178,19 @@ async def of_series(
     """All versions that the answers of these series came by; None means any."""
     rows = await tx.fetch(_OF_SERIES, {"metric": metric, "program": program, "touchpoint": touchpoint, "kind": kind})
     return [_version(row) for row in rows]
+
+
+class Answered(NamedTuple):
+    """How many answers with a score came by a version, and on which day (UTC) the last of them was given."""
+
+    n: int
+    last_day: date | None
+
+
+async def answered(tx: Tx, instrument_ids: Iterable[UUID]) -> dict[tuple[UUID, int], Answered]:
+    """Of all versions of these instruments that were answered; without what the last moments brought."""
+    rows = await tx.fetch(_ANSWERED, {"instrument_ids": list(set(instrument_ids))})
+    return {(row.instrument_id, row.version): Answered(int(row.n or 0), row.last_day) for row in rows}
 
 
 async def versions_to_join(tx: Tx, instrument_id: UUID) -> dict[int, InstrumentVersion]:

@@ -104,6 +104,36 @@ async def test_what_was_asked_for_is_computed_and_kept_with_its_period(
     assert (await client.get("/v1/metrics/drivers", params=other)).status_code == 404
 
 
+async def test_themes_and_regions_are_compared_too(
+    database: Database,
+    client: httpx.AsyncClient,
+    runs: DriverRuns,
+    an_answer: AnAnswer,
+    deliver: Deliver,
+    a_customer: Callable[..., dict[str, Any]],
+) -> None:
+    for n in range(10):
+        region = "north" if n % 2 else "south"
+        body = a_customer(current_value=1000, attributes={"region": region})
+        await client.put(f"/v1/customers/c-{n}", json=body)
+    answers = []
+    for n in range(160):
+        score = 3 if n % 3 == 0 else 10
+        answers.append(an_answer(f"r-{n}", score=score, customer_id=f"c-{n % 10}", comment=None))
+    await deliver(*answers)
+    async with database.transaction() as tx:
+        # What the taxonomy finds in words is tested elsewhere.
+        await tx.execute(text("UPDATE responses SET themes = '{queue}' WHERE score = 3"))
+    found = await finished(client, runs, (await client.post("/v1/driver-runs", json=ASKED)).headers["location"])
+    drivers = {driver["name"] or driver["factor"]: driver for driver in found["drivers"]}
+    assert set(drivers) == {"region", "queue"}
+    (queue,) = drivers["queue"]["levels"]
+    assert (queue["n"], queue["effect"]["value"]) == (54, -200)
+    assert queue["at_stake"] == {"customers": 10, "valued": 10, "current_value": 10_000}
+    assert {level["name"] for level in drivers["region"]["levels"]} == {"north", "south"}
+    assert {level["at_stake"]["customers"] for level in drivers["region"]["levels"]} == {5}
+
+
 async def test_too_few_answers_are_refused_with_the_number_that_it_takes(
     client: httpx.AsyncClient, runs: DriverRuns, an_answer: AnAnswer, deliver: Deliver
 ) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from libs.events.database import Database
 from libs.events.event import Event
+from services.scoring.jobs import fold_counts
 
 AnAnswer = Callable[..., Event[Any]]
 Deliver = Callable[..., Coroutine[None, None, None]]
@@ -32,6 +33,18 @@ MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 async def breaks(client: httpx.AsyncClient) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await client.get("/v1/metrics/nps")).json()["instrument_breaks"]
     return found
+
+
+async def test_a_version_tells_how_many_answers_came_by_it_and_when_the_last(
+    database: Database, an_answer: AnAnswer, deliver: Deliver, client: httpx.AsyncClient
+) -> None:
+    later = MONDAY + timedelta(days=3)
+    await deliver(an_answer("r-1"), an_answer("r-2", answered_at=later), an_answer("r-3", score=None))
+    await deliver(an_answer("r-4", customer_id=None, asked={"channel": "sms"}))
+    while await fold_counts(database):
+        pass
+    found = (await client.get("/v1/instruments")).json()["items"]
+    assert [(each["n"], each["last_answered_on"]) for each in found] == [(2, "2026-01-08"), (1, "2026-01-05")]
 
 
 async def test_markup_and_blanks_make_no_new_version(
