@@ -26,6 +26,7 @@ STAGES: Final = (
     "imports",
     "relay",
     "scoring",
+    "customers",
     "casework",
     "clocks",
     "lists",

@@ -22,7 +22,7 @@ from services.ingest.domain.detection import HEAD, utf8_counts
 from services.ingest.domain.tables import LARGEST_ROW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from deploy.local.settings import StackSettings
@@ -35,7 +35,7 @@ _WAIT_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 _LOOKED_THROUGH: Final = 1 << 20
 _SCOPES: Final = ("responses:write", "deliveries:read")
 _CONFLICT: Final = 409
-_LATER: Final = frozenset({408, 429, 502, 503, 504})
+LATER: Final = frozenset({408, 429, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,8 @@ class Ingest:
                     return found
                 if moved is not None and answer.status_code == _CONFLICT:
                     return self.state(moved)
-                if answer.status_code not in _LATER:
-                    raise _refused(answer)
+                if answer.status_code not in LATER:
+                    raise refused(answer)
                 why = f"{answer.status_code} {_problem(answer).get('title', '')}".strip()
             if time.monotonic() > deadline:
                 raise Unavailable(f"ingest at {self._client.base_url} ({why}); the same command goes on where it was")
@@ -156,27 +156,29 @@ def ingest(settings: StackSettings, *, purpose: str, tell: Callable[[str], None]
         )
     given = settings.ingest_key
     database = None if given is not None else database_url(settings, "ingest")
-    key = given.get_secret_value() if given is not None else asyncio.run(_fresh_key(database or "", purpose))
+    key = given.get_secret_value() if given is not None else asyncio.run(fresh_key(database or "", purpose, _SCOPES))
     headers = {"Authorization": f"Bearer {key}"}
     try:
         with httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_S) as client:
             yield Ingest(client, tell)
     finally:
         if database is not None:
-            asyncio.run(_revoke(database, purpose))
+            asyncio.run(revoke(database, purpose))
 
 
-async def _fresh_key(url: str, purpose: str) -> str:
-    await _revoke(url, purpose)  # of a run that was killed
+async def fresh_key(url: str, purpose: str, scopes: Sequence[str]) -> str:
+    """A key for one run, instead of one that a killed run of the same purpose left."""
+    await revoke(url, purpose)  # of a run that was killed
     database = Database.connect(url, pool_size=1)
     try:
         async with database.transaction() as tx:
-            return await create_key(tx, name=purpose, scopes=_SCOPES)
+            return await create_key(tx, name=purpose, scopes=scopes)
     finally:
         await database.close()
 
 
-async def _revoke(url: str, purpose: str) -> None:
+async def revoke(url: str, purpose: str) -> None:
+    """Take back the key of this purpose."""
     database = Database.connect(url, pool_size=1)
     try:
         async with database.transaction() as tx:
@@ -193,7 +195,8 @@ def _problem(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
-def _refused(answer: httpx.Response) -> CommandError:
+def refused(answer: httpx.Response) -> CommandError:
+    """What the server says that it will not do."""
     problem = _problem(answer)
     told = problem.get("detail") or "; ".join(
         f"{error['pointer'].lstrip('/')} {error['detail']}" for error in problem.get("errors", [])

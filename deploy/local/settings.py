@@ -23,6 +23,8 @@ class StackSettings(BaseSettings):
     smtp_url: str | None = None
     ingest_url: str | None = None
     ingest_key: SecretStr | None = None
+    scoring_url: str | None = None
+    scoring_key: SecretStr | None = None
     data_dir: Path = ROOT / ".data"
 
 
