@@ -1,12 +1,15 @@
 """Whatever is delivered, in whatever order, batches and processes: each response counted once, nothing lost."""
 
 import asyncio
+import base64
+import hmac
 import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -14,7 +17,7 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from libs.events.contracts.responses import ResponseReceived, ResponseRevised
+from libs.events.contracts.responses import ResponseReceived, ResponseRevised, ResponseWithdrawn
 from libs.events.database import Database
 from libs.events.event import Event
 from services.ingest.api import build_app
@@ -123,6 +126,130 @@ async def test_each_response_is_counted_once_and_its_latest_revision_wins(
         assert all(isinstance(event.payload, ResponseRevised) for event in told_events[1:])
         assert told_events[-1].id == row.event_id
         assert told_events[-1].payload.score == int(latest[id_][14:16]) % 11
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that is sent: a whole answer, a part of one, a withdrawal; each genuine, or in a forger's hand."""
+
+    kind: Literal["whole", "withdrawal", "score", "comment"]
+    response: int
+    minute: int
+    process: int
+    forged: bool
+    waits: bool
+
+    @property
+    def is_part(self) -> bool:
+        return self.kind in ("score", "comment")
+
+    @property
+    def source(self) -> str:
+        return "parts" if self.is_part else "whole"
+
+    @property
+    def id(self) -> str:
+        return f"{self.source}-{self.response}"
+
+    @property
+    def at(self) -> int:
+        """When it happened at the vendor. A part is told once; nothing else happens twice in one minute."""
+        return {"score": 1, "comment": 2, "whole": 2 * self.minute, "withdrawal": 2 * self.minute + 1}[self.kind]
+
+    def sent(self) -> tuple[str, bytes, dict[str, str]]:
+        """Path, body and headers, as the vendor signs them, or as one who has another secret does."""
+        time = f"2026-03-02T08:{self.at:02}:00+00:00"
+        secret = b"a forger's secret" if self.forged else b"the vendor's secret"
+        if self.kind == "whole":
+            told: dict[str, Any] = {"source": "whole", "response_id": self.id, "answered_at": "2026-03-02T08:00:00Z"}
+            told |= {"updated_at": time, "score": self.minute}
+            return "/v1/responses", json.dumps(told).encode(), {"Authorization": "Bearer otk_no"} if self.forged else {}
+        if self.kind == "withdrawal":
+            told = {"event_type": "response_deleted", "event_id": f"{self.id}/{self.at}", "object_id": self.id}
+            body = json.dumps(told | {"event_datetime": time}).encode()
+            signature = base64.b64encode(hmac.digest(secret, body, "sha1")).decode()
+            return "/v1/webhooks/whole", body, {"sm-signature": signature}
+        answer = {"responseUuid": self.id, "timestamp": time, "question": {"id": self.kind}}
+        answer |= {"choice": {"body": "3" if self.kind == "score" else "Nobody called back"}}
+        told = {"messageId": f"{self.id}/{self.kind}", "event": {"questionAnswered": answer}}
+        body = json.dumps(told).encode()
+        return "/v1/webhooks/parts", body, {"hmac": hmac.digest(secret, body, "sha256").hex()}
+
+
+STEPS = st.lists(
+    st.builds(
+        Step,
+        kind=st.sampled_from(["whole", "whole", "withdrawal", "score", "comment"]),
+        response=st.integers(1, 2),
+        minute=st.integers(0, 4),
+        process=st.integers(0, 1),
+        forged=st.integers(0, 4).map(lambda number: number == 0),
+        waits=st.booleans(),
+    ),
+    max_size=16,
+)
+
+
+@given(steps=STEPS)
+@IN_ONE_LOOP
+async def test_no_order_of_answers_parts_and_withdrawals_counts_twice_loses_one_or_lets_a_forger_in(
+    steps: list[Step],
+    processes: list[httpx.AsyncClient],
+    a_source: Put,
+    deliveries: Rows,
+    responses: Rows,
+    published: Published,
+    clear: Clear,
+) -> None:
+    await a_source("whole", vendor="surveymonkey", secret="the vendor's secret", field_map={"score": None})
+    field_map = {"score": {"question": "score"}, "comment": {"question": "comment"}}
+    await a_source("parts", vendor="survicate", secret="the vendor's secret", field_map=field_map)
+    await clear()
+
+    async def send(step: Step) -> httpx.Response:
+        path, body, headers = step.sent()
+        headers = {"content-type": "application/json"} | headers
+        return await processes[step.process].post(path, content=body, headers=headers)
+
+    tasks: list[asyncio.Task[httpx.Response]] = []
+    for step in steps:
+        if step.waits:
+            await asyncio.gather(*tasks)
+        tasks.append(asyncio.create_task(send(step)))
+    answers = await asyncio.gather(*tasks)
+
+    genuine = [step for step in steps if not step.forged]
+    assert [answer.status_code for answer in answers] == [401 if step.forged else 202 for step in steps]
+    # Each distinct delivery is a row, told to whoever sent it, and counted as often as it came; no forged one is.
+    kept = {str(row.id): row for row in await deliveries()}
+    told = [answer.json() for answer in answers if answer.status_code == 202]
+    assert {one["items"][0]["delivery_id"] if "items" in one else one["delivery_id"] for one in told} == set(kept)
+    assert sum(row.copies for row in kept.values()) == len(genuine)
+    assert len(kept) == len({(step.id, step.kind, step.at) for step in genuine})
+    assert not [row.reason for row in kept.values() if row.status == "quarantined"]
+
+    # One row per response; its events are its revisions, each once, in steps of one.
+    by_response: dict[str, list[Step]] = defaultdict(list)
+    for step in genuine:
+        by_response[step.id].append(step)
+    stored = {row.vendor_response_id: row for row in await responses()}
+    assert stored.keys() == by_response.keys()
+    events = await published()
+    assert len({event.id for event in events}) == len(events)
+    for id_, those in by_response.items():
+        revisions = [event for event in events if event.payload.vendor_response_id == id_]
+        assert [event.payload.revision for event in revisions] == list(range(1, stored[id_].revision + 1))
+        last = revisions[-1].payload
+        if those[0].is_part:
+            kinds = {step.kind for step in those}
+            assert last.score == (3 if "score" in kinds else None)
+            assert last.comment == ("Nobody called back" if "comment" in kinds else None)
+            assert last.answered_at.minute == min(step.at for step in those)
+        else:
+            # What happened last at the vendor's is what counts: an answer, or that there is none any more.
+            latest = max(those, key=lambda step: step.at)
+            assert isinstance(last, ResponseWithdrawn) == (latest.kind == "withdrawal")
+            assert isinstance(last, ResponseWithdrawn) or last.score == latest.minute
 
 
 async def test_the_same_deliveries_at_once_through_two_processes(

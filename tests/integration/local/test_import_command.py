@@ -3,13 +3,16 @@
 import asyncio
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,10 @@ import httpx
 import pytest
 
 from deploy.local.ports import free_ports
+from deploy.local.postgres import PostgresServer
+from deploy.local.schemas import as_role, bootstrap
 from libs.events.database import Database
+from libs.events.migrate import upgrade
 from libs.webapi.keys import create_key, list_keys
 
 ROOT = Path(__file__).parents[3]
@@ -132,13 +138,14 @@ def server(service_database: Callable[[str], str]) -> Iterator[Server]:
 
 
 @pytest.fixture
-def start_import(server: Server) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def import_into() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start the command against a server."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(path: Path, *arguments: str, key: str = server.key) -> subprocess.Popen[str]:
+    def start(server: Server, path: Path, *arguments: str, key: str | None = None) -> subprocess.Popen[str]:
         environment = os.environ | {
             "OTKLIK_INGEST_URL": server.address,
-            "OTKLIK_INGEST_KEY": key,
+            "OTKLIK_INGEST_KEY": server.key if key is None else key,
             "INGEST_DATABASE_URL": server.url,
             "COLUMNS": "160",
             "PYTHONIOENCODING": "utf-8",
@@ -154,6 +161,44 @@ def start_import(server: Server) -> Iterator[Callable[..., subprocess.Popen[str]
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def start_import(
+    server: Server, import_into: Callable[..., subprocess.Popen[str]]
+) -> Callable[..., subprocess.Popen[str]]:
+    return partial(import_into, server)
+
+
+class OwnPostgres:
+    """A server of one test's own, with ingest's schema, that can be stopped, killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        # It syncs, as it does where people work: what it acknowledged it has after a crash.
+        self._server = PostgresServer(folder=folder / "postgres", password="administrator", log=folder / "postgres.log")
+        self._child = self._server.start()
+        self.url = as_role(self._server.dsn("postgres"), "ingest", "ingest")
+        asyncio.run(bootstrap(self._server.dsn("postgres"), {"ingest": "ingest"}))
+        asyncio.run(upgrade(self.url, ROOT / "services" / "ingest" / "migrations"))
+
+    def start(self) -> None:
+        self._child = self._server.start()
+
+    def stop(self) -> None:
+        self._child.stop()
+
+    def crash(self) -> None:
+        """Everything at once, the processes of its connections too, as when a machine dies."""
+        self._child.wipe_out()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[OwnPostgres]:
+    folder = Path(tempfile.mkdtemp(prefix="otklik-"))
+    server = OwnPostgres(folder)
+    yield server
+    server.stop()
+    shutil.rmtree(folder)
 
 
 def write_file(path: Path, rows: int) -> int:
@@ -206,6 +251,43 @@ def test_either_side_may_be_killed_and_each_row_counts_once(
     again, _ = start_import(path, "--yes").communicate(timeout=DEADLINE_S)
     assert "was imported before" in again
     assert asyncio.run(counts(server.url)) == (good, good, good)
+
+
+def test_the_database_may_go_away_and_the_import_goes_on_by_itself(
+    own_postgres: OwnPostgres, tmp_path: Path, import_into: Callable[..., subprocess.Popen[str]]
+) -> None:
+    path = tmp_path / "answers.csv"
+    good = write_file(path, 8_000)
+    with closing(Server(own_postgres.url, free_ports(1)[0], asyncio.run(a_key(own_postgres.url)))) as server:
+        server.start()
+        server.put_source()
+
+        def taken(rows: int) -> Callable[[], bool]:
+            def look() -> bool:
+                with suppress(httpx.HTTPStatusError):  # the database has only just come back
+                    return any(import_["accepted"] >= rows for import_ in server.imports())
+                return False
+
+            return look
+
+        command = import_into(server, path, "--yes")
+        until(taken(1_000), "a part of the file")
+        own_postgres.crash()  # in the middle of whatever it was doing
+        assert command.poll() is None
+        own_postgres.start()
+        until(taken(3_000), "more of the file")
+        own_postgres.stop()
+        assert command.poll() is None
+        own_postgres.start()
+        out, err = command.communicate(timeout=DEADLINE_S)
+
+        assert command.returncode == 0, err
+        assert f"{good:,}".replace(",", "") in out.replace(",", "").replace("\u202f", ""), out
+        [done] = server.imports()
+        assert done["finished"]
+        # A batch that was committed and never acknowledged is not read a second time, and so nothing is a duplicate.
+        assert (done["accepted"], done["duplicates"], done["errors"]) == (good, 0, 8)
+        assert asyncio.run(counts(own_postgres.url)) == (good, good, good)
 
 
 def test_whoever_reaches_the_database_needs_no_key(
