@@ -448,7 +448,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
                 keys[name] = await create_key(tx, name="portal", scopes=scopes)
         lines = {
             "casework": Line(casework_app(databases["casework"])),
-            "scoring": Line(scoring_app(databases["scoring"])),
+            "scoring": Line(scoring_app(databases["scoring"], privacy_threshold=1)),
             "ingest": Line(ingest_app(databases["ingest"])),
         }
         settings = Settings(

@@ -17,7 +17,14 @@ from services.scoring.account_scores import compute_account_scores
 from services.scoring.api import build_app
 from services.scoring.driver_jobs import DriverRuns, ask_nightly
 from services.scoring.handlers import score_responses
-from services.scoring.jobs import count_cut_points, fold_counts, forget_old_answers, recompute_tiers, recount
+from services.scoring.jobs import (
+    count_cut_points,
+    count_tiers,
+    fold_counts,
+    forget_old_answers,
+    recompute_tiers,
+    recount,
+)
 from services.scoring.settings import Settings
 from services.scoring.silences import judge, look_again
 
@@ -49,11 +56,12 @@ def main() -> None:
         port=settings.port,
     )
     if role in {"api", "all"}:
-        runtime.add_app(build_app(database))
+        runtime.add_app(build_app(database, privacy_threshold=settings.privacy_threshold))
     if role in {"worker", "all"}:
         runtime.add_consumer("scoring.responses", SURVEY_RESPONSES, score_responses)
         runtime.add_loop("tiers", partial(recompute_tiers, database), idle=timedelta(seconds=1))
         runtime.add_loop("cut points", partial(count_cut_points, database), idle=timedelta(minutes=10))
+        runtime.add_loop("tier totals", partial(count_tiers, database), idle=timedelta(minutes=10))
         runtime.add_loop("counts", partial(fold_counts, database), idle=timedelta(seconds=1))
         runtime.add_loop("account scores", partial(compute_account_scores, database), idle=timedelta(seconds=1))
         silent_for = timedelta(days=settings.silence_after_days)

@@ -12,7 +12,7 @@ from libs.events.event import Event
 from libs.webapi.idempotency import prune_keys
 from services.scoring.domain.customers import changed, revalued
 from services.scoring.domain.segments import quantiles
-from services.scoring.store import accounts, counts, customers, locks, recounts, rules
+from services.scoring.store import accounts, counts, customers, locks, recounts, rules, tier_totals
 
 if TYPE_CHECKING:
     from libs.events.database import Database
@@ -94,6 +94,13 @@ async def fold_counts(database: Database) -> bool:
     """Count in what changed since the last time; whether there may be more."""
     async with database.transaction() as tx:
         return await counts.fold(tx, TALLIES_AT_ONCE) == TALLIES_AT_ONCE
+
+
+async def count_tiers(database: Database) -> bool:
+    """Count how many customers each tier has and what they are worth."""
+    async with database.transaction() as tx:
+        await tier_totals.count(tx)
+    return False
 
 
 async def recount(database: Database) -> int:

@@ -16,6 +16,8 @@ class Settings(BaseSettings):
     database_url: str
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8002
+    privacy_threshold: Annotated[int, Field(ge=1, le=1000)] = 5
+    """How many have to have answered for a group's numbers to be shown."""
     pool_size: Annotated[int, Field(ge=2, le=100)] = 10
     silence_after_days: Annotated[int, Field(ge=1, le=365)] = 14
     """After so many days without an answer, an important customer's invitation counts as silence."""

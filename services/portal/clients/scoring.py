@@ -19,10 +19,10 @@ Grouping = Literal["touchpoint", "program", "segment"]
 class _Item(msgspec.Struct, frozen=True):
     kind: str
     group: str | None
-    n: int
-    promoters: int
-    passives: int
-    detractors: int
+    n: int | None
+    promoters: int | None
+    passives: int | None
+    detractors: int | None
     nps: float | None
     ci_low: float | None
     ci_high: float | None
@@ -89,10 +89,13 @@ class Scoring:
             if value is not None
         }
         answer = await self._service.get("/v1/metrics/nps", _Answer, person=person, params=params)
-        return Measured([_group(item) for item in answer.items], answer.instrument_breaks)
+        return Measured([group for item in answer.items if (group := _group(item))], answer.instrument_breaks)
 
 
-def _group(item: _Item) -> Group:
+def _group(item: _Item) -> Group | None:
+    """None where too few answered for scoring to tell."""
+    if item.n is None or item.promoters is None or item.passives is None or item.detractors is None:
+        return None
     counted = Nps(
         item.n, item.promoters, item.passives, item.detractors, nps=item.nps, low=item.ci_low, high=item.ci_high
     )

@@ -8,6 +8,7 @@ from libs.webapi.app import create_app
 from services.scoring.api import (
     account_scores,
     accounts,
+    comparisons,
     customers,
     drivers,
     instruments,
@@ -17,7 +18,9 @@ from services.scoring.api import (
     response_rates,
     responses,
     rules,
+    touchpoints,
 )
+from services.scoring.api.groups import PRIVACY_THRESHOLD
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -28,16 +31,17 @@ _BATCH_BYTES: Final = 16 * 1_048_576
 """Ten thousand items of a kilobyte and a half."""
 
 
-def build_app(database: Database) -> FastAPI:
-    """The app over `database`."""
+def build_app(database: Database, *, privacy_threshold: int = PRIVACY_THRESHOLD) -> FastAPI:
+    """The app over `database`. Groups in which fewer than `privacy_threshold` answered are not shown."""
     app = create_app(
         "Otklik scoring",
         database,
         description="Customers, accounts, what they are worth, and what their answers say.",
         body_limits={f"/v1/{each}": _BATCH_BYTES for each in ("customers/batch", "accounts/batch", "invitations")},
     )
-    about_customers = (customers, accounts, account_scores, invitations, rules)
-    about_answers = (responses, instruments, mismatches, metrics, response_rates, drivers)
+    app.state.privacy_threshold = privacy_threshold
+    about_customers = (customers, accounts, account_scores, invitations, rules, touchpoints)
+    about_answers = (responses, instruments, mismatches, metrics, comparisons, response_rates, drivers)
     for part in (*about_customers, *about_answers):
         app.include_router(part.router)
     return app

@@ -14,7 +14,7 @@ from libs.webapi.idempotency import once
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import REPEATABLE, MetricsReader, RulesWriter, database_of
-from services.scoring.api.metrics import Moment
+from services.scoring.api.filters import Moment
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.drivers import Factor, Findings, Scope
 from services.scoring.domain.drivers import Interval as Estimated

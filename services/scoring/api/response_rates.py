@@ -11,6 +11,7 @@ from libs.events.contracts.scores import Tier
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import MetricsReader, database_of
 from services.scoring.api.bodies import Moment
+from services.scoring.api.groups import threshold_of
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.invitations import ANSWERED_WITHIN, CONFIDENCE, hidden, rate
 from services.scoring.store import invitations
@@ -20,8 +21,6 @@ router: Final = Router(prefix="/v1/metrics", tags=["metrics"])
 
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-_SHOWN_FROM: Final = 5
-"""A group of fewer people tells about each of them."""
 _DIGITS: Final = 4
 
 
@@ -61,12 +60,12 @@ async def get(
     until: Annotated[Moment | None, Query(alias="to", description="Invited before this moment.")] = None,
     by: Annotated[Grouping | None, Query(description="Months are months of UTC.")] = None,
 ) -> ResponseRates:
-    """Of the invitations that are known. Groups of fewer than five are hidden, and one more that would tell them."""
+    """Of the invitations that are known. Groups too small to be shown are hidden, and others that would tell them."""
     async with database_of(request).reading() as tx:
         counts = await invitations.rates(
             tx, by=by, since=since or _FIRST, until=until or _LAST, program=program, tier=segment, channel=channel
         )
-    small = hidden([each.invited for each in counts], _SHOWN_FROM)
+    small = hidden([each.invited for each in counts], threshold_of(request))
     return ResponseRates(
         confidence=CONFIDENCE,
         answered_within_days=ANSWERED_WITHIN.days,

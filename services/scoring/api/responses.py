@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
 
-from libs.events.contracts.responses import Metric, SurveyKind
+from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier, UrgentSignal
 from libs.webapi.etag import etag
 from libs.webapi.problem import of_status
@@ -36,6 +36,9 @@ class ScoredResponse(BaseModel):
     class_contradicted: bool = Field(description="Whether the vendor claims another class than the one computed.")
     comment: str | None
     customer_id: str | None
+    channel: Channel
+    department: str | None
+    region: str | None
     tier: Tier
     tier_reason: str
     language: str | None = Field(description="As the survey says, else as the comment is written.")

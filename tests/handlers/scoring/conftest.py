@@ -179,9 +179,21 @@ def rows(database: Database) -> Callable[..., Awaitable[Sequence[Any]]]:
 
 @pytest.fixture
 async def client(database: Database) -> AsyncIterator[httpx.AsyncClient]:
-    """A client with a key that may do everything, and speak for a person."""
+    """A client with a key that may do everything, and speak for a person; no group is too small for it."""
     async with database.transaction() as tx:
         key = await keys.create_key(tx, name="crm", scopes=SCOPES)
+    transport = httpx.ASGITransport(build_app(database, privacy_threshold=1))
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://scoring", headers={"Authorization": f"Bearer {key}"}
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def discreet(database: Database) -> AsyncIterator[httpx.AsyncClient]:
+    """The same of an app that hides what fewer than five said."""
+    async with database.transaction() as tx:
+        key = await keys.create_key(tx, name="page", scopes=SCOPES)
     transport = httpx.ASGITransport(build_app(database))
     async with httpx.AsyncClient(
         transport=transport, base_url="http://scoring", headers={"Authorization": f"Bearer {key}"}

@@ -285,27 +285,27 @@ async def test_an_erasure_reaches_invitations(
 
 
 async def test_response_rates_say_n_and_their_interval_and_hide_small_groups(
-    client: httpx.AsyncClient, an_answer: AnAnswer, deliver: Deliver
+    discreet: httpx.AsyncClient, an_answer: AnAnswer, deliver: Deliver
 ) -> None:
     await invite(
-        client,
+        discreet,
         *(an_invitation(f"e-{n}", customer_id=f"c-{n}") for n in range(20)),
         *(an_invitation(f"s-{n}", customer_id=f"c-{n}", program="b2b", channel="sms") for n in range(6)),
         *(an_invitation(f"p-{n}", customer_id=f"c-{n}", program="c", channel="phone") for n in range(2)),
         an_invitation("b-1", customer_id="b-1", bounced_at=(MONDAY + DAY).isoformat()),
     )
     await deliver(*(an_answer(f"r-{n}", customer_id=f"c-{n}", answered_at=MONDAY + DAY) for n in range(5)))
-    whole = (await client.get("/v1/metrics/response-rates", params={"program": "retail"})).json()["items"]
+    whole = (await discreet.get("/v1/metrics/response-rates", params={"program": "retail"})).json()["items"]
     assert whole == [
         {
             "group": None, "hidden": False, "invited": 21, "bounced": 1, "n": 20, "answered": 5, "waiting": 0,
             "rate": 0.25, "ci_low": 0.1119, "ci_high": 0.4687,
         }
     ]  # fmt: skip
-    by_channel = (await client.get("/v1/metrics/response-rates", params={"by": "channel"})).json()["items"]
+    by_channel = (await discreet.get("/v1/metrics/response-rates", params={"by": "channel"})).json()["items"]
     # The two by phone are hidden, and the six by SMS, which the total less the rest would tell them by.
     assert [(each["group"], each["hidden"], each["invited"]) for each in by_channel] == [
         ("email", False, 21), ("phone", True, None), ("sms", True, None),
     ]  # fmt: skip
-    months = (await client.get("/v1/metrics/response-rates", params={"by": "month"})).json()["items"]
+    months = (await discreet.get("/v1/metrics/response-rates", params={"by": "month"})).json()["items"]
     assert [(each["group"], each["invited"]) for each in months] == [("2026-01", 29)]

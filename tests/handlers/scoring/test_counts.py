@@ -244,7 +244,7 @@ _ODD_REGION = text("""
      WHERE id = 'c-1'
 """)
 _AS_IT_WAS = (
-    "DROP TABLE touchpoint_maps, cells, tallies, day_counts, month_counts",
+    "DROP TABLE touchpoint_maps, tier_totals, cells, tallies, day_counts, month_counts",
     "DROP INDEX responses_counted",
     "ALTER TABLE responses DROP COLUMN cell",
     "CREATE INDEX responses_by_class ON responses (program, answered_at)",

@@ -376,6 +376,12 @@ ROUTES = [
     ("GET", "/v1/driver-runs/00000000-0000-0000-0000-000000000002", "metrics:read", None),
     ("POST", "/v1/driver-runs", "rules:write", {"executive", "administrator"}),
     ("GET", "/v1/metrics/nps", "metrics:read", None),
+    ("GET", "/v1/metrics/ces", "metrics:read", None),
+    ("GET", "/v1/metrics/csat", "metrics:read", None),
+    ("GET", "/v1/metrics/compare", "metrics:read", None),
+    ("GET", "/v1/metrics/sample-size", "metrics:read", None),
+    ("GET", "/v1/touchpoints", "metrics:read", None),
+    ("PUT", "/v1/touchpoints", "rules:write", {"executive", "administrator"}),
 ]
 ROLES = ("agent", "manager", "executive", "employee", "operator", "administrator")
 

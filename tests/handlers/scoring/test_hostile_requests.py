@@ -95,9 +95,28 @@ def _percent_encoded(word: str) -> bytes:
 
 @over_http
 @given(
-    name=st.sampled_from(["program", "touchpoint", "segment", "kind", "from", "to", "by", "limit", "cursor"]),
+    name=st.sampled_from(
+        [
+            "program",
+            "touchpoint",
+            "segment",
+            "region",
+            "kind",
+            "from",
+            "to",
+            "by",
+            "weights",
+            "a_program",
+            "b_from",
+            "margin",
+            "limit",
+            "cursor",
+        ]
+    ),
     value=st.text(max_size=300) | st.sampled_from(["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"]),
-    path=st.sampled_from(["/v1/metrics/nps", "/v1/instruments"]),
+    path=st.sampled_from(
+        ["/v1/metrics/nps", "/v1/metrics/ces", "/v1/metrics/compare", "/v1/metrics/sample-size", "/v1/instruments"]
+    ),
 )
 async def test_no_question_is_our_fault(client: httpx.AsyncClient, name: str, value: str, path: str) -> None:
     answer = await client.get(path, params={name: value})

@@ -167,10 +167,13 @@ async def test_the_nps_says_its_n_and_its_interval(
     assert expected.high is not None
     assert body == {
         "confidence": 0.95,
+        "weighted_by": None,
+        "weights_counted_at": None,
         "items": [
             {
                 "kind": "transactional",
                 "group": None,
+                "hidden": False,
                 "n": 5,
                 "promoters": 3,
                 "passives": 1,
@@ -178,6 +181,7 @@ async def test_the_nps_says_its_n_and_its_interval(
                 "nps": 40.0,
                 "ci_low": round(expected.low, 2),
                 "ci_high": round(expected.high, 2),
+                "coverage": None,
             }
         ],
         "instrument_breaks": [],

@@ -84,6 +84,14 @@ _STATEMENTS: Final[tuple[str, ...]] = (
         PRIMARY KEY (cell, month)
     ) WITH (fillfactor = 80)
     """,
+    """
+    CREATE TABLE tier_totals (
+        tier text PRIMARY KEY,
+        customers bigint NOT NULL,
+        value double precision NOT NULL,
+        counted_at timestamptz NOT NULL
+    )
+    """,
     # What was stored before: a response's region is what its customer's is now.
     _CELL_ID,
     """
