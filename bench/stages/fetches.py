@@ -18,6 +18,7 @@ from bench.deliveries import INSTRUMENT, SECRET, operator
 from bench.figures import Figure, against_floor
 from bench.servers import cpu_of_postgres
 from deploy.local.ports import free_ports
+from libs.events.kafka import create_topics
 
 if TYPE_CHECKING:
     import httpx
@@ -40,8 +41,8 @@ _FETCHED: Final = "SELECT count(*) FROM deliveries WHERE via = 'api' AND status 
 
 async def run(bench: Bench) -> list[Figure]:
     """Answers a second, from the first to the last of them."""
-    await bench.make_registry_topics()
-    amount = bench.amount(_FETCHES, at_least=400)
+    await create_topics(bench.kafka)  # nothing is written to them here
+    amount, sources = bench.amount(_FETCHES, at_least=400), bench.amount(_SOURCES, at_least=100)
     api_port, port = free_ports(2)
     api = await bench.start_serving(api_port, "-m", "bench.floors.vendor_api", str(api_port), _TOKEN)
     floor_url, url = await bench.service_database("ingest"), await bench.service_database("ingest")
@@ -55,8 +56,8 @@ async def run(bench: Bench) -> list[Figure]:
     }
     ingest = await bench.start_serving(port, "-m", "services.ingest", "all", environment=settings)
     async with await operator(url, port) as client:
-        for first in range(0, _SOURCES, _AT_ONCE):
-            numbers = range(first, first + _AT_ONCE)
+        for first in range(0, sources, _AT_ONCE):
+            numbers = range(first, min(sources, first + _AT_ONCE))
             await asyncio.gather(*(_put_source(client, f"shop-{number}", api_port) for number in numbers))
     cpu = {"our": 0.0, "postgresql": 0.0}
     rounds = 0
@@ -65,7 +66,7 @@ async def run(bench: Bench) -> list[Figure]:
         nonlocal rounds
         rounds += 1
         before: int = await watching.fetchval(_FETCHED)
-        await watching.execute(_ANNOUNCE, str(rounds), amount, _SOURCES)
+        await watching.execute(_ANNOUNCE, str(rounds), amount, sources)
         first = await _until(ingest, watching, before + 1)
         began, own, server = time.perf_counter(), ingest.cpu_seconds(), cpu_of_postgres(bench)
         last = await _until(ingest, watching, before + amount)
@@ -85,7 +86,7 @@ async def run(bench: Bench) -> list[Figure]:
     return [
         against_floor(
             "fetches",
-            f"announced answers of {_SOURCES} sources",
+            f"announced answers of {sources} sources",
             floor_name="20 connections, each answer stored when it comes",
             floor=measured_floor,
             ours=measured,

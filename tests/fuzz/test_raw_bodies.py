@@ -35,10 +35,12 @@ from tests.vendor_signing import CONTENT_TYPE, CSAT, FORM, JSON, MAPS, SECRET, S
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "tests" / "unit" / "ingest" / "samples"
-BODIES = int(os.environ.get("OTKLIK_FUZZ_EXAMPLES", "6"))
+BODIES = int(os.environ.get("OTKLIK_FUZZ_EXAMPLES", "5"))
 SEED = 20260302
 LARGEST = 1_048_576
 ANSWER_S = 60.0
+ENDLESS = ("generic", "jotform", "wootric")
+"""Whose first body has ten megabytes and no length: one for each kind of body."""
 MEMORY_MB = 250
 ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DELIVERY_ID = re.compile(rb'("(?:event_id|eventId|messageId)"\s*:\s*)"[^"]*"')
@@ -192,7 +194,7 @@ class Vendor:
         for number in range(amount):
             body = self._body()
             chunked = self._random.random() < 0.1
-            if number == 0:
+            if number == 0 and self.name in ENDLESS:
                 body, chunked = body + b" " * (10 * LARGEST), True
             statuses = [await self._twice(source, body, chunked=chunked) for source in self.sources]
             assert statuses[0] == statuses[1], (self.name, body[:500], statuses)
