@@ -46,7 +46,7 @@ run: setup ## Play a short real story on real parts, and keep serving until Ctrl
 test: setup browser ## Every test, on three workers (ARGS="tests/unit -x" for some of them, on none)
 	@CHROMIUM="$$(sh deploy/find-browser.sh --print)" $(BIN)/python -m pytest -q $(or $(ARGS),-n $(WORKERS))
 
-fuzz: setup ## Some ten thousand requests at the HTTP surface of all services (N per operation)
+fuzz: setup ## Some ten thousand requests at the HTTP surface of all services, and broken bodies (N per operation and vendor)
 	@OTKLIK_FUZZ_EXAMPLES=$(or $(N),200) $(BIN)/python -m pytest -q tests/fuzz $(ARGS)
 
 bench: setup ## Each stage beside its floor, measured in the same run (ARGS="--only ingest" for some of them)

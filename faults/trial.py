@@ -94,6 +94,7 @@ class Trial:
         self._recovery_s = recovery_s
         self.sizes: Final[dict[str, int]] = {}
         self._skew_s = 0
+        self._put_off_s = 0
         self.thin: Final = ThinVendor(self._random, f"{run}-{seed}", stage.vendor_apis)
         self.vendor: Final = Vendor(self._random, f"{run}-{seed}", self.thin)
         self._run = f"{run}-{seed}"
@@ -168,6 +169,10 @@ class Trial:
         """A clock was wrong by so much: what was put off by it, and clocks of cases, may be late by as much more."""
         self._skew_s = max(self._skew_s, seconds)
 
+    def put_off_by(self, seconds: int) -> None:
+        """Something may have been put off for so long, and rightly: rest comes later by as much."""
+        self._put_off_s = max(self._put_off_s, seconds)
+
     async def end(self, tell: Callable[[str], None] = lambda _line: None) -> list[Broken]:
         """Stop the load, wait for rest, and check everything."""
         tell("waiting for rest")
@@ -182,7 +187,7 @@ class Trial:
         if not await self.people.reconciled(_REST_S):
             broken.append(Broken(2, "the vendor's API is not asked any more", ("see the log of ingest",), 1))
         # What a part put off while its clock was ahead waits for that much longer.
-        bound_s = _REST_S + self._skew_s
+        bound_s = _REST_S + self._skew_s + self._put_off_s
         if waiting := await self.watch.rest(bound_s):
             broken.append(Broken(4, f"not at rest after {bound_s:.0f} s", tuple(waiting), len(waiting)))
         tell("checking the ledger")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from faults.trial import Trial
 
 _OLD_ON_NEW_S: Final = 6.0
+_PUT_OFF_S: Final = 600
+"""So long older builds leave alone what an API did not have; how long, they have written down."""
 
 
 def older_tree(folder: Path, revision: str) -> Path:
@@ -44,6 +46,7 @@ def upgrade_faults(services: Sequence[str], newer: Path) -> list[Fault]:
 
 def _upgraded(services: Sequence[str], newer: Path) -> Strike:
     async def strike(trial: Trial, random: Random) -> str:
+        trial.put_off_by(_PUT_OFF_S)
         older = trial.stage.tree
         trial.stage.tree = newer
         if older == newer:

@@ -194,23 +194,37 @@ class KafkaSubscription:
     async def commit(self, offsets: Offsets) -> None:
         """Tell the group how far this member is. Explicit offsets: a bare commit commits the position of the poll."""
         consumer = self._started()
+        # In a task of its own, which sees to its end whatever of it is under way when the client is given up.
+        told = consumer.commit({TopicPartition(*place): offset for place, offset in offsets.items()})
+        committing = asyncio.create_task(told)
         try:
-            async with asyncio.timeout(bounds.COMMIT_SECONDS):
-                await consumer.commit({TopicPartition(*place): offset for place, offset in offsets.items()})
+            await asyncio.wait([committing], timeout=bounds.COMMIT_SECONDS)
+            if not committing.done():
+                raise TimeoutError
+            committing.result()
         except (CommitFailedError, IllegalStateError) as error:
             # Normal after a rebalance or a long pause: the partition has another owner, who reads the records again
             # and finds them in the inbox.
             log.info("commit.refused", group=self._group, error=type(error).__name__)
         except (KafkaError, OSError) as error:
+            # Once its coordinator was gone, this client may look for another one for ever: another client does not.
+            await self.stop()
             raise away(error) from error
+        finally:
+            await end_tasks(committing)
 
     def rewind(self, records: Sequence[Record]) -> None:
-        """Read `records` again at the next poll, where their partitions are still ours."""
+        """Read `records` again at the next poll, where their partitions are still ours.
+
+        Without a client there is nothing to do: the next one begins where the group has committed.
+        """
+        if self._consumer is None:
+            return
         first: Offsets = {}
         for record in records:
             place = (record.topic, record.partition)
             first[place] = min(first.get(place, record.offset), record.offset)
-        consumer = self._started()
+        consumer = self._consumer
         assigned = consumer.assignment()
         ours = {TopicPartition(*place): offset for place, offset in first.items()}
         seek(consumer, {partition: offset for partition, offset in ours.items() if partition in assigned})

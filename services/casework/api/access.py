@@ -45,7 +45,9 @@ _LATEST_YEAR: Final = 9000
 
 
 def _written_out(value: object) -> object:
-    # Pydantic would take a number, too, and guess whether it counts seconds or milliseconds.
+    # Pydantic would take a number, too, and guess whether it counts seconds or milliseconds. What is stored is one.
+    if isinstance(value, datetime):
+        return value
     if not isinstance(value, str) or value.replace(".", "").lstrip("+-").isdecimal():
         raise ValueError("an instant as in RFC 3339, with its offset")
     return value

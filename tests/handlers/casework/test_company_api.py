@@ -66,6 +66,14 @@ async def test_an_update_of_what_has_changed_or_is_not_there_is_refused(admin: h
     assert (problem(stale), stale.headers["etag"]) == ((412, "precondition-failed"), '"1"')
 
 
+async def test_an_agent_s_absence_is_told_as_it_was_stored(admin: httpx.AsyncClient) -> None:
+    absence = {"absent_from": "2026-07-01T00:00:00Z", "absent_until": "2026-07-15T09:00:00Z"}
+    created = await admin.put("/v1/agents/anna", json=ANNA | absence)
+    assert created.status_code == 201, created.text
+    read = (await admin.get("/v1/agents/anna")).json()
+    assert {name: read[name] for name in absence} == absence
+
+
 async def test_a_command_sent_twice_creates_once(admin: httpx.AsyncClient) -> None:
     first, second = [await admin.put("/v1/agents/anna", json=ANNA, headers={"Idempotency-Key": "k"}) for _ in "12"]
     assert (first.status_code, second.status_code, second.json()["version"]) == (201, 201, 1)
