@@ -38,14 +38,18 @@ _ENDED: Final = text("""
     SELECT DISTINCT account_id
       FROM (SELECT account_id FROM account_scores WHERE good_until <= :now ORDER BY good_until LIMIT :limit) AS ended
 """)
+# Contact by contact, from the index by customer: joined as a whole, all responses are read where contacts are many.
 _ANSWERS: Final = text("""
-    SELECT DISTINCT ON (customers.id, responses.kind)
-           customers.account_id, customers.id AS customer_id, customers.name, account_role, responses.kind,
-           responses.id AS response_id, program, score, nps_class, answered_at
-      FROM customers JOIN responses ON responses.customer_id = customers.id
-     WHERE customers.account_id = ANY(CAST(:ids AS text[])) AND metric = 'nps' AND nps_class IS NOT NULL
-       AND answered_at > :since
-     ORDER BY customers.id, responses.kind, answered_at DESC, responses.id
+    SELECT customers.account_id, customers.id AS customer_id, customers.name, account_role, latest.kind,
+           latest.id AS response_id, program, score, nps_class, answered_at
+      FROM customers
+     CROSS JOIN LATERAL (SELECT DISTINCT ON (kind) kind, id, program, score, nps_class, answered_at
+                           FROM responses
+                          WHERE customer_id = customers.id AND metric = 'nps' AND nps_class IS NOT NULL
+                            AND answered_at > :since
+                          ORDER BY kind, answered_at DESC, id) AS latest
+     WHERE customers.account_id = ANY(CAST(:ids AS text[]))
+     ORDER BY customers.id
 """)
 _CONTACTS: Final = text("""
     SELECT account_id, account_role, count(*) AS contacts
