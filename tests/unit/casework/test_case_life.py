@@ -30,6 +30,7 @@ from services.casework.domain.cases import Case, Decision, Status
 from services.casework.domain.errors import Refused
 from services.casework.domain.names import CaseId, CustomerId, ResponseId, RootCauseId
 from services.casework.domain.policies import DEFAULT_POLICIES, Policies, Policy
+from services.casework.domain.recomputing import Recomputation, recompute
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.routing import Desk
 from services.casework.domain.timeline import Actor, Cause
@@ -237,6 +238,25 @@ class CaseLife(RuleBasedStateMachine):
             )
 
         self.act(place, decide)
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9), policy=st.sampled_from(POLICIES))
+    def the_clocks_are_counted_anew_by_another_policy(self, place: int, policy: Policy) -> None:
+        self.commands += 1
+        asked = Recomputation(
+            id=uuid5(NAMESPACE_URL, f"asked/{self.commands}"),
+            program=None,
+            tier=None,
+            level=None,
+            calendar_id=None,
+            dry_run=False,
+            actor=Actor("person", "boris"),
+        )
+        case = self.book.cases[place % len(self.book.cases)]
+        decision = recompute(case, policy, self.staff, asked, self.now)
+        self.check(case, decision)
+        self.book.put(decision)
+        assert recompute(decision.case, policy, self.staff, asked, self.now).steps == ()
 
     @rule(customer=st.sampled_from(["c-1", "c-2"]))
     def the_customer_asks_to_be_forgotten(self, customer: str) -> None:
