@@ -32,7 +32,7 @@ _LONGEST_HOURS: Final = 24 * 366
 _Hours = Annotated[int, Field(strict=True, ge=1, le=_LONGEST_HOURS)]
 _Days = Annotated[int, Field(strict=True, ge=1, le=366)]
 _Fraction = Annotated[float, Field(strict=True, gt=0, lt=1)]
-Program = Annotated[str, Path(min_length=1, max_length=512, pattern=r"^[^/\x00-\x1f]+$")]
+Program = Annotated[str, Path(min_length=1, max_length=512, pattern=r"^[^/\x00-\x1f\x7f\uFFFD]+$")]
 
 
 class PolicyBody(BaseModel):

@@ -16,7 +16,7 @@ from services.casework.domain.errors import (
     AtHighestLevel,
     NotContacted,
 )
-from services.casework.domain.levels import asked_again, can_climb, climb
+from services.casework.domain.levels import asked_again, can_climb, climb, unasked
 from services.casework.domain.waiting import resumed
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def reopen(
     first_contact, resolution = policy.reopened(since)
     return decided(
         replace(
-            asked_again(case, policy, cause.at),
+            asked_again(unasked(case), policy, cause.at),
             version=case.version + 1,
             reopenings=case.reopenings + 1,
             status=Status.OPEN,
@@ -196,6 +196,7 @@ def reopen(
             confirm_by=None,
             closed_at=None,
             clocks_since=since,
+            waiting=None,
             pauses=(),
         ),
         cause,

@@ -17,7 +17,7 @@ from sqlalchemy import Executable, text
 from libs.events.database import Database
 from libs.events.event import Event
 from services.casework.jobs import Clocks
-from services.casework.store import answers, cases, customers, people
+from services.casework.store import answers, cases, customers, people, recomputations
 
 Make = Callable[..., Event[Any]]
 Deliver = Callable[..., Awaitable[None]]
@@ -126,6 +126,15 @@ async def test_due_clocks_are_claimed_in_their_order_without_sorting_them(plan_o
     assert "Index Scan using cases_pkey" in alone, alone
     oldest = await plan_of(cases._OLDEST_FIRING)
     assert "cases_firing" in oldest, oldest
+
+
+async def test_a_set_of_cases_whose_clocks_are_counted_anew_is_found_by_index_wherever_it_begins(
+    plan_of: Explain,
+) -> None:
+    for after in (UUID(int=0), UUID(int=2**127)):
+        plan = await plan_of(recomputations._SET, after=after, limit=500, program=None, tier=None, level=None)
+        assert "LockRows" in plan, plan
+        assert reads_all_of(plan) == set(), plan
 
 
 async def test_loads_are_read_and_not_counted_and_waiting_answers_found_among_all_others(plan_of: Explain) -> None:

@@ -147,6 +147,15 @@ async def test_warnings_levels_and_waits_that_make_no_sense_are_refused(
     assert problem(await admin.put("/v1/sla-policies/standard", json=policy | changes)) == (422, "invalid")
 
 
+@pytest.mark.parametrize("program", ["%00", "%ff", "%ed%a0%80", "a%2fb", "%0a"])
+async def test_a_program_by_a_name_that_no_program_has_is_a_refusal_and_no_failure(
+    admin: httpx.AsyncClient, policy: dict[str, Any], program: str
+) -> None:
+    address = f"/v1/programs/{program}/sla-policies/key"
+    for answer in (await admin.get(address), await admin.put(address, json=policy), await admin.delete(address)):
+        assert answer.status_code in {400, 404, 422}
+
+
 async def test_who_only_knows_of_one_warning_says_when_to_warn_first(
     admin: httpx.AsyncClient, policy: dict[str, Any]
 ) -> None:

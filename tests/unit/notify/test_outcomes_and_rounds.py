@@ -1,14 +1,14 @@
 """What outcomes mean, what answers tell of people, and which page a round shows."""
 
 from datetime import UTC, datetime, timedelta
-from typing import get_args
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.events.contracts.cases import CaseClockBreached, Employee
+from libs.events.contracts.cases import CaseClockBreached, CaseClockReminded, CaseClockWarned, Employee
 from libs.events.event import Event
 from services.notify.api.throttle import Throttle
 from services.notify.domain.messages import Entry, MessageId, Status, is_address, message_id, notices_of
@@ -130,6 +130,28 @@ def test_a_breach_without_a_manager_is_told_to_the_owner_alone() -> None:
     )
     event = Event.root(uuid4(), breached, subject="case-1", time=MONDAY, source="/casework")
     assert [notice.recipient for notice in notices_of(event)] == ["employee:e-1"]
+
+
+def test_who_was_asked_is_told_that_their_time_runs_out_and_is_reminded() -> None:
+    owner = Employee(employee_id="e-1", name="Anna", email="anna@company.example", language="ru")
+    boss = Employee(employee_id="e-2", name="Boris", email="boris@company.example", language="en")
+    heading: dict[str, Any] = {
+        "case_id": "case-1",
+        "customer_id": "c-1",
+        "version": 3,
+        "due_at": MONDAY,
+        "owner": owner,
+    }
+    for payload, kind, told in (
+        (CaseClockWarned(**heading, clock="escalation", responsible=boss), "clock_warned", "e-2"),
+        (CaseClockWarned(**heading, clock="escalation"), "clock_warned", "e-1"),
+        (CaseClockWarned(**heading, clock="resolution"), "clock_warned", "e-1"),
+        (CaseClockReminded(**heading, clock="escalation", responsible=boss), "clock_breached", "e-2"),
+    ):
+        (notice,) = notices_of(Event.root(uuid4(), payload, subject="case-1", time=MONDAY, source="/casework"))
+        assert (notice.kind, notice.recipient) == (kind, f"employee:{told}")
+    nobody = CaseClockReminded(**heading, clock="escalation", responsible=None)
+    assert notices_of(Event.root(uuid4(), nobody, subject="case-1", time=MONDAY, source="/casework")) == ()
 
 
 ENDINGS = st.one_of(st.none(), st.sampled_from(get_args(Ending)))
