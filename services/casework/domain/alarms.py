@@ -38,23 +38,26 @@ def next_firing(case: Case, now: datetime) -> Firing | None:
     fires_at = case.fires_at
     if fires_at is None or fires_at > now:
         return None
-    found: list[Firing | None] = []
     match case.status:
         case Status.OPEN:
-            found.append(firing_of("first_contact", case.first_contact, now))
-            found.append(firing_of("resolution", case.resolution, now))
+            first = firing_of("resolution", case.resolution, now)
+            first = _earlier(firing_of("first_contact", case.first_contact, now), first)
         case Status.CONTACTED if case.waiting is not None:
             until = case.waiting.until
-            found.append(Firing("waiting", "over", until, until) if until <= now else None)
+            first = Firing("waiting", "over", until, until) if until <= now else None
         case Status.CONTACTED:
-            found.append(firing_of("resolution", case.resolution, now))
+            first = firing_of("resolution", case.resolution, now)
         case Status.RESOLVED:
             return Firing("confirmation", "silence", fires_at, fires_at)
         case Status.CLOSED:
             return None
-    if case.escalation is not None:
-        found.append(firing_of("escalation", case.escalation, now))
-    return min((each for each in found if each is not None), key=lambda each: each.at, default=None)
+    return first if case.escalation is None else _earlier(first, firing_of("escalation", case.escalation, now))
+
+
+def _earlier(one: Firing | None, other: Firing | None) -> Firing | None:
+    if one is None or other is None:
+        return one or other
+    return one if one.at <= other.at else other
 
 
 def close(case: Case, outcome: Outcome, reason: str, cause: Cause) -> Decision:
@@ -169,11 +172,15 @@ def _name(firing: Firing) -> Clock:
 
 
 def _clock(case: Case, firing: Firing) -> Deadline:
-    found = {"first_contact": case.first_contact, "resolution": case.resolution, "escalation": case.escalation}
-    clock = found.get(firing.clock)
-    if clock is None:
-        raise ValueError(f"the {firing.clock} clock neither warns nor breaches")
-    return clock
+    match firing.clock:
+        case "first_contact":
+            return case.first_contact
+        case "resolution":
+            return case.resolution
+        case "escalation" if case.escalation is not None:
+            return case.escalation
+        case _:
+            raise ValueError(f"the {firing.clock} clock neither warns nor breaches")
 
 
 def _with_clock(case: Case, firing: Firing, clock: Deadline) -> Case:
