@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from libs.webapi.app import create_app
-from services.casework.api import calendars, cases, commands, initiatives, people, policies, recomputing, rules
+from services.casework.api import (
+    calendars,
+    cases,
+    commands,
+    initiatives,
+    measures,
+    people,
+    policies,
+    recomputing,
+    rules,
+)
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -20,6 +30,6 @@ def build_app(database: Database) -> FastAPI:
         database,
         description="Cases of unhappy customers, from the answer that opened them to the word that it is solved.",
     )
-    for part in (cases, commands, initiatives, people, rules, recomputing, policies, calendars):
+    for part in (cases, commands, initiatives, measures, people, rules, recomputing, policies, calendars):
         app.include_router(part.router)
     return app

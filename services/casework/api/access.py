@@ -24,6 +24,8 @@ CaseWriter = Annotated[Principal, requires("cases:write", roles=_CLOSES_LOOPS)]
 # Level 2 proposes and sees to changes, level 3 decides on them.
 LeadWriter = Annotated[Principal, requires("cases:write", roles=_LEADS)]
 TopWriter = Annotated[Principal, requires("cases:write", roles=_DECIDES)]
+# How the loop is doing is everybody's business: no customer is in it.
+MeasureReader = Annotated[Principal, requires("cases:read", roles=_SEES_SETTINGS | {"employee"})]
 SettingsReader = Annotated[Principal, requires("settings:read", roles=_SEES_SETTINGS)]
 SettingsWriter = Annotated[Principal, requires("settings:write", roles=_LEADS)]
 

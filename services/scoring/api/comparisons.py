@@ -6,16 +6,17 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from libs.events.contracts.responses import Metric, SurveyKind
+from libs.statistics import nps_groups
+from libs.statistics.means import difference_of_means, mean
+from libs.statistics.nps import CONFIDENCE
+from libs.statistics.proportions import Difference, difference_of_shares, share
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import MetricsReader, database_of
 from services.scoring.api.filters import AskedFirst, AskedSecond
 from services.scoring.api.groups import Group, groups, threshold_of
 from services.scoring.api.metrics import good_from, nps_of, rounded, upright
-from services.scoring.domain import nps_groups, sample_sizes
-from services.scoring.domain.means import difference_of_means, mean
-from services.scoring.domain.nps import CONFIDENCE
-from services.scoring.domain.proportions import Difference, difference_of_shares, share
+from services.scoring.domain import sample_sizes
 
 router: Final = Router(prefix="/v1/metrics", tags=["metrics"])
 

@@ -9,15 +9,15 @@ from pydantic import BaseModel, Field
 
 from libs.events.contracts.responses import Metric, SurveyKind
 from libs.events.database import Tx
+from libs.statistics.means import mean
+from libs.statistics.nps import CONFIDENCE, Nps, nps
+from libs.statistics.nps_groups import Stratum, weighted
+from libs.statistics.proportions import share
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import MetricsReader, database_of
 from services.scoring.api.filters import Asked
 from services.scoring.api.groups import Group, groups, threshold_of
 from services.scoring.domain.instruments import breaks
-from services.scoring.domain.means import mean
-from services.scoring.domain.nps import CONFIDENCE, Nps, nps
-from services.scoring.domain.nps_groups import Stratum, weighted
-from services.scoring.domain.proportions import share
 from services.scoring.domain.scales import GOOD_FROM
 from services.scoring.store import instruments, tier_totals
 from services.scoring.store.metrics import NPS_SCALE, Grouping, Scale, Series

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from libs.statistics.nps import nps
 from services.scoring.domain.drivers import (
     LEAST_OF_LEVEL,
     MOST_LEVELS,
@@ -26,7 +27,6 @@ from services.scoring.domain.drivers import (
     needed_answers,
 )
 from services.scoring.domain.importance import regressed
-from services.scoring.domain.nps import nps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

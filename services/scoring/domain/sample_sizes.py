@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
-from services.scoring.domain.distributions import two_sided_z, z_of_power
-from services.scoring.domain.nps import CONFIDENCE
+from libs.statistics.distributions import two_sided_z, z_of_power
+from libs.statistics.nps import CONFIDENCE
 
 ADDED_TO_NPS = 3
 """Answers that the adjusted Wald interval adds; they need not be given."""

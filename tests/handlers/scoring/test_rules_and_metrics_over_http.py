@@ -11,8 +11,8 @@ from sqlalchemy import text
 
 from libs.events.database import Database
 from libs.events.event import Event
+from libs.statistics.nps import nps
 from services.scoring import jobs
-from services.scoring.domain.nps import nps
 from services.scoring.jobs import recompute_tiers
 from services.scoring.store import customers
 

@@ -20,7 +20,7 @@ from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, Re
 from libs.events.database import Database
 from libs.events.errors import PermanentError
 from libs.events.event import Event, EventId
-from services.scoring.domain.nps import nps
+from libs.statistics.nps import nps
 from services.scoring.handlers import score_responses
 from services.scoring.store import responses as responses_store
 

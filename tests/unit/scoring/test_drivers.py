@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.statistics.nps import nps
 from services.scoring.domain.driver_model import find_drivers
 from services.scoring.domain.drivers import LEAST_OF_LEVEL, OTHERS, Findings, Pattern, needed_answers
-from services.scoring.domain.nps import nps
 
 
 def answers(nps_class: str, n: int, **said: object) -> Pattern:

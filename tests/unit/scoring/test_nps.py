@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.events.contracts.responses import Instrument
-from services.scoring.domain.nps import CONFIDENCE, contradicts, nps, nps_class
+from libs.statistics.nps import CONFIDENCE, nps
+from services.scoring.domain.nps import contradicts, nps_class
 
 AnInstrument = Callable[..., Instrument]
 counts = st.integers(min_value=0, max_value=1_000_000)

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scoring.domain import nps_groups, sample_sizes
-from services.scoring.domain.distributions import p_of_t, p_of_z, two_sided_t, two_sided_z
-from services.scoring.domain.means import difference_of_means, mean, of_sample
-from services.scoring.domain.nps import Nps, nps
-from services.scoring.domain.nps_groups import Stratum, weighted
+from libs.statistics import nps_groups
+from libs.statistics.distributions import p_of_t, p_of_z, two_sided_t, two_sided_z
+from libs.statistics.means import difference_of_means, mean, of_sample
+from libs.statistics.nps import Nps, nps
+from libs.statistics.nps_groups import Stratum, weighted
+from libs.statistics.proportions import difference_of_shares, share
+from services.scoring.domain import sample_sizes
 from services.scoring.domain.periods import label, spans
 from services.scoring.domain.privacy import hidden
-from services.scoring.domain.proportions import difference_of_shares, share
 
 counts = st.integers(0, 400)
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2026, 12, 31)).map(lambda at: at.replace(tzinfo=UTC))  # noqa: DTZ001 - it gets one

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TYPE_CHECKING
 
-from services.scoring.domain.distributions import p_of_z, two_sided_z
-from services.scoring.domain.nps import CONFIDENCE
-from services.scoring.domain.proportions import Difference
+from libs.statistics.distributions import p_of_z, two_sided_z
+from libs.statistics.nps import CONFIDENCE
+from libs.statistics.proportions import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from services.scoring.domain.nps import Nps
+    from libs.statistics.nps import Nps
 
 
 @dataclass(frozen=True, slots=True)

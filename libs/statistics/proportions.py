@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from services.scoring.domain.distributions import p_of_z, two_sided_z
-from services.scoring.domain.nps import CONFIDENCE
+from libs.statistics.distributions import p_of_z, two_sided_z
+from libs.statistics.nps import CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)

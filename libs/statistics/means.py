@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import copysign, inf, sqrt
 from typing import TYPE_CHECKING
 
-from services.scoring.domain.distributions import p_of_t, two_sided_t
-from services.scoring.domain.nps import CONFIDENCE
-from services.scoring.domain.proportions import Difference
+from libs.statistics.distributions import p_of_t, two_sided_t
+from libs.statistics.nps import CONFIDENCE
+from libs.statistics.proportions import Difference
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
