@@ -31,19 +31,7 @@ _CREATE: Final = text("""
            nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
            language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
            string_to_array(themes, ','), string_to_array(urgent, ','), :now
-      FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
-                  CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
-                  CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
-                  CAST(:nps_class AS text[]), CAST(:claimed_class AS text[]), CAST(:class_contradicted AS boolean[]),
-                  CAST(:comment AS text[]), CAST(:customer_id AS text[]), CAST(:tier AS text[]),
-                  CAST(:tier_reason AS text[]), CAST(:language AS text[]), CAST(:instrument_id AS uuid[]),
-                  CAST(:instrument_version AS integer[]), CAST(:answered_at AS timestamptz[]),
-                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]), CAST(:cell AS bigint[]),
-                  CAST(:themes AS text[]), CAST(:urgent AS text[]))
-           AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
-                     nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-                     language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
-                     themes, urgent)
+      FROM unnest(CAST(:rows AS response_row[]))
      ORDER BY id
         ON CONFLICT (id) DO NOTHING
     RETURNING id
@@ -66,19 +54,7 @@ _REPLACE: Final = text("""
            answered_at = given.answered_at, received_at = given.received_at, erased = given.erased, cell = given.cell,
            themes = string_to_array(given.themes, ','), urgent = string_to_array(given.urgent, ','), scored_at = :now,
            withdrawn = false
-      FROM unnest(CAST(:id AS text[]), CAST(:revision AS integer[]), CAST(:source AS text[]),
-                  CAST(:vendor_response_id AS text[]), CAST(:program AS text[]), CAST(:touchpoint AS text[]),
-                  CAST(:kind AS text[]), CAST(:metric AS text[]), CAST(:score AS integer[]),
-                  CAST(:nps_class AS text[]), CAST(:claimed_class AS text[]), CAST(:class_contradicted AS boolean[]),
-                  CAST(:comment AS text[]), CAST(:customer_id AS text[]), CAST(:tier AS text[]),
-                  CAST(:tier_reason AS text[]), CAST(:language AS text[]), CAST(:instrument_id AS uuid[]),
-                  CAST(:instrument_version AS integer[]), CAST(:answered_at AS timestamptz[]),
-                  CAST(:received_at AS timestamptz[]), CAST(:erased AS boolean[]), CAST(:cell AS bigint[]),
-                  CAST(:themes AS text[]), CAST(:urgent AS text[]))
-           AS given (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
-                     nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
-                     language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
-                     themes, urgent)
+      FROM unnest(CAST(:rows AS response_row[])) AS given
      WHERE responses.id = given.id
 """)
 _STANDING: Final = text("""
@@ -219,7 +195,7 @@ async def respondents(tx: Tx, customer_ids: Iterable[str], *, with_worth: bool =
 
 async def create(tx: Tx, rows: Sequence[ResponseRow]) -> set[str]:
     """Store those that are new; their ids. Waits for whoever stores the same one at this moment."""
-    return {row.id for row in await tx.fetch(_CREATE, _columns(rows) | {"now": tx.now})}
+    return {row.id for row in await tx.fetch(_CREATE, {"rows": [_row(row) for row in rows], "now": tx.now})}
 
 
 async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Standing]:
@@ -232,7 +208,7 @@ async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Standing]:
 
 async def replace(tx: Tx, rows: Sequence[ResponseRow]) -> None:
     """Store these over what they were; the caller holds them."""
-    await tx.execute(_REPLACE, _columns(rows) | {"now": tx.now})
+    await tx.execute(_REPLACE, {"rows": [_row(row) for row in rows], "now": tx.now})
 
 
 async def standing(tx: Tx, ids: Iterable[str]) -> dict[str, ResponseRow]:
@@ -258,10 +234,6 @@ async def find(tx: Tx, response_id: str) -> Row[Any] | None:
     return await tx.fetch_one(_FIND, {"id": response_id})
 
 
-def _columns(rows: Sequence[ResponseRow]) -> dict[str, Any]:
-    by_column = zip(ResponseRow._fields, zip(*rows, strict=True), strict=True)
-    columns: dict[str, list[Any]] = {name: list(values) for name, values in by_column}
-    # An array of arrays would need rows of one length. No id has a comma.
-    columns["themes"] = [",".join(themes) for themes in columns["themes"]]
-    columns["urgent"] = [",".join(urgent) for urgent in columns["urgent"]]
-    return columns
+def _row(row: ResponseRow) -> tuple[object, ...]:
+    """The response in the order of `response_row`. No id has a comma; a text costs the driver less than an array."""
+    return (*row[:-2], ",".join(row.themes), ",".join(row.urgent))

@@ -22,6 +22,37 @@ _STATEMENTS: Final[tuple[str, ...]] = (
         ADD COLUMN higher_is_worse boolean NOT NULL DEFAULT false,
         ADD COLUMN same_as integer
     """,
+    # The shape in which a batch of responses is handed over: one array of rows instead of an array for each column,
+    # of each element of which the driver would ask what it is.
+    """
+    CREATE TYPE response_row AS (
+        id text,
+        revision integer,
+        source text,
+        vendor_response_id text,
+        program text,
+        touchpoint text,
+        kind text,
+        metric text,
+        score integer,
+        nps_class text,
+        claimed_class text,
+        class_contradicted boolean,
+        comment text,
+        customer_id text,
+        tier text,
+        tier_reason text,
+        language text,
+        instrument_id uuid,
+        instrument_version integer,
+        answered_at timestamptz,
+        received_at timestamptz,
+        erased boolean,
+        cell bigint,
+        themes text,
+        urgent text
+    )
+    """,
     # The newest answers of a customer are asked for.
     "DROP INDEX responses_by_customer",
     """
