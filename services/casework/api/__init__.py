@@ -9,6 +9,7 @@ from services.casework.api import (
     calendars,
     cases,
     commands,
+    effects,
     initiatives,
     measures,
     people,
@@ -30,6 +31,6 @@ def build_app(database: Database) -> FastAPI:
         database,
         description="Cases of unhappy customers, from the answer that opened them to the word that it is solved.",
     )
-    for part in (cases, commands, initiatives, measures, people, rules, recomputing, policies, calendars):
+    for part in (cases, commands, effects, initiatives, measures, people, rules, recomputing, policies, calendars):
         app.include_router(part.router)
     return app

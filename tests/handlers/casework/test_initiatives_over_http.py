@@ -246,3 +246,40 @@ async def test_the_quarter_clock_warns_breaches_and_is_silent_once_the_campaign_
     now = (await boris.get(f"/v1/initiatives/{told['id']}")).json()
     assert (now["communicated_at"], now["campaign_id"]) == ("2026-03-07T09:00:00Z", "k-1")
     assert (await boris.get(f"/v1/initiatives/{late['id']}")).json()["communicate_by_breached"] is True
+
+
+async def test_the_effect_of_a_change_is_the_time_after_it_beside_the_time_before_the_work_began(
+    three_cases: Callable[[], Awaitable[list[UUID]]],
+    boris: httpx.AsyncClient,
+    vera: httpx.AsyncClient,
+    anna: httpx.AsyncClient,
+    clock: Clock,
+    deliver: Deliver,
+    scored: Make,
+) -> None:
+    await three_cases()
+    clock.now = MONDAY + timedelta(days=1)
+    waiting = (await propose(boris))["id"]
+    assert (await anna.get(f"/v1/initiatives/{waiting}/effect")).status_code == 409
+    clock.now = MONDAY + timedelta(days=10)
+    changed = (await shipped(boris, vera))["id"]
+    clock.now = MONDAY + timedelta(days=20)
+    for number in range(8):
+        answer = scored(
+            f"later-{number}", score=10, customer_id=f"c-{number + 20}", answered_at=MONDAY + timedelta(days=15)
+        )
+        await deliver(answer)
+
+    found = (await anna.get(f"/v1/initiatives/{changed}/effect?days=30")).json()
+    assert found["before"] == {"since": "2025-12-16T09:00:00Z", "until": "2026-01-15T09:00:00Z"}
+    assert found["after"] == {"since": "2026-01-15T09:00:00Z", "until": "2026-01-25T09:00:00Z"}
+    assert (found["root_causes"]["before"]["count"], found["root_causes"]["before"]["n"]) == (3, 4)
+    assert (found["root_causes"]["after"]["n"], found["root_causes"]["change"]) == (0, None)
+    themes = found["themes"]
+    assert [(themes[side]["count"], themes[side]["n"]) for side in ("before", "after")] == [(4, 4), (0, 8)]
+    assert themes["change"]["value"] == -1.0
+    assert themes["change"]["ci_high"] < 0
+    [score] = found["scores"]
+    assert (score["kind"], score["before"]["nps"], score["after"]["nps"]) == ("transactional", -100.0, 100.0)
+    assert (score["before"]["n"], score["after"]["n"], score["change"]["value"]) == (4, 8, 200.0)
+    assert 0 < score["change"]["ci_low"] < score["change"]["ci_high"] <= 200
