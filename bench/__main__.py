@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import drawings, report
 from bench.bench import Bench
+from bench.processes import family_cpu_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +41,9 @@ STAGES: Final = (
 )
 """Modules of `bench.stages`, in the order in which they run."""
 _ROUNDS: Final = 5
-_QUICK_ROUNDS: Final = 2
+_QUICK_ROUNDS: Final = 1
+_NOT_QUICK: Final = frozenset({"customers", "growth"})
+"""Fill tables or go through many customers before anything is measured: in a quick run only where they are named."""
 _QUICK_SCALE: Final = 0.05
 _WIDE_ENOUGH: Final = 150
 """Columns of the table where nobody's terminal says how many there are."""
@@ -48,7 +53,7 @@ def main() -> None:
     """Do as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="less of everything, in under two minutes; rougher")
-    parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES, metavar="STAGE", help=", ".join(STAGES))
+    parser.add_argument("--only", nargs="+", choices=STAGES, metavar="STAGE", help=", ".join(STAGES))
     parser.add_argument("--rounds", type=int, help=f"rounds of each comparison ({_ROUNDS}; {_QUICK_ROUNDS} when quick)")
     parser.add_argument("--scale", type=float, help=f"share of the full amounts (1; {_QUICK_SCALE} when quick)")
     parser.add_argument("--json", type=Path, default=Path(".data/bench.json"), help="where to write everything")
@@ -57,7 +62,10 @@ def main() -> None:
     rounds: int = arguments.rounds or (_QUICK_ROUNDS if arguments.quick else _ROUNDS)
     scale: float = arguments.scale or (_QUICK_SCALE if arguments.quick else 1.0)
     console = Console(width=None if sys.stdout.isatty() else _WIDE_ENOUGH)
-    figures, failed = _measure(arguments.only, rounds, scale, console)
+    stages: Sequence[str] = arguments.only or [
+        stage for stage in STAGES if not (arguments.quick and stage in _NOT_QUICK)
+    ]
+    figures, failed = _measure(stages, rounds, scale, console)
     console.print(report.table(figures))
     report.write_json(figures, arguments.json, rounds=rounds, scale=scale)
     report.plot(figures, arguments.plot)
@@ -78,11 +86,14 @@ def _measure(stages: Sequence[str], rounds: int, scale: float, console: Console)
         try:
             for stage in stages:
                 progress.update(bar, description=stage, doing="")
+                began, used = time.monotonic(), family_cpu_seconds(os.getpid())
                 try:
                     figures += asyncio.run(import_module(f"bench.stages.{stage}").run(bench))
                 except Exception:  # noqa: BLE001 - whatever it is, it is shown, and the run fails in the end
                     console.print_exception()
                     failed.append(stage)
+                took, cpu = time.monotonic() - began, family_cpu_seconds(os.getpid()) - used
+                console.print(f"{stage} took {took:.0f} s, and {cpu:.0f} s of CPU", highlight=False)
                 progress.advance(bar)
         finally:
             bench.close()
