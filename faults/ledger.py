@@ -11,6 +11,7 @@ from faults.ledger_of_mail import check_mail
 from faults.poison import mark_of
 from faults.streams import dead_letter_topics
 from faults.verdicts import Broken, Findings
+from libs.events.topics import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,7 +43,7 @@ _UNVERSIONED: Final = frozenset({"survey.customer.unsubscribed.v1", "survey.invi
 """Nothing comes after them: they are told once."""
 _PROMOTER: Final = 9
 _PASSIVE: Final = 7
-_PORTAL_READS: Final = ("survey.scores", "casework.cases", "notify.messages")
+_PORTAL_READS: Final = tuple(topic.name for topic in TOPICS if "portal.events" in topic.consumers)
 _COUNTED: Final[Mapping[str, str]] = {
     "answered": "survey.response.scored.v1",
     "opened": "case.opened.v1",

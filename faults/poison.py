@@ -7,24 +7,20 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from faults.streams import Told
+from libs.events.topics import TOPICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
+
+    from libs.events.topics import Topic
 
 MARK: Final = "faults-mark"
 POISON: Final = b"poison"
 """Every consumer must set it aside."""
 UNKNOWN: Final = b"unknown"
 """Of a type that nobody knows: every consumer must pass over it."""
-_PARTITIONS: Final = 6
-_KNOWN_TYPE: Final[Mapping[str, str]] = {
-    "survey.responses": "survey.response.received.v1",
-    "survey.scores": "survey.response.scored.v1",
-    "customers": "customer.profile.changed.v1",
-    "casework.cases": "case.opened.v1",
-    "notify.messages": "message.sent.v1",
-}
+_TOPICS: Final[Mapping[str, Topic]] = {topic.name: topic for topic in TOPICS}
 _BODIES: Final = (
     b"",
     b"{",
@@ -40,7 +36,7 @@ _BODIES: Final = (
 
 def poison(random: Random, topic: str) -> Told:
     """A record that breaks its contract in one way or another."""
-    headers = _headers(random, _KNOWN_TYPE[topic], POISON)
+    headers = _headers(random, _TOPICS[topic].types[0].TYPE, POISON)
     match random.randrange(4):
         case 0:
             del headers[random.choice(("ce_id", "ce_type", "ce_source", "ce_time", "ce_specversion"))]
@@ -50,13 +46,13 @@ def poison(random: Random, topic: str) -> Told:
             headers["ce_id"] = b"not-a-uuid"
         case _:
             pass
-    return Told(topic, random.randrange(_PARTITIONS), 0, b"poison", random.choice(_BODIES), headers)
+    return Told(topic, random.randrange(_TOPICS[topic].partitions), 0, b"poison", random.choice(_BODIES), headers)
 
 
 def unknown(random: Random, topic: str) -> Told:
     """An event of a newer type."""
     headers = _headers(random, "survey.response.imagined.v9", UNKNOWN)
-    return Told(topic, random.randrange(_PARTITIONS), 0, b"unknown", b'{"of": "the future"}', headers)
+    return Told(topic, random.randrange(_TOPICS[topic].partitions), 0, b"unknown", b'{"of": "the future"}', headers)
 
 
 def mark_of(record: Told) -> bytes:
