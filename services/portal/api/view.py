@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from services.portal.domain import plot
+from services.portal.domain import plot, trend
 from services.portal.domain.people import Right
 from services.portal.texts import LANGUAGES, Words, load_texts
 from services.portal.texts.reasons import tell_why
@@ -47,7 +47,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(Right=Right, plot=plot, languages=LANGUAGES, tell_why=tell_why)
+        self._templates.globals.update(Right=Right, plot=plot, trends=trend, languages=LANGUAGES, tell_why=tell_why)
 
     def words(self, request: Request, person: Person | None) -> Words:
         """The language asked for in the address, else chosen before, else the account's, else the browser's first."""

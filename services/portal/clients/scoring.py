@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from services.portal.clients.measures import Measures
 from services.portal.domain.plot import Nps
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Scoring:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.measures: Final = Measures(service)
 
     async def close(self) -> None:
         """Close the connections."""

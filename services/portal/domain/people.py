@@ -30,6 +30,10 @@ class Right(StrEnum):
     """See the stream of events, each role its own part of it."""
     METRICS = "metrics"
     """See the aggregated feedback."""
+    CUSTOMERS = "customers"
+    """See customers and accounts with what they are worth, and by which rules and themes feedback is read."""
+    RULES = "rules"
+    """Decide by which rules customers are valued and what drivers are looked for."""
     DEAD_LETTERS = "dead_letters"
     """See what services set aside, and decide about it."""
     SOURCES = "sources"
@@ -39,8 +43,8 @@ class Right(StrEnum):
 _OF_EVERYBODY: Final = frozenset({Right.EVENTS, Right.METRICS})
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.AGENT: _OF_EVERYBODY | {Right.CASES},
-    Role.MANAGER: _OF_EVERYBODY | {Right.CASES},
-    Role.EXECUTIVE: _OF_EVERYBODY | {Right.CASES},
+    Role.MANAGER: _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS},
+    Role.EXECUTIVE: _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS, Right.RULES},
     Role.EMPLOYEE: _OF_EVERYBODY,
     Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS, Right.SOURCES},
     Role.ADMINISTRATOR: frozenset(Right),

@@ -18,9 +18,16 @@ class Period(StrEnum):
     WEEK = "week"
     MONTH = "month"
     QUARTER = "quarter"
+    YEAR = "year"
 
 
-DAYS: Final[dict[Period, int]] = {Period.TODAY: 1, Period.WEEK: 7, Period.MONTH: 30, Period.QUARTER: 90}
+DAYS: Final[dict[Period, int]] = {
+    Period.TODAY: 1,
+    Period.WEEK: 7,
+    Period.MONTH: 30,
+    Period.QUARTER: 90,
+    Period.YEAR: 365,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -114,6 +114,15 @@ class Words:
     def day(self, at: datetime) -> str:
         """The day, in full."""
         return format_date(at.astimezone(self.zone).date(), "EEEE, d MMMM", locale=self._locale)
+
+    def date(self, day: date) -> str:
+        """The day, short; the year only where the day alone could be misread."""
+        pattern = "d MMM" if abs(self.now.date() - day) < _HALF_A_YEAR else "d MMM y"
+        return format_date(day, pattern, locale=self._locale)
+
+    def month(self, day: date) -> str:
+        """The month that a day is in."""
+        return format_date(day, "LLL y", locale=self._locale)
 
     def span(self, length: timedelta) -> str:
         """How long, in the largest unit that still says enough: "5 h", "2 days"."""
