@@ -21,7 +21,7 @@ OPERATORS_KEY: Final = "operators"
 INGEST_SCOPES: Final = ("sources:read", "sources:write", "deliveries:read", "deliveries:write")
 PORTAL_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
-    "scoring": ("customers:read", "rules:read", "metrics:read", "on-behalf"),
+    "scoring": ("customers:read", "rules:read", "rules:write", "metrics:read", "on-behalf"),
     "ingest": (*INGEST_SCOPES, "responses:write", "on-behalf"),
 }
 

@@ -11,15 +11,20 @@ from libs.events.database import Database
 from libs.webapi.app import create_app
 from services.portal.accounts import Passwords
 from services.portal.api import (
+    accounts,
     cases,
+    customers,
     dead_letters,
     deliveries,
+    drivers,
     events,
     field_maps,
     home,
     imports,
+    instruments,
     login,
     metrics,
+    segments,
     source_setup,
     source_waiting,
     sources,
@@ -71,7 +76,7 @@ def create(
         database,
         description="Pages for people, and `GET /v1/events`, the stream of events.",
         body_limit=BODY_LIMIT,
-        body_limits={"/sources/": _PASTED, "/imports/": _PIECE},
+        body_limits={"/sources/": _PASTED, "/segments": _PASTED, "/imports/": _PIECE},
         headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
         render=pages.problem,
     )
@@ -89,6 +94,11 @@ def create(
     app.include_router(deliveries.routes(pages, ingest))
     app.include_router(imports.routes(pages, ingest))
     app.include_router(metrics.routes(pages, scoring))
+    app.include_router(drivers.routes(pages, scoring))
+    app.include_router(instruments.routes(pages, scoring))
+    app.include_router(segments.routes(pages, scoring))
+    app.include_router(customers.routes(pages, scoring, casework))
+    app.include_router(accounts.routes(pages, scoring))
     app.mount(f"/static/{pages.static_version}", _Immutable(directory=STATIC), name="static")
 
     async def to_login(_request: Request, error: Exception) -> Response:

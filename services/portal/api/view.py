@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
@@ -47,7 +48,9 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(Right=Right, plot=plot, trends=trend, languages=LANGUAGES, tell_why=tell_why)
+        self._templates.globals.update(
+            Right=Right, plot=plot, trends=trend, languages=LANGUAGES, tell_why=tell_why, new_id=_new_id
+        )
 
     def words(self, request: Request, person: Person | None) -> Words:
         """The language asked for in the address, else chosen before, else the account's, else the browser's first."""
@@ -112,6 +115,11 @@ class Pages:
             status=problem.status_code,
         )
         return HTMLResponse(html, status_code=problem.status_code, headers=dict(problem.headers or {}))
+
+
+def _new_id() -> str:
+    """The id of a command that a form may give: sent twice, it happens once."""
+    return str(uuid4())
 
 
 def _accepted(request: Request) -> str | None:

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from services.portal.clients.customers import Customers
+from services.portal.clients.drivers import Drivers
+from services.portal.clients.instruments import Instruments
 from services.portal.clients.measures import Measures
+from services.portal.clients.segments import Segments
 from services.portal.domain.plot import Nps
 
 if TYPE_CHECKING:
@@ -68,6 +72,10 @@ class Scoring:
     def __init__(self, service: Service) -> None:
         self._service = service
         self.measures: Final = Measures(service)
+        self.drivers: Final = Drivers(service)
+        self.segments: Final = Segments(service)
+        self.customers: Final = Customers(service)
+        self.instruments: Final = Instruments(service)
 
     async def close(self) -> None:
         """Close the connections."""

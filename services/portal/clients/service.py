@@ -122,10 +122,12 @@ class Service:
             raise ServiceAwayError(self.name, "told no version")
         return self._decoded(answer, shape), int(tag)
 
-    async def find(self, path: str, shape: type[BodyT], *, person: Person) -> BodyT | None:
+    async def find(
+        self, path: str, shape: type[BodyT], *, person: Person, params: Mapping[str, str] | None = None
+    ) -> BodyT | None:
         """What is at `path`, for this person; None where nothing is."""
         try:
-            return await self.get(path, shape, person=person)
+            return await self.get(path, shape, person=person, params=params)
         except Refusal as refusal:
             if refusal.status == _NOT_FOUND:
                 return None
@@ -134,6 +136,21 @@ class Service:
     async def ask(self, path: str, body: Mapping[str, object] | None, shape: type[BodyT], *, person: Person) -> BodyT:
         """The answer to a question, or to a command that may be given twice."""
         return self._decoded(await self._send("POST", path, person=person, json=body), shape)
+
+    async def order(
+        self, path: str, body: Mapping[str, object], shape: type[BodyT], *, person: Person, command_id: str
+    ) -> BodyT:
+        """A command whose answer says what came of it; sent twice with one `command_id` it happens once."""
+        headers = _conditions(command_id, None)
+        return self._decoded(await self._send("POST", path, person=person, json=body, headers=headers), shape)
+
+    async def try_out(self, path: str, body: Mapping[str, object], shape: type[BodyT], *, person: Person) -> BodyT:
+        """What it would do to put this at `path`; nothing is changed. More patience: everything may be looked at."""
+        patience = httpx.Timeout(_SENDING_SECONDS, connect=2.0)
+        params = {"dry_run": "true"}
+        return self._decoded(
+            await self._send("PUT", path, person=person, params=params, json=body, patience=patience), shape
+        )
 
     async def send(
         self,

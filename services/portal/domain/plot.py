@@ -57,3 +57,8 @@ def segments(nps: Nps) -> list[Segment]:
 def on_scale(value: float) -> float:
     """Where a value of −100..100 stands, in percent of the scale's length."""
     return (min(max(value, -100.0), 100.0) + 100.0) / 2
+
+
+def around_zero(value: float, most: float) -> float:
+    """Where a value stands on a scale from -`most` to `most`, in percent of its length."""
+    return 50.0 + 50.0 * min(max(value / most, -1.0), 1.0)

@@ -1,0 +1,116 @@
+"""Customers, accounts, silences and segment rules in the portal, over the real scoring."""
+
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from tests.handlers.portal.test_nps_page import shown
+from tests.portal_company import Company, Visitor
+
+RULES = (
+    '{"default": "standard", "rules": [{"tier": "key", "when": [{"field": "current_value", "op": ">=", "value": %s}]}]}'
+)
+
+
+@pytest.fixture
+async def viktor(company: Company) -> AsyncIterator[Visitor]:
+    """The executive, who reads English."""
+    await company.scoring(
+        "PUT",
+        "/v1/customers/c%2F1",
+        json={
+            "name": "Мария Кузнецова",
+            "email": "maria@example.org",
+            "language": "ru",
+            "time_zone": "Europe/Moscow",
+            "account_id": "acme",
+            "account_role": "decision_maker",
+            "current_value": 500,
+        },
+    )
+    visitor = await company.visitor().log_in("viktor")
+    yield visitor
+    await visitor.close()
+
+
+async def test_a_customer_is_found_by_id_and_shows_the_tier_with_its_reason(viktor: Visitor) -> None:
+    assert "Мария Кузнецова" in (await viktor.get("/customers")).text
+
+    page = await viktor.get("/customers?id=c/1")
+
+    assert page.status_code == 200
+    assert "maria@example.org" in page.text
+    assert "Tier: standard. Why: no rule fits" in shown(page)
+    assert 'href="/accounts/acme"' in page.text
+    assert (await viktor.get("/customers?id=nobody")).status_code == 404
+
+
+async def test_rules_are_tried_out_before_they_are_put_into_force(viktor: Visitor) -> None:
+    await viktor.get("/segments")
+    tried = await viktor.post("/segments", {"document": RULES % 400, "do": "try"})
+
+    assert tried.status_code == 200
+    assert "1 of 1 customers would move" in shown(tried)
+    assert re.search(r"c/1 : standard → key customer , because current value is at least 400", shown(tried))
+    assert "Version 1 " in shown(await viktor.get("/segments"))
+
+    saved = await viktor.post("/segments", {"document": RULES % 400, "do": "save"})
+    assert "The rules are in force." in saved.text
+    assert "key customer if current value is at least 400" in shown(saved)
+    outdated = await viktor.post("/segments", {"document": RULES % 300, "do": "save", "version": "1"})
+    assert outdated.status_code == 409
+    assert "&#34;value&#34;: 300" in outdated.text
+
+
+async def test_what_is_wrong_with_rules_is_named_by_its_place(viktor: Visitor) -> None:
+    await viktor.get("/segments")
+    page = await viktor.post("/segments", {"document": RULES % '"much"', "do": "try"})
+    assert page.status_code == 422
+    assert "rule 1 → condition 1 → value:" in shown(page)
+    page = await viktor.post("/segments", {"document": '{\n"rules": [\n', "do": "save"})
+    assert page.status_code == 422
+    assert "look at line 2" in page.text
+
+
+@pytest.mark.parametrize("path", ["/customers", "/customers/c", "/accounts", "/silences", "/segments"])
+async def test_only_those_who_lead_see_customers(company: Company, olga: Visitor, path: str) -> None:
+    assert (await olga.get(path)).status_code in {200, 404}
+    anna = await company.visitor().log_in("anna")
+    assert (await anna.get(path)).status_code == 403
+    await anna.close()
+
+
+async def test_a_manager_reads_rules_and_does_not_change_them(olga: Visitor) -> None:
+    page = await olga.get("/segments")
+    assert "<textarea" not in page.text
+    page = await olga.post("/segments", {"document": RULES % 1, "do": "save"})
+    assert page.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/customers", "/accounts", "/silences", "/segments", "/drivers", "/instruments"])
+async def test_when_scoring_is_away_the_pages_say_so(company: Company, olga: Visitor, path: str) -> None:
+    company.lines["scoring"].state.error = httpx.ConnectError("refused")
+    page = await olga.get(path)
+    assert page.status_code == 503
+    assert "Показатели сейчас недоступны." in page.text
+
+
+async def test_a_run_of_drivers_is_asked_for_and_waited_for(company: Company, viktor: Visitor) -> None:
+    await company.measured(*[10] * 6, *[2] * 6)
+    page = await viktor.get("/drivers")
+    assert "association and not cause" in page.text
+    assert "Nothing has been computed yet" in page.text
+
+    asked = await viktor.post("/drivers", {})
+
+    assert asked.status_code == 200
+    assert 'data-poll="/drivers?' in asked.text
+
+
+async def test_versions_of_a_question_are_listed(company: Company, olga: Visitor) -> None:
+    await company.measured(10, 9)
+    page = await olga.get("/instruments")
+    assert "«How likely?»" in page.text
+    assert "Версия 1" in page.text
