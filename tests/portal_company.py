@@ -231,9 +231,31 @@ class Company:
         payload = ResponseScored(**(members | changes))
         return self.event(payload, response, time=payload.answered_at)
 
-    async def measured(self, *scores: int, touchpoint: str | None = "branch", kind: str = "transactional") -> None:
+    async def known(self) -> None:
+        """Scoring knows two contacts of an account, and one of them is worth much."""
+        for number, role in enumerate(("decision_maker", "end_user")):
+            body = {
+                "name": f"Мария Кузнецова {number}",
+                "email": "maria@example.org",
+                "language": "ru",
+                "time_zone": "Europe/Moscow",
+                "account_id": "acme",
+                "account_role": role,
+                "current_value": 500 * number,
+                "attributes": {"plan": "gold"},
+            }
+            await self.scoring("PUT", f"/v1/customers/customer-{number}", json=body)
+
+    async def measured(
+        self,
+        *scores: int,
+        touchpoint: str | None = "branch",
+        kind: str = "transactional",
+        question: str = "How likely?",
+        days_ago: float = 0,
+    ) -> None:
         """Answers arrive at scoring."""
-        now = self.clock()
+        now = self.clock() - timedelta(days=days_ago)
         responses = [
             ResponseReceived(
                 response_id=str(uuid4()),
@@ -244,7 +266,7 @@ class Company:
                 touchpoint=touchpoint,
                 instrument=Instrument(
                     metric="nps",
-                    question="How likely?",
+                    question=question,
                     scale_min=0,
                     scale_max=10,
                     kind=kind,  # type: ignore[arg-type] # the tests name kinds

@@ -123,12 +123,14 @@ async def _found(scoring: Scoring, person: Person, asked: Asked) -> dict[str, An
         return await measures.measured(person, asked.metric, params)
 
     period = {name: asked.params()[name] for name in ("from", "to")}
-    whole, groups, line, rate, *named = await asyncio.gather(
-        measured(asked.params()),
-        measured(asked.params(by=asked.by, without=asked.by)),
-        measured(asked.over_time()),
+    (whole, groups, line), named, rate = await asyncio.gather(
+        asyncio.gather(
+            measured(asked.params()),
+            measured(asked.params(by=asked.by, without=asked.by)),
+            measured(asked.over_time()),
+        ),
+        asyncio.gather(*(measured(period | {"by": name}) for name in _NAMED)),
         _rate(scoring, person, asked),
-        *(measured(period | {"by": name}) for name in _NAMED),
     )
     wholes = sorted(
         (each for each in whole.measures if each.n or each.hidden), key=lambda each: each.scale, reverse=True

@@ -20,7 +20,7 @@ HEIGHT: Final = 190.0
 _TOP: Final = 10.0
 _LEFT: Final = 5.0
 _RIGHT: Final = 98.0
-_MOST_LABELS: Final = 5
+_MOST_LABELS: Final = 4
 _DECEMBER: Final = 12
 
 

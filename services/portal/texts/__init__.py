@@ -115,7 +115,7 @@ class Words:
         """The day, in full."""
         return format_date(at.astimezone(self.zone).date(), "EEEE, d MMMM", locale=self._locale)
 
-    def date(self, day: date) -> str:
+    def short_day(self, day: date) -> str:
         """The day, short; the year only where the day alone could be misread."""
         pattern = "d MMM" if abs(self.now.date() - day) < _HALF_A_YEAR else "d MMM y"
         return format_date(day, pattern, locale=self._locale)

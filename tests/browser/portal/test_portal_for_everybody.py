@@ -19,7 +19,14 @@ PAGES: Final = (
     "/cases?whose=all",
     "case",
     "/events",
-    "/nps",
+    "/nps?a=branch&b=Колл-центр",
+    "/drivers",
+    "/instruments",
+    "/customers",
+    "/customers/customer-1",
+    "/accounts",
+    "/silences",
+    "/segments",
     "/dead-letters",
     "letter",
     "/sources",
@@ -131,6 +138,10 @@ async def fill(company: Company) -> str:
     await company.carry()
     await company.measured(*[10] * 7, *[8] * 2, *[3] * 4)
     await company.measured(9, 1, touchpoint="Колл-центр")
+    await company.measured(*[9] * 20, *[4] * 6, days_ago=9)
+    for days_ago in range(1, 8):
+        await company.measured(*[9] * (9 + days_ago), *[4] * days_ago, question="И всё же?", days_ago=days_ago)
+    await company.known()
     await company.measured(9, 10, 5, touchpoint=None, kind="relationship")
     reason = (
         "Undecodable: ValidationError: Expected `int | null`, got `str` - at `$.score`, and nobody knows why\n  at all"
