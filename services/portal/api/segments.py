@@ -120,7 +120,7 @@ def written(document: Mapping[str, Any]) -> str:
     text = json.dumps(document, ensure_ascii=False, indent=2)
     for member in _condition_texts(document):
         spread = json.dumps(member, ensure_ascii=False, indent=2)
-        for depth in (10, 14):
+        for depth in (8, 12):
             text = text.replace(spread.replace("\n", "\n" + " " * depth), json.dumps(member, ensure_ascii=False))
     return text
 
