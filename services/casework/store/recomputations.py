@@ -60,7 +60,8 @@ _SET: Final = text("""
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
-           first_contact_later, resolution_later, escalation_later
+           first_contact_later, resolution_later, escalation_later, priority,
+           CAST(priority_parts AS text) AS priority_parts
       FROM cases
      WHERE status IN ('open', 'contacted') AND id > :after
        AND (CAST(:program AS text) IS NULL OR program = :program)
