@@ -30,6 +30,7 @@ STAGES: Final = (
     "relay",
     "scoring",
     "customers",
+    "statistics",
     "casework",
     "clocks",
     "lists",

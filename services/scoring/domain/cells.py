@@ -6,7 +6,7 @@ import hashlib
 import json
 from datetime import UTC
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Detail = Literal["both", "tier", "region", "neither"]
 """Which of tier and region a cell tells apart. Each answer is counted once in a cell of each detail."""
 
+DETAILS: Final[tuple[Detail, ...]] = get_args(Detail)
+"""In the order of `Cell.counted_in`."""
 SCORES: Final = range(11)
 """What is counted: every scale in use fits in. A score beyond is stored and counted nowhere."""
 _REMEMBERED: Final = 16_384

@@ -54,7 +54,7 @@ _FOLD: Final = text("""
         DELETE FROM tallies WHERE id IN (SELECT id FROM tallies ORDER BY id LIMIT :limit)
         RETURNING cells, days, scores, changes
     ), changed AS (
-        SELECT counted.cell, change.day,
+        SELECT (ARRAY['both', 'tier', 'region', 'neither'])[counted.place] AS detail, counted.cell, change.day,
                sum(change) FILTER (WHERE score = 0) AS s0, sum(change) FILTER (WHERE score = 1) AS s1,
                sum(change) FILTER (WHERE score = 2) AS s2, sum(change) FILTER (WHERE score = 3) AS s3,
                sum(change) FILTER (WHERE score = 4) AS s4, sum(change) FILTER (WHERE score = 5) AS s5,
@@ -64,29 +64,29 @@ _FOLD: Final = text("""
           FROM taken
          CROSS JOIN unnest(taken.cells, taken.days, taken.scores, taken.changes) AS change (cell, day, score, change)
           JOIN cells ON cells.id = change.cell
-         CROSS JOIN unnest(cells.counted_in) AS counted (cell)
-         GROUP BY 1, 2
+         CROSS JOIN unnest(cells.counted_in) WITH ORDINALITY AS counted (cell, place)
+         GROUP BY 1, 2, 3
     ), days AS (
-        INSERT INTO day_counts AS known (cell, day, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
-        SELECT cell, day, coalesce(s0, 0), coalesce(s1, 0), coalesce(s2, 0), coalesce(s3, 0), coalesce(s4, 0),
+        INSERT INTO day_counts AS known (detail, cell, day, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
+        SELECT detail, cell, day, coalesce(s0, 0), coalesce(s1, 0), coalesce(s2, 0), coalesce(s3, 0), coalesce(s4, 0),
                coalesce(s5, 0), coalesce(s6, 0), coalesce(s7, 0), coalesce(s8, 0), coalesce(s9, 0), coalesce(s10, 0)
           FROM changed
          ORDER BY cell, day
-            ON CONFLICT (cell, day) DO UPDATE
+            ON CONFLICT (cell, day, detail) DO UPDATE
            SET s0 = known.s0 + excluded.s0, s1 = known.s1 + excluded.s1, s2 = known.s2 + excluded.s2,
                s3 = known.s3 + excluded.s3, s4 = known.s4 + excluded.s4, s5 = known.s5 + excluded.s5,
                s6 = known.s6 + excluded.s6, s7 = known.s7 + excluded.s7, s8 = known.s8 + excluded.s8,
                s9 = known.s9 + excluded.s9, s10 = known.s10 + excluded.s10
     ), months AS (
-        INSERT INTO month_counts AS known (cell, month, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
-        SELECT cell, CAST(date_trunc('month', CAST(day AS timestamp)) AS date),
+        INSERT INTO month_counts AS known (detail, cell, month, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
+        SELECT detail, cell, CAST(date_trunc('month', CAST(day AS timestamp)) AS date),
                coalesce(sum(s0), 0), coalesce(sum(s1), 0), coalesce(sum(s2), 0), coalesce(sum(s3), 0),
                coalesce(sum(s4), 0), coalesce(sum(s5), 0), coalesce(sum(s6), 0), coalesce(sum(s7), 0),
                coalesce(sum(s8), 0), coalesce(sum(s9), 0), coalesce(sum(s10), 0)
           FROM changed
-         GROUP BY 1, 2
-         ORDER BY 1, 2
-            ON CONFLICT (cell, month) DO UPDATE
+         GROUP BY 1, 2, 3
+         ORDER BY 2, 3
+            ON CONFLICT (cell, month, detail) DO UPDATE
            SET s0 = known.s0 + excluded.s0, s1 = known.s1 + excluded.s1, s2 = known.s2 + excluded.s2,
                s3 = known.s3 + excluded.s3, s4 = known.s4 + excluded.s4, s5 = known.s5 + excluded.s5,
                s6 = known.s6 + excluded.s6, s7 = known.s7 + excluded.s7, s8 = known.s8 + excluded.s8,

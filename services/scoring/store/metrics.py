@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from sqlalchemy import text
 
+from services.scoring.domain.cells import DETAILS
 from services.scoring.domain.periods import label, spans
 
 if TYPE_CHECKING:
@@ -51,24 +52,29 @@ _COUNT: Final = text("""
     ), counted AS (
         SELECT kind, scale_min, scale_max, higher_is_worse, stratum, name, month AS day,
                s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
-          FROM chosen JOIN month_counts ON cell = chosen.id
-         WHERE month >= CAST(:first_month AS date) AND month < CAST(:end_month AS date)
+          FROM chosen JOIN month_counts AS counts ON counts.cell = chosen.id
+         WHERE counts.detail = :detail
+           AND month >= CAST(:first_month AS date) AND month < CAST(:end_month AS date)
          UNION ALL
         SELECT kind, scale_min, scale_max, higher_is_worse, stratum, name, day,
                s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
-          FROM chosen JOIN day_counts ON cell = chosen.id
-         WHERE day >= CAST(:first_day_before AS date) AND day < CAST(:end_day_before AS date)
+          FROM chosen JOIN day_counts AS counts ON counts.cell = chosen.id
+         WHERE counts.detail = :detail
+           AND day >= CAST(:first_day_before AS date) AND day < CAST(:end_day_before AS date)
          UNION ALL
         SELECT kind, scale_min, scale_max, higher_is_worse, stratum, name, day,
                s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
-          FROM chosen JOIN day_counts ON cell = chosen.id
-         WHERE day >= CAST(:first_day_after AS date) AND day < CAST(:end_day_after AS date)
+          FROM chosen JOIN day_counts AS counts ON counts.cell = chosen.id
+         WHERE counts.detail = :detail
+           AND day >= CAST(:first_day_after AS date) AND day < CAST(:end_day_after AS date)
          UNION ALL
         SELECT chosen.kind, chosen.scale_min, chosen.scale_max, chosen.higher_is_worse, stratum, name, day,
-               sum(n) FILTER (WHERE score = 0), sum(n) FILTER (WHERE score = 1), sum(n) FILTER (WHERE score = 2),
-               sum(n) FILTER (WHERE score = 3), sum(n) FILTER (WHERE score = 4), sum(n) FILTER (WHERE score = 5),
-               sum(n) FILTER (WHERE score = 6), sum(n) FILTER (WHERE score = 7), sum(n) FILTER (WHERE score = 8),
-               sum(n) FILTER (WHERE score = 9), sum(n) FILTER (WHERE score = 10)
+               CAST(sum(n) FILTER (WHERE score = 0) AS integer), CAST(sum(n) FILTER (WHERE score = 1) AS integer),
+               CAST(sum(n) FILTER (WHERE score = 2) AS integer), CAST(sum(n) FILTER (WHERE score = 3) AS integer),
+               CAST(sum(n) FILTER (WHERE score = 4) AS integer), CAST(sum(n) FILTER (WHERE score = 5) AS integer),
+               CAST(sum(n) FILTER (WHERE score = 6) AS integer), CAST(sum(n) FILTER (WHERE score = 7) AS integer),
+               CAST(sum(n) FILTER (WHERE score = 8) AS integer), CAST(sum(n) FILTER (WHERE score = 9) AS integer),
+               CAST(sum(n) FILTER (WHERE score = 10) AS integer)
           FROM (
               SELECT change.cell, change.day, change.score, change.n
                 FROM tallies
@@ -76,14 +82,14 @@ _COUNT: Final = text("""
                        AS change (cell, day, score, n)
                WHERE change.day >= CAST(:first_day AS date) AND change.day < CAST(:end_day AS date)
                UNION ALL
-              SELECT cell, CAST(answered_at AT TIME ZONE 'UTC' AS date), score, count(*)
+              SELECT cell, CAST(answered_at AT TIME ZONE 'UTC' AS date), score, CAST(count(*) AS integer)
                 FROM responses
                WHERE score BETWEEN 0 AND 10
                  AND answered_at >= CAST(:first_hour_before AS timestamptz)
                  AND answered_at < CAST(:end_hour_before AS timestamptz)
                GROUP BY 1, 2, 3
                UNION ALL
-              SELECT cell, CAST(answered_at AT TIME ZONE 'UTC' AS date), score, count(*)
+              SELECT cell, CAST(answered_at AT TIME ZONE 'UTC' AS date), score, CAST(count(*) AS integer)
                 FROM responses
                WHERE score BETWEEN 0 AND 10
                  AND answered_at >= CAST(:first_hour_after AS timestamptz)
@@ -91,8 +97,7 @@ _COUNT: Final = text("""
                GROUP BY 1, 2, 3
           ) AS fresh
           JOIN cells AS finest ON finest.id = fresh.cell
-         CROSS JOIN unnest(finest.counted_in) AS wider (cell)
-          JOIN chosen ON chosen.id = wider.cell
+          JOIN chosen ON chosen.id = finest.counted_in[CAST(:place AS integer)]
          GROUP BY 1, 2, 3, 4, 5, 6, 7
     )
     SELECT kind, scale_min, scale_max, higher_is_worse, stratum, name,
@@ -159,15 +164,17 @@ class Count:
 async def count(tx: Tx, series: Series, by: Grouping | None = None, *, by_tier: bool = False) -> list[Count]:
     """The groups that somebody answered in."""
     period = spans(series.since, series.until, in_days=by in {"day", "week"})
+    detail = _detail(
+        tier=by_tier or by == "segment" or series.segment is not None,
+        region=by == "region" or series.region is not None,
+    )
     rows = await tx.fetch(
         _COUNT,
         {
             "by": by,
             "by_tier": by_tier,
-            "detail": _detail(
-                tier=by_tier or by == "segment" or series.segment is not None,
-                region=by == "region" or series.region is not None,
-            ),
+            "detail": detail,
+            "place": 1 + DETAILS.index(detail),
             "metric": series.metric,
             "program": series.program,
             "touchpoint": series.touchpoint,

@@ -32,7 +32,8 @@ _ALONE: Final = text("LOCK TABLE day_counts, month_counts IN EXCLUSIVE MODE")
 # at one moment.
 _DAYS: Final = text("""
     WITH there AS (
-        SELECT counted.cell, change.day, change.score, change.n
+        SELECT (ARRAY['both', 'tier', 'region', 'neither'])[counted.place] AS detail, counted.cell, change.day,
+               change.score, change.n
           FROM (SELECT cell, CAST(answered_at AT TIME ZONE 'UTC' AS date), score, count(*)
                   FROM responses
                  WHERE score BETWEEN 0 AND 10
@@ -47,14 +48,14 @@ _DAYS: Final = text("""
                  WHERE change.day >= CAST(:month AS date)
                    AND change.day < CAST(:month AS date) + interval '1 month') AS change (cell, day, score, n)
           JOIN cells ON cells.id = change.cell
-         CROSS JOIN unnest(cells.counted_in) AS counted (cell)
+         CROSS JOIN unnest(cells.counted_in) WITH ORDINALITY AS counted (cell, place)
     ), missing AS (
-        SELECT cell, day,
+        SELECT detail, cell, day,
                sum(s0) AS s0, sum(s1) AS s1, sum(s2) AS s2,
                sum(s3) AS s3, sum(s4) AS s4, sum(s5) AS s5,
                sum(s6) AS s6, sum(s7) AS s7, sum(s8) AS s8,
                sum(s9) AS s9, sum(s10) AS s10
-          FROM (SELECT cell, day,
+          FROM (SELECT detail, cell, day,
                coalesce(sum(n) FILTER (WHERE score = 0), 0) AS s0,
                coalesce(sum(n) FILTER (WHERE score = 1), 0) AS s1,
                coalesce(sum(n) FILTER (WHERE score = 2), 0) AS s2,
@@ -67,18 +68,18 @@ _DAYS: Final = text("""
                coalesce(sum(n) FILTER (WHERE score = 9), 0) AS s9,
                coalesce(sum(n) FILTER (WHERE score = 10), 0) AS s10
                   FROM there
-                 GROUP BY 1, 2
+                 GROUP BY 1, 2, 3
                  UNION ALL
-                SELECT cell, day, -s0, -s1, -s2, -s3, -s4, -s5, -s6, -s7, -s8, -s9, -s10
+                SELECT detail, cell, day, -s0, -s1, -s2, -s3, -s4, -s5, -s6, -s7, -s8, -s9, -s10
                   FROM day_counts
                  WHERE day >= CAST(:month AS date) AND day < CAST(:month AS date) + interval '1 month') AS both_sides
-         GROUP BY 1, 2
+         GROUP BY 1, 2, 3
     )
-    INSERT INTO day_counts AS known (cell, day, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
-    SELECT cell, day, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
+    INSERT INTO day_counts AS known (detail, cell, day, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
+    SELECT detail, cell, day, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
       FROM missing
      WHERE (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        ON CONFLICT (cell, day) DO UPDATE
+        ON CONFLICT (cell, day, detail) DO UPDATE
            SET s0 = known.s0 + excluded.s0, s1 = known.s1 + excluded.s1, s2 = known.s2 + excluded.s2,
                s3 = known.s3 + excluded.s3, s4 = known.s4 + excluded.s4, s5 = known.s5 + excluded.s5,
                s6 = known.s6 + excluded.s6, s7 = known.s7 + excluded.s7, s8 = known.s8 + excluded.s8,
@@ -86,25 +87,25 @@ _DAYS: Final = text("""
 """)
 _MONTH: Final = text("""
     WITH missing AS (
-        SELECT cell,
+        SELECT detail, cell,
                sum(s0) AS s0, sum(s1) AS s1, sum(s2) AS s2,
                sum(s3) AS s3, sum(s4) AS s4, sum(s5) AS s5,
                sum(s6) AS s6, sum(s7) AS s7, sum(s8) AS s8,
                sum(s9) AS s9, sum(s10) AS s10
-          FROM (SELECT cell, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
+          FROM (SELECT detail, cell, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
                   FROM day_counts
                  WHERE day >= CAST(:month AS date) AND day < CAST(:month AS date) + interval '1 month'
                  UNION ALL
-                SELECT cell, -s0, -s1, -s2, -s3, -s4, -s5, -s6, -s7, -s8, -s9, -s10
+                SELECT detail, cell, -s0, -s1, -s2, -s3, -s4, -s5, -s6, -s7, -s8, -s9, -s10
                   FROM month_counts
                  WHERE month = CAST(:month AS date)) AS both_sides
-         GROUP BY 1
+         GROUP BY 1, 2
     )
-    INSERT INTO month_counts AS known (cell, month, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
-    SELECT cell, CAST(:month AS date), s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
+    INSERT INTO month_counts AS known (detail, cell, month, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
+    SELECT detail, cell, CAST(:month AS date), s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10
       FROM missing
      WHERE (s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10) <> (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-        ON CONFLICT (cell, month) DO UPDATE
+        ON CONFLICT (cell, month, detail) DO UPDATE
            SET s0 = known.s0 + excluded.s0, s1 = known.s1 + excluded.s1, s2 = known.s2 + excluded.s2,
                s3 = known.s3 + excluded.s3, s4 = known.s4 + excluded.s4, s5 = known.s5 + excluded.s5,
                s6 = known.s6 + excluded.s6, s7 = known.s7 + excluded.s7, s8 = known.s8 + excluded.s8,

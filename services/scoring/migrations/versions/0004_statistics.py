@@ -64,26 +64,38 @@ _STATEMENTS: Final[tuple[str, ...]] = (
         changes integer[] NOT NULL
     ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)
     """,
+    # Each detail has a part of its own: the least detailed one is a hundredth of all, and read as a whole for a series
+    # by day over years.
     """
     CREATE TABLE day_counts (
+        detail text NOT NULL,
         cell bigint NOT NULL,
         day date NOT NULL,
         s0 integer NOT NULL, s1 integer NOT NULL, s2 integer NOT NULL, s3 integer NOT NULL, s4 integer NOT NULL,
         s5 integer NOT NULL, s6 integer NOT NULL, s7 integer NOT NULL, s8 integer NOT NULL, s9 integer NOT NULL,
         s10 integer NOT NULL,
-        PRIMARY KEY (cell, day)
-    ) WITH (fillfactor = 80)
+        PRIMARY KEY (cell, day, detail)
+    ) PARTITION BY LIST (detail)
     """,
+    "CREATE TABLE day_counts_both PARTITION OF day_counts FOR VALUES IN ('both') WITH (fillfactor = 80)",
+    "CREATE TABLE day_counts_tier PARTITION OF day_counts FOR VALUES IN ('tier') WITH (fillfactor = 80)",
+    "CREATE TABLE day_counts_region PARTITION OF day_counts FOR VALUES IN ('region') WITH (fillfactor = 80)",
+    "CREATE TABLE day_counts_neither PARTITION OF day_counts FOR VALUES IN ('neither') WITH (fillfactor = 80)",
     """
     CREATE TABLE month_counts (
+        detail text NOT NULL,
         cell bigint NOT NULL,
         month date NOT NULL,
         s0 integer NOT NULL, s1 integer NOT NULL, s2 integer NOT NULL, s3 integer NOT NULL, s4 integer NOT NULL,
         s5 integer NOT NULL, s6 integer NOT NULL, s7 integer NOT NULL, s8 integer NOT NULL, s9 integer NOT NULL,
         s10 integer NOT NULL,
-        PRIMARY KEY (cell, month)
-    ) WITH (fillfactor = 80)
+        PRIMARY KEY (cell, month, detail)
+    ) PARTITION BY LIST (detail)
     """,
+    "CREATE TABLE month_counts_both PARTITION OF month_counts FOR VALUES IN ('both') WITH (fillfactor = 80)",
+    "CREATE TABLE month_counts_tier PARTITION OF month_counts FOR VALUES IN ('tier') WITH (fillfactor = 80)",
+    "CREATE TABLE month_counts_region PARTITION OF month_counts FOR VALUES IN ('region') WITH (fillfactor = 80)",
+    "CREATE TABLE month_counts_neither PARTITION OF month_counts FOR VALUES IN ('neither') WITH (fillfactor = 80)",
     """
     CREATE TABLE tier_totals (
         tier text PRIMARY KEY,
@@ -133,26 +145,27 @@ _STATEMENTS: Final[tuple[str, ...]] = (
     # No foreign key: cells are made in the same transaction, and it would be looked up for every answer.
     "ALTER TABLE responses ALTER COLUMN cell SET NOT NULL",
     """
-    INSERT INTO day_counts (cell, day, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
-    SELECT counted.cell, CAST(answered_at AT TIME ZONE 'UTC' AS date),
+    INSERT INTO day_counts (detail, cell, day, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
+    SELECT (ARRAY['both', 'tier', 'region', 'neither'])[counted.place], counted.cell,
+           CAST(answered_at AT TIME ZONE 'UTC' AS date),
            count(*) FILTER (WHERE score = 0), count(*) FILTER (WHERE score = 1), count(*) FILTER (WHERE score = 2),
            count(*) FILTER (WHERE score = 3), count(*) FILTER (WHERE score = 4), count(*) FILTER (WHERE score = 5),
            count(*) FILTER (WHERE score = 6), count(*) FILTER (WHERE score = 7), count(*) FILTER (WHERE score = 8),
            count(*) FILTER (WHERE score = 9), count(*) FILTER (WHERE score = 10)
       FROM responses
       JOIN cells ON cells.id = responses.cell
-     CROSS JOIN unnest(cells.counted_in) AS counted (cell)
+     CROSS JOIN unnest(cells.counted_in) WITH ORDINALITY AS counted (cell, place)
      WHERE score BETWEEN 0 AND 10
-     GROUP BY 1, 2
-     ORDER BY 2, 1
+     GROUP BY 1, 2, 3
+     ORDER BY 3, 2
     """,
     """
-    INSERT INTO month_counts (cell, month, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
-    SELECT cell, CAST(date_trunc('month', CAST(day AS timestamp)) AS date), sum(s0), sum(s1), sum(s2), sum(s3),
+    INSERT INTO month_counts (detail, cell, month, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10)
+    SELECT detail, cell, CAST(date_trunc('month', CAST(day AS timestamp)) AS date), sum(s0), sum(s1), sum(s2), sum(s3),
            sum(s4), sum(s5), sum(s6), sum(s7), sum(s8), sum(s9), sum(s10)
       FROM day_counts
-     GROUP BY 1, 2
-     ORDER BY 2, 1
+     GROUP BY 1, 2, 3
+     ORDER BY 3, 2
     """,
     # Hours at the edges of a period are counted from the answers themselves.
     "DROP INDEX responses_by_class",
