@@ -20,6 +20,8 @@ from services.scoring.domain import sample_sizes
 
 router: Final = Router(prefix="/v1/metrics", tags=["metrics"])
 
+_SMALLEST: Final = 0.01
+"""Of what is asked for, in points: less takes more answers than there are people, and its square is none."""
 _DIGITS: Final = 4
 _PERCENT: Final = 100
 
@@ -101,10 +103,10 @@ async def sample_size(
     principal: MetricsReader,  # noqa: ARG001 - the rule
     metric: Metric = "nps",
     margin: Annotated[
-        float | None, Query(gt=0, le=100, description="Half of the interval's width, in points or percent.")
+        float | None, Query(ge=_SMALLEST, le=100, description="Half of the interval's width, in points or percent.")
     ] = None,
     difference: Annotated[
-        float | None, Query(gt=0, le=200, description="To be seen between two groups, in points or percent.")
+        float | None, Query(ge=_SMALLEST, le=200, description="To be seen between two groups, in points or percent.")
     ] = None,
     power: Annotated[float, Query(ge=0.5, le=0.999, description="The probability to see the difference.")] = 0.8,
     promoters: Annotated[float | None, Query(ge=0, le=100, description="Percent expected; with `detractors`.")] = None,

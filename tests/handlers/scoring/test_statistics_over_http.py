@@ -168,6 +168,8 @@ async def test_the_needed_answers_are_told(client: httpx.AsyncClient, params: di
         {"margin": 5, "difference": 5},
         {"margin": 5, "promoters": 50},
         {"margin": 0},
+        {"margin": 5e-324},  # whose square is 0
+        {"difference": 1e-300},
         {"margin": 5, "promoters": 60, "detractors": 60},
     ],
 )
