@@ -43,8 +43,8 @@ STAGES: Final = (
 """Modules of `bench.stages`, in the order in which they run."""
 _ROUNDS: Final = 5
 _QUICK_ROUNDS: Final = 1
-_NOT_QUICK: Final = frozenset({"customers", "growth"})
-"""Fill tables or go through many customers before anything is measured: in a quick run only where they are named."""
+_NOT_QUICK: Final = frozenset({"customers", "growth", "fetches", "clocks", "lists", "portal"})
+"""Spend longer on being set up than on measuring little: in a quick run only where they are named."""
 _QUICK_SCALE: Final = 0.05
 _WIDE_ENOUGH: Final = 150
 """Columns of the table where nobody's terminal says how many there are."""

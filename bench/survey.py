@@ -7,7 +7,7 @@ import hashlib
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
+from itertools import count, cycle
 from typing import TYPE_CHECKING, Any, Final
 
 from deploy.demo.company import SEGMENT_RULES
@@ -130,11 +130,14 @@ class Survey:
         return self._customers
 
     def answers(self, amount: int) -> Wave:
-        """One answer each of as many customers who have no case, signed now; of those who are unhappy, the last."""
+        """One answer each of as many customers who have no case, signed now; of those who are unhappy, the last.
+
+        Where there are not as many, some of the others answer more than once.
+        """
         unhappy = set(self._chance.sample(range(amount), int(amount * DETRACTORS)))
         happy = amount - len(unhappy)
         detractors = dict(zip(sorted(unhappy), self._take(len(unhappy)), strict=True))
-        others = iter(self._without_case[-happy:])
+        others = cycle(self._without_case[-happy:])
         answered_at = datetime.now(UTC)
         requests = [
             _request(self._answer(detractors.get(place) or next(others), place in unhappy, answered_at))

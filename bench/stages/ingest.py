@@ -98,7 +98,7 @@ async def _floor(bench: Bench, name: str, *arguments: str) -> Server:
 
 async def _throughput(course: Course, ingest: Ingest, known: Sequence[bytes]) -> list[Figure]:
     """Durable requests a second, the same of duplicates, and what the process keeps in memory."""
-    costs = Costs()
+    costs = Costs(memory=[(ingest.accepted, ingest.process.memory_mb())])
 
     async def bare() -> float:
         done = await course.floor.load(course.new(), course.seconds)
