@@ -85,7 +85,7 @@ SABOTAGES: Final = (
         wrong="handled_at timestamptz NOT NULL\n",
         services=("ingest", "scoring", "portal"),
         fault="replay@survey.scores",
-        attempts=1,
+        attempts=4,
         invariant=3,
     ),
     Sabotage(

@@ -15,7 +15,7 @@ from tests.portal_company import Company
 pytestmark = pytest.mark.browser
 SitDown = Callable[..., Awaitable[Desk]]
 
-ROWS: Final = 30_000
+ROWS: Final = 20_000
 """More than two pieces of a mebibyte."""
 
 
