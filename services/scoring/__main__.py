@@ -15,6 +15,7 @@ from libs.events.runtime import Runtime
 from libs.events.topics import SURVEY_RESPONSES
 from services.scoring.account_scores import compute_account_scores
 from services.scoring.api import build_app
+from services.scoring.comment_jobs import fold_mentions, read_anew
 from services.scoring.driver_jobs import DriverRuns, ask_nightly
 from services.scoring.handlers import score_responses
 from services.scoring.jobs import (
@@ -63,6 +64,8 @@ def main() -> None:
         runtime.add_loop("cut points", partial(count_cut_points, database), idle=timedelta(minutes=10))
         runtime.add_loop("tier totals", partial(count_tiers, database), idle=timedelta(minutes=10))
         runtime.add_loop("counts", partial(fold_counts, database), idle=timedelta(seconds=1))
+        runtime.add_loop("comments", partial(read_anew, database), idle=timedelta(seconds=1))
+        runtime.add_loop("mentions", partial(fold_mentions, database), idle=timedelta(seconds=1))
         runtime.add_loop("account scores", partial(compute_account_scores, database), idle=timedelta(seconds=1))
         silent_for = timedelta(days=settings.silence_after_days)
         runtime.add_loop("silences", partial(judge, database, silent_for), idle=timedelta(minutes=1))

@@ -122,7 +122,9 @@ async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]], tally: Tally) ->
         return
     await responses.withdraw(tx, {id_: event.payload.revision for id_, event in said.items()})
     for id_ in said:
-        tally.remove(rows[id_].cell, rows[id_].answered_at, rows[id_].score)
+        row = rows[id_]
+        tally.remove(row.cell, row.answered_at, row.score)
+        tally.mention(row.themes, row.cell, row.answered_at, row.nps_class, -1)
     # The cell of an answer in this batch may be a new one, which is not stored yet.
     stored = await responses.places(tx, {rows[id_].cell for id_ in said} - tally.cells.keys())
     await invitations.take_back(tx, said)
@@ -161,10 +163,13 @@ async def _store(tx: Tx, scored: Sequence[_Scored], tally: Tally) -> dict[str, S
         for row in newer:
             before = standings[row.id]
             tally.remove(before.cell, before.answered_at, before.score)
+            tally.mention(before.themes, before.cell, before.answered_at, before.nps_class, -1)
             tally.add(row.cell, row.answered_at, row.score)
+            tally.mention(row.themes, row.cell, row.answered_at, row.nps_class)
     for id_ in created:
         row = latest[id_]
         tally.add(row.cell, row.answered_at, row.score)
+        tally.mention(row.themes, row.cell, row.answered_at, row.nps_class)
     return standings
 
 
@@ -177,7 +182,9 @@ def _announce(
         return
     erased = scored.row.erased or (before is not None and before.erased)
     row = _without_person(scored.row) if erased else scored.row
-    standings[row.id] = Standing(row.revision, row.score, row.nps_class, row.erased, row.cell, row.answered_at)
+    standings[row.id] = Standing(
+        row.revision, row.score, row.nps_class, row.erased, row.cell, row.answered_at, row.themes
+    )
     members = _members(row, None if erased else scored.account_id, scored.cell)
     if row.nps_class == "detractor" and row.score is not None:
         history = NOTHING if erased else history_of.get(row.id, NOTHING)

@@ -18,6 +18,8 @@ from services.scoring.api import (
     response_rates,
     responses,
     rules,
+    theme_metrics,
+    themes,
     touchpoints,
 )
 from services.scoring.api.groups import PRIVACY_THRESHOLD
@@ -42,6 +44,7 @@ def build_app(database: Database, *, privacy_threshold: int = PRIVACY_THRESHOLD)
     app.state.privacy_threshold = privacy_threshold
     about_customers = (customers, accounts, account_scores, invitations, rules, touchpoints)
     about_answers = (responses, instruments, mismatches, metrics, comparisons, response_rates, drivers)
-    for part in (*about_customers, *about_answers):
+    about_comments = (themes, theme_metrics)
+    for part in (*about_customers, *about_answers, *about_comments):
         app.include_router(part.router)
     return app

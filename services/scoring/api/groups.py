@@ -57,19 +57,19 @@ async def groups(tx: Tx, series: Series, by: Grouping | None, *, threshold: int,
     gathered: dict[tuple[SurveyKind, Scale], dict[str | None, dict[Tier | None, tuple[int, ...]]]] = {}
     for each in counted:
         gathered.setdefault((each.kind, each.scale), {}).setdefault(each.group, {})[each.tier] = each.scores
-    not_shown = await _not_shown(tx, series, threshold)
+    unshown = await not_shown(tx, series, threshold)
     found = []
     for (kind, scale), named in gathered.items():
         sizes = [sum(map(sum, by_tiers.values())) for by_tiers in named.values()]
         too_small = hidden(sizes, threshold)
         found += [
-            Group(kind, scale, name, by_tiers, hidden=place in too_small or (kind, scale) in not_shown)
+            Group(kind, scale, name, by_tiers, hidden=place in too_small or (kind, scale) in unshown)
             for place, (name, by_tiers) in enumerate(named.items())
         ]
     return found
 
 
-async def _not_shown(tx: Tx, series: Series, threshold: int) -> set[tuple[SurveyKind, Scale]]:
+async def not_shown(tx: Tx, series: Series, threshold: int) -> set[tuple[SurveyKind, Scale]]:
     """Where what a filter asks for must not be shown."""
     if threshold <= 1:
         return set()

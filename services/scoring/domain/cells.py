@@ -9,11 +9,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date, datetime
     from uuid import UUID
 
     from libs.events.contracts.responses import Channel, Metric, SurveyKind
-    from libs.events.contracts.scores import Tier
+    from libs.events.contracts.scores import NpsClass, Tier
 
 Detail = Literal["both", "tier", "region", "neither"]
 """Which of tier and region a cell tells apart. Each answer is counted once in a cell of each detail."""
@@ -23,6 +24,8 @@ DETAILS: Final[tuple[Detail, ...]] = get_args(Detail)
 SCORES: Final = range(11)
 """What is counted: every scale in use fits in. A score beyond is stored and counted nowhere."""
 _REMEMBERED: Final = 16_384
+_CLASSES: Final = ("promoter", "passive", "detractor", None)
+"""As mentions of themes are counted: an answer without a class mentions them too."""
 
 
 class Cell(NamedTuple):
@@ -83,9 +86,10 @@ def day_of(answered_at: datetime) -> date:
 class Tally:
     """What a transaction changes in the counts: how many more or fewer answers of a score in a cell on a day."""
 
-    __slots__ = ("_changes", "cells")
+    __slots__ = ("_changes", "_mentions", "cells")
 
     def __init__(self) -> None:
+        self._mentions: dict[tuple[str, int, date, int], int] = {}
         self._changes: dict[tuple[int, date, int], int] = {}
         self.cells: Final[dict[int, Cell]] = {}
         """By their ids: those that answers are stored with."""
@@ -101,6 +105,18 @@ class Tally:
     def remove(self, cell: int, answered_at: datetime, score: int | None) -> None:
         """An answer counts no longer, as far as it did."""
         self._change(cell, answered_at, score, -1)
+
+    def mention(
+        self, themes: Iterable[str], cell: int, answered_at: datetime, class_: NpsClass | None, by: int = 1
+    ) -> None:
+        """So many more answers of a class mention these themes, or fewer."""
+        for theme in themes:
+            place = (theme, cell, day_of(answered_at), _CLASSES.index(class_))
+            self._mentions[place] = self._mentions.get(place, 0) + by
+
+    def mentions(self) -> list[tuple[str, int, date, int, int]]:
+        """(theme, cell, day, place of the class, how many more), without what came to nothing."""
+        return [(*place, change) for place, change in self._mentions.items() if change]
 
     def changes(self) -> list[tuple[int, date, int, int]]:
         """(cell, day, score, how many more), without what came to nothing."""

@@ -27,6 +27,11 @@ _NOTE: Final = text("""
         SELECT CAST(:cells AS bigint[]), CAST(:days AS date[]), CAST(:scores AS smallint[]),
                CAST(:changes AS integer[])
          WHERE cardinality(CAST(:cells AS bigint[])) > 0
+    ), mentioned AS (
+        INSERT INTO theme_tallies (themes, cells, days, classes, changes)
+        SELECT CAST(:themes AS text[]), CAST(:theme_cells AS bigint[]), CAST(:theme_days AS date[]),
+               CAST(:classes AS smallint[]), CAST(:theme_changes AS integer[])
+         WHERE cardinality(CAST(:themes AS text[])) > 0
     )
     SELECT id FROM unnest(CAST(:stored AS bigint[])) AS stored (id)
      WHERE NOT EXISTS (SELECT FROM cells WHERE cells.id = stored.id)
@@ -103,11 +108,22 @@ async def note(tx: Tx, tally: Tally) -> None:
     moment wait for each other in one direction only.
     """
     changes = tally.changes()
-    if not changes and not tally.cells:
+    mentions = tally.mentions()
+    if not changes and not mentions and not tally.cells:
         return
     cells, days, scores, by = (list(column) for column in zip(*changes, strict=True)) if changes else ([], [], [], [])
+    themes, *of_themes = (list(column) for column in zip(*mentions, strict=True)) if mentions else ([], [], [], [], [])
     new = await tx.fetch(
-        _NOTE, {"cells": cells, "days": days, "scores": scores, "changes": by, "stored": list(tally.cells)}
+        _NOTE,
+        {
+            "cells": cells,
+            "days": days,
+            "scores": scores,
+            "changes": by,
+            "themes": themes,
+            **dict(zip(("theme_cells", "theme_days", "classes", "theme_changes"), of_themes, strict=True)),
+            "stored": list(tally.cells),
+        },
     )
     if new:
         await _register(tx, {each.id: each for row in new for each in tally.cells[row.id].counted_in})

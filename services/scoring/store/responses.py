@@ -37,7 +37,7 @@ _CREATE: Final = text("""
     RETURNING id
 """)
 _LOCK: Final = text("""
-    SELECT id, revision, score, nps_class, erased, cell, answered_at
+    SELECT id, revision, score, nps_class, erased, cell, answered_at, themes
       FROM responses
      WHERE id = ANY(CAST(:ids AS text[]))
      ORDER BY id
@@ -147,6 +147,7 @@ class Standing(NamedTuple):
     erased: bool
     cell: int
     answered_at: datetime
+    themes: Sequence[str]
 
 
 class Place(NamedTuple):
@@ -202,7 +203,8 @@ async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Standing]:
     """What these say so far; held until the end of `tx`, in one order, so that two batches cannot deadlock."""
     rows = await tx.fetch(_LOCK, {"ids": list(ids)})
     return {
-        row.id: Standing(row.revision, row.score, row.nps_class, row.erased, row.cell, row.answered_at) for row in rows
+        row.id: Standing(row.revision, row.score, row.nps_class, row.erased, row.cell, row.answered_at, row.themes)
+        for row in rows
     }
 
 

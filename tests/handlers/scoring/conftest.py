@@ -30,7 +30,8 @@ _WAITING = text("""
 """)
 _CLEAR = text("""
     TRUNCATE customers, accounts, erasures, responses, instrument_versions, cells, tallies, day_counts, month_counts,
-             invitations, account_scores, account_scores_due, inbox, outbox
+             invitations, account_scores, account_scores_due, theme_tallies, theme_day_counts, theme_month_counts,
+             inbox, outbox
 """)
 
 

@@ -382,6 +382,9 @@ ROUTES = [
     ("GET", "/v1/metrics/sample-size", "metrics:read", None),
     ("GET", "/v1/touchpoints", "metrics:read", None),
     ("PUT", "/v1/touchpoints", "rules:write", {"executive", "administrator"}),
+    ("GET", "/v1/themes", "rules:read", None),
+    ("PUT", "/v1/themes", "rules:write", {"manager", "executive", "administrator"}),
+    ("GET", "/v1/metrics/themes", "metrics:read", None),
 ]
 ROLES = ("agent", "manager", "executive", "employee", "operator", "administrator")
 

@@ -4,6 +4,7 @@
     хам*               any word that begins so
     =суд               this form only
     долго|вечно        one of these
+    бот|голосовой_помощник  likewise, where a choice has several words
     долго ждать        both in this order, with at most one other word between them
     ждать ~ ответа     likewise, with at most four
     проблема & решить  both parts in either order, with at most four words between
@@ -26,6 +27,8 @@ LONGEST_PATTERN: Final = 1000
 """In characters."""
 MOST_SLOTS: Final = 6
 MOST_CHOICES: Final = 60
+MOST_PHRASES: Final = 100
+"""Of one pattern, where choices of several words multiply."""
 SHORTEST_PREFIX: Final = 2
 NEAR: Final = 1
 FAR: Final = 4
@@ -63,37 +66,46 @@ def phrases(pattern: str) -> list[Phrase]:
         raise InvalidPattern(f"has more than {LONGEST_PATTERN} characters")
     match pattern.lower().split("&"):
         case [only]:
-            return [_phrase(only.split())]
+            return _phrases(only.split())
         case [first, second]:
             one, other = first.split(), second.split()
-            return [_phrase([*one, "~", *other]), _phrase([*other, "~", *one])]
+            return [*_phrases([*one, "~", *other]), *_phrases([*other, "~", *one])]
         case _:
             raise InvalidPattern("has more than one &")
 
 
-def _phrase(parts: Sequence[str]) -> Phrase:
-    slots: list[Slot] = []
+def _phrases(parts: Sequence[str]) -> list[Phrase]:
+    found: list[Phrase] = [()]
     gap = 0
     for part in parts:
         if part == "~":
-            if gap == FAR or not slots:
+            if gap != NEAR:
                 raise InvalidPattern("~ and & stand between words")
             gap = FAR
         else:
-            slots.append(Slot(_choices(part), gap))
+            found = [(*phrase, *way) for phrase in found for way in _ways(part, gap)]
             gap = NEAR
+        if len(found) > MOST_PHRASES:
+            raise InvalidPattern(f"can be read in more than {MOST_PHRASES} ways")
     if gap != NEAR:
         raise InvalidPattern("is empty, or ends where a word should follow")
-    if len(slots) > MOST_SLOTS:
+    if max(map(len, found)) > MOST_SLOTS:
         raise InvalidPattern(f"has more than {MOST_SLOTS} words")
-    return tuple(slots)
+    return found
 
 
-def _choices(part: str) -> frozenset[Choice]:
+def _ways(part: str, gap: int) -> list[Phrase]:
+    """The words that can stand in one place: all single ones together, and each choice of several words."""
     written = part.split("|")
     if len(written) > MOST_CHOICES:
         raise InvalidPattern(f"has more than {MOST_CHOICES} choices in one place")
-    return frozenset(_choice(each) for each in written)
+    single = frozenset(_choice(each) for each in written if "_" not in each)
+    several = [each.split("_") for each in written if "_" in each]
+    ways: list[Phrase] = [(Slot(single, gap),)] if single else []
+    for words in several:
+        slots = (Slot(frozenset({_choice(word)}), NEAR if place else gap) for place, word in enumerate(words))
+        ways.append(tuple(slots))
+    return ways
 
 
 def _choice(written: str) -> Choice:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from libs.events.contracts.scores import UrgentSignal
-    from services.scoring.domain.comments.phrases import Phrase, Slot
+    from services.scoring.domain.comments.phrases import Choice, Phrase, Slot
     from services.scoring.domain.comments.taxonomy import Language, Taxonomy, Told
 
 MOST_REMEMBERED: Final = 32_768
@@ -83,6 +83,7 @@ class Reader:
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._stems = Stems()
+        self._forms: dict[str, frozenset[str]] = {}
         self._known: dict[str, _Word | None] = {}
         self._words: dict[tuple[int, ...], _Word] = {}
         self._slots: dict[frozenset[tuple[str, str]], int] = {}
@@ -99,6 +100,7 @@ class Reader:
             self._learn(theme.told, 1 << place, 1 << place + self._otherwise)
         for place, signal in enumerate(self._signals, self._urgent):
             self._learn(signal.told, 1 << place, 0)
+        self._forms.clear()  # of use for learning alone
         self._lengths = sorted({len(prefix) for prefix in self._slots_of["prefix"]})
         self._named: dict[int, tuple[tuple[str, ...], tuple[UrgentSignal, ...]]] = {}
         self._ways: list[dict[_Word, Sequence[tuple[int, _Node]]]] = []
@@ -235,17 +237,21 @@ class Reader:
 
     def _number(self, slot: Slot) -> int:
         """The number of a slot: the same for the same choices, in whatever order they are written."""
-        choices = frozenset(
-            (each.kind, word)
-            for each in slot.choices
-            for word in (self._stems.of_forms(each.word) if each.kind == "stem" else (each.word,))
-        )
+        choices = frozenset((each.kind, word) for each in slot.choices for word in self._words_of(each))
         number = self._slots.get(choices)
         if number is None:
             number = self._slots[choices] = len(self._slots)
             for kind, word in choices:
                 self._slots_of[kind].setdefault(word, []).append(number)
         return number
+
+    def _words_of(self, choice: Choice) -> frozenset[str]:
+        if choice.kind != "stem":
+            return frozenset({choice.word})
+        stems = self._forms.get(choice.word)
+        if stems is None:
+            stems = self._forms[choice.word] = self._stems.of_forms(choice.word)
+        return stems
 
 
 def _first(root: _Node, slots: Sequence[int]) -> _Node | None:

@@ -218,11 +218,12 @@ class _Reader:
 
     def _patterns(self, value: object, at: str) -> dict[Language, tuple[str, ...]]:
         members = self._members(value, at, set(LANGUAGES))
-        return {
+        read = {
             language: tuple(self._readable(members[language], f"{at}/{language}"))
             for language in LANGUAGES
             if language in members
         }
+        return {language: patterns for language, patterns in read.items() if patterns}
 
     def _readable(self, value: object, at: str) -> Iterator[str]:
         for place, item in enumerate(self._array(value, at, MOST_PATTERNS)):

@@ -42,6 +42,72 @@ _STATEMENTS: Final[tuple[str, ...]] = (
         ADD COLUMN themes text[] NOT NULL DEFAULT '{}',
         ADD COLUMN urgent text[] NOT NULL DEFAULT '{}'
     """,
+    # Mentions of themes are counted as answers are (0004): what a transaction changed is one row of arrays of equal
+    # length, and is counted in later. A class is a place in (promoter, passive, detractor, none of them).
+    """
+    CREATE TABLE theme_tallies (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        themes text[] NOT NULL,
+        cells bigint[] NOT NULL,
+        days date[] NOT NULL,
+        classes smallint[] NOT NULL,
+        changes integer[] NOT NULL
+    ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)
+    """,
+    """
+    CREATE TABLE theme_day_counts (
+        theme text NOT NULL,
+        cell bigint NOT NULL,
+        day date NOT NULL,
+        promoters integer NOT NULL,
+        passives integer NOT NULL,
+        detractors integer NOT NULL,
+        others integer NOT NULL,
+        PRIMARY KEY (day, cell, theme)
+    ) WITH (fillfactor = 80)
+    """,
+    """
+    CREATE TABLE theme_month_counts (
+        theme text NOT NULL,
+        cell bigint NOT NULL,
+        month date NOT NULL,
+        promoters integer NOT NULL,
+        passives integer NOT NULL,
+        detractors integer NOT NULL,
+        others integer NOT NULL,
+        PRIMARY KEY (month, cell, theme)
+    ) WITH (fillfactor = 80)
+    """,
+    # What could be a theme, as a person has to decide. Examples are ids of responses: their words are kept nowhere but
+    # there, and go when those go.
+    """
+    CREATE TABLE theme_suggestions (
+        id uuid PRIMARY KEY,
+        language text NOT NULL,
+        stems text NOT NULL,
+        phrase text NOT NULL,
+        comments integer NOT NULL,
+        likelihood double precision NOT NULL,
+        examples text[] NOT NULL,
+        found_at timestamptz NOT NULL,
+        status text NOT NULL CHECK (status IN ('open', 'accepted', 'dismissed')),
+        theme text,
+        decided_at timestamptz,
+        decided_by text,
+        UNIQUE (language, stems),
+        CHECK ((status = 'open') = (decided_at IS NULL))
+    )
+    """,
+    "CREATE INDEX theme_suggestions_open ON theme_suggestions (likelihood DESC) WHERE status = 'open'",
+    # One row: when comments were looked through for new themes, and before when nobody else does.
+    """
+    CREATE TABLE theme_searches (
+        alone boolean PRIMARY KEY DEFAULT true CHECK (alone),
+        searched_at timestamptz NOT NULL,
+        not_before timestamptz NOT NULL
+    )
+    """,
+    "INSERT INTO theme_searches (searched_at, not_before) VALUES ('2000-01-01Z', '2000-01-01Z')",
     # The latest comments are what a changed taxonomy is tried on, and where new themes are looked for.
     "CREATE INDEX responses_with_comments ON responses (scored_at) WHERE comment IS NOT NULL",
 )
