@@ -15,7 +15,7 @@ from libs.events.runtime import Runtime
 from libs.events.topics import SURVEY_RESPONSES
 from services.scoring.account_scores import compute_account_scores
 from services.scoring.api import build_app
-from services.scoring.comment_jobs import fold_mentions, read_anew
+from services.scoring.comment_jobs import fold_mentions, read_anew, suggest_themes
 from services.scoring.driver_jobs import DriverRuns, ask_nightly
 from services.scoring.handlers import score_responses
 from services.scoring.jobs import (
@@ -65,6 +65,7 @@ def main() -> None:
         runtime.add_loop("tier totals", partial(count_tiers, database), idle=timedelta(minutes=10))
         runtime.add_loop("counts", partial(fold_counts, database), idle=timedelta(seconds=1))
         runtime.add_loop("comments", partial(read_anew, database), idle=timedelta(seconds=1))
+        runtime.add_loop("theme suggestions", partial(suggest_themes, database), idle=timedelta(minutes=10))
         runtime.add_loop("mentions", partial(fold_mentions, database), idle=timedelta(seconds=1))
         runtime.add_loop("account scores", partial(compute_account_scores, database), idle=timedelta(seconds=1))
         silent_for = timedelta(days=settings.silence_after_days)

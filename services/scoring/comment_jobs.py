@@ -1,13 +1,16 @@
-"""What scoring does about comments by itself: reads the stored ones by a new taxonomy, and counts their themes."""
+"""What scoring does about comments by itself: reads stored ones anew, counts their themes, looks for new ones."""
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from services.scoring.domain.cells import Tally
-from services.scoring.store import comments, counts, locks, theme_counts, themes
+from services.scoring.domain.comments.suggestions import Written, suggestions
+from services.scoring.store import comments, counts, locks, theme_counts, theme_suggestions, themes
 
 if TYPE_CHECKING:
     from libs.events.database import Database
@@ -17,6 +20,15 @@ log: Final = structlog.get_logger()
 COMMENTS_AT_ONCE: Final = 500
 TALLIES_AT_ONCE: Final = 50
 """Of one transaction each, with up to a thousand answers."""
+ENOUGH_NEW: Final = 200
+"""Comments without a theme; with fewer of them, themes are looked for once a day."""
+EVERY: Final = timedelta(days=1)
+REST: Final = timedelta(hours=1)
+"""Between two searches, however many new comments there are."""
+LEASE: Final = timedelta(minutes=10)
+LOOKED_BACK: Final = timedelta(days=90)
+MOST_LOOKED_AT: Final = 10_000
+_PAGE: Final = 1000
 
 
 async def read_anew(database: Database) -> bool:
@@ -58,3 +70,34 @@ async def fold_mentions(database: Database) -> bool:
     """Count in which themes were mentioned since the last time; whether there may be more."""
     async with database.transaction() as tx:
         return await theme_counts.fold(tx, TALLIES_AT_ONCE) == TALLIES_AT_ONCE
+
+
+async def suggest_themes(database: Database) -> bool:
+    """Look through the latest comments for themes that there are not, where it is time for it. Never more at once."""
+    async with database.reading() as tx:
+        if not await theme_suggestions.due(tx, enough=ENOUGH_NEW, daily=tx.now - EVERY):
+            return False
+    async with database.transaction() as tx:
+        if not await theme_suggestions.claim(tx, LEASE):
+            return False
+        begun_at = tx.now
+    unmatched: list[Written] = []
+    matched: list[str] = []
+    before = begun_at
+    while len(unmatched) + len(matched) < MOST_LOOKED_AT:
+        async with database.reading() as tx:
+            page = await comments.latest(tx, _PAGE, since=begun_at - LOOKED_BACK, before=before)
+        for each in page:
+            if each.themes:
+                matched.append(each.comment)
+            else:
+                unmatched.append(Written(each.id, each.customer_id or each.id, each.comment))
+        if len(page) < _PAGE:
+            break
+        before = page[-1].scored_at  # those of the same moment that are not on the page are not missed among thousands
+    # Seconds of counting: in a thread, where it does not keep others from their work.
+    found = await asyncio.to_thread(suggestions, unmatched, matched)
+    async with database.transaction() as tx:
+        await theme_suggestions.finish(tx, found, searched_at=begun_at, rest=REST)
+    log.info("themes.suggested", without_theme=len(unmatched), with_theme=len(matched), suggestions=len(found))
+    return False

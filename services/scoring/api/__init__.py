@@ -19,6 +19,7 @@ from services.scoring.api import (
     responses,
     rules,
     theme_metrics,
+    theme_suggestions,
     themes,
     touchpoints,
 )
@@ -44,7 +45,7 @@ def build_app(database: Database, *, privacy_threshold: int = PRIVACY_THRESHOLD)
     app.state.privacy_threshold = privacy_threshold
     about_customers = (customers, accounts, account_scores, invitations, rules, touchpoints)
     about_answers = (responses, instruments, mismatches, metrics, comparisons, response_rates, drivers)
-    about_comments = (themes, theme_metrics)
+    about_comments = (themes, theme_suggestions, theme_metrics)
     for part in (*about_customers, *about_answers, *about_comments):
         app.include_router(part.router)
     return app

@@ -29,7 +29,7 @@ _REPLACE: Final = text("""
      WHERE responses.id = given.id
 """)
 _LATEST: Final = text("""
-    SELECT id, comment, themes, urgent, customer_id, language
+    SELECT id, comment, themes, urgent, customer_id, scored_at
       FROM responses
      WHERE comment IS NOT NULL AND scored_at > :since AND scored_at < :before
      ORDER BY scored_at DESC
@@ -50,14 +50,14 @@ class Commented(NamedTuple):
 
 
 class Latest(NamedTuple):
-    """A comment, who wrote it and in which language, as far as is known."""
+    """A comment, and who wrote it, as far as is known."""
 
     id: str
     comment: str
     themes: Sequence[str]
     urgent: Sequence[UrgentSignal]
     customer_id: str | None
-    language: str | None
+    scored_at: datetime
 
 
 async def claim_after(tx: Tx, response_id: str, limit: int) -> list[Commented]:

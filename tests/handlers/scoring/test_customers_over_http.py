@@ -345,6 +345,7 @@ async def test_who_comes_back_after_an_erasure_goes_on_counting(
     assert (await published())[-1][1].payload.version == 3
 
 
+NO_SUGGESTION = "00000000-0000-0000-0000-000000000003"
 ROUTES = [
     ("PUT", "/v1/customers/c-1", "customers:write", {"manager", "administrator"}),
     ("GET", "/v1/customers/c-1", "customers:read", {"agent", "manager", "executive", "administrator"}),
@@ -384,6 +385,14 @@ ROUTES = [
     ("PUT", "/v1/touchpoints", "rules:write", {"executive", "administrator"}),
     ("GET", "/v1/themes", "rules:read", None),
     ("PUT", "/v1/themes", "rules:write", {"manager", "executive", "administrator"}),
+    ("GET", "/v1/theme-suggestions", "rules:read", {"manager", "executive", "administrator"}),
+    ("POST", f"/v1/theme-suggestions/{NO_SUGGESTION}/accept", "rules:write", {"manager", "executive", "administrator"}),
+    (
+        "POST",
+        f"/v1/theme-suggestions/{NO_SUGGESTION}/dismiss",
+        "rules:write",
+        {"manager", "executive", "administrator"},
+    ),
     ("GET", "/v1/metrics/themes", "metrics:read", None),
 ]
 ROLES = ("agent", "manager", "executive", "employee", "operator", "administrator")
@@ -420,6 +429,7 @@ def test_every_route_of_the_app_is_among_those_tested(database: Database) -> Non
         "c-1": "{customer_id}",
         "a-1": "{account_id}",
         "r-1": "{response_id}",
+        NO_SUGGESTION: "{suggestion_id}",
         "00000000-0000-0000-0000-000000000002": "{run_id}",
         "00000000-0000-0000-0000-000000000001/versions/1": "{instrument_id}/versions/{version}",
     }

@@ -51,6 +51,8 @@ _WORDS: Final[Mapping[Language, str]] = {
 _HINTS: Final[Mapping[str, Language]] = {
     word: language for language in ("other", "ru", "en") for word in _WORDS[language].split()
 }
+SMALL_WORDS: Final = frozenset(_WORDS["ru"].split()) | frozenset(_WORDS["en"].split())
+"""Words that say nothing by themselves about what a comment is about."""
 
 
 def detected(words: Sequence[str]) -> Language | None:
