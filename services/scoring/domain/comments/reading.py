@@ -124,11 +124,30 @@ class Reader:
         for begin, word in enumerate(text):
             if word is None or word.begins is None:
                 continue
-            for end, node in self._phrases_from(text, begin, word.begins):
+            first = word.begins
+            if self._goes_on(first, text[begin + 1 : begin + first.reach + 1]):
+                told = self._phrases_from(text, begin, first)
+            elif first.tells:
+                told = [(begin, first)]
+            else:
+                continue
+            for end, node in told:
                 found |= node.tells
                 if node.tells & self._guarded:
                     guarded.append(_Match(begin, end, node.tells & self._guarded))
         return self._less_exceptions(found, guarded, text) if guarded else found
+
+    def _goes_on(self, first: _Node, following: Sequence[_Word | None]) -> bool:
+        """Whether a phrase may go on with one of these words: mostly not, and that is found out in one pass."""
+        known = first.ways.get
+        for word in following:
+            if word is None:
+                continue
+            if word is _SENTENCE_END:
+                return False
+            if known(word) or (word not in first.ways and self._ways_of(first, word)):
+                return True
+        return False
 
     def _phrases_from(self, text: Sequence[_Word | None], begin: int, first: _Node) -> list[tuple[int, _Node]]:
         """Each beginning of a phrase that is found from the word `begin` on: where it ends, and what it is."""
