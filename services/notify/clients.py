@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import unquote, urlsplit
 
 import httpx
@@ -138,8 +138,6 @@ class MailServer:
         smtp = SMTP(
             hostname=self._host,
             port=self._port,
-            username=self._username,
-            password=self._password,
             timeout=self._timeout,
             use_tls=self._scheme == "smtps",
             start_tls={"smtp": None, "smtp+starttls": True, "smtps": False}[self._scheme],
@@ -149,7 +147,12 @@ class MailServer:
             await smtp.connect()
             if smtp.is_ehlo_or_helo_needed:
                 await smtp.ehlo()
+            if self._username is not None:
+                await smtp.login(self._username, self._password or "")
         except (SMTPException, OSError) as error:
+            if smtp.transport is not None:
+                # Not `close`, which takes leave of TLS first and may so outlive the loop.
+                cast("asyncio.Transport", smtp.transport).abort()
             smtp.close()
             raise MailServerAway(f"{type(error).__name__} at the mail server's door") from error
         return Line(smtp, timeout=self._timeout)
