@@ -5,7 +5,6 @@ taxonomy was made with and for the part that it was not. The floors are what it 
 """
 
 import json
-import time
 import tomllib
 from collections import Counter
 from pathlib import Path
@@ -122,23 +121,3 @@ def test_the_sample_is_large_enough_and_names_what_there_is(taxonomy: Taxonomy) 
         assert len(comments) >= 400
         assert {theme for comment in comments for theme in comment["themes"]} == known
         assert {signal for comment in comments for signal in comment["urgent"]} == {"leaving", "legal", "safety"}
-
-
-def test_reading_a_comment_takes_as_long_as_splitting_it_into_words_a_few_times(taxonomy: Taxonomy) -> None:
-    reader = Reader(taxonomy)
-    texts = [comment["text"] for language in ("ru", "en") for comment in sample(language, "tune")]
-    for text in texts:
-        reader.read(text, "known")
-
-    def seconds(work: Any) -> float:  # noqa: ANN401 - a function of a text
-        begun = time.process_time()
-        for text in texts:
-            work(text)
-        return time.process_time() - begun
-
-    reading, splitting = (
-        min(seconds(work) for _ in range(5)) for work in (lambda text: reader.read(text, "known"), tokens)
-    )
-    words = sum(len(tokens(text)) for text in texts)
-    print(f"\n{reading / words * 20e6:.1f} µs for twenty words, {splitting / words * 20e6:.1f} of them to split")  # noqa: T201
-    assert reading < 12 * splitting
