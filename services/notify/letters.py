@@ -33,7 +33,7 @@ _TIERS: Final[dict[Language, dict[str, str]]] = {
     "ru": {"key": "ключевой", "high": "важный", "standard": "обычный", "low": "обычный"},
     "en": {"key": "key", "high": "high value", "standard": "standard", "low": "standard"},
 }
-_CHOICES: Final = frozenset(("language", "company", "reason", "clock", "taken_over", "as_owner"))
+_CHOICES: Final = frozenset(("language", "company", "contact", "reason", "clock", "taken_over", "as_owner"))
 """Values by which templates choose what to say; of all others they ask at most whether they are there."""
 _MOST_FORMS: Final = 512
 
@@ -150,6 +150,13 @@ class Letters:
                 values["agent"] = one_line(str(facts["agent"]))
                 values["answered_on"] = day(_time(facts, "answered_at"), message.language, where, now=now)
                 values["confirm_by"] = day(_time(facts, "confirm_by"), message.language, where, now=now)
+            case "new_contact" | "thanks":
+                values["link"] = None
+                values["contact"] = self.sender.address
+                values["agent"] = one_line(str(facts.get("agent") or "")) or None
+                answered = facts.get("answered_at")
+                said = None if answered is None else day(_time(facts, "answered_at"), message.language, where, now=now)
+                values["answered_on"] = said
             case "case_assigned":
                 values["score"] = facts["score"]
                 values["tier"] = _TIERS[message.language][str(facts["tier"])]

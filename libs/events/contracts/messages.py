@@ -13,8 +13,25 @@ MessageKind = Literal[
     "clock_warned",
     "clock_breached",
     "confirmation_request",
+    "new_contact",
+    "thanks",
 ]
-SuppressionReason = Literal["no_address", "no_profile", "no_consent", "erased", "outdated"]
+SuppressionReason = Literal[
+    "no_address",
+    "no_profile",
+    "no_consent",
+    "erased",
+    "outdated",
+    "undeliverable",
+    "complained",
+    "unsubscribed",
+    "listed",
+    "frequency",
+    "too_late",
+]
+"""`undeliverable`: mail to the address came back for good; `complained`: they called a message unwanted; `listed`: a person
+put the address on the list of those who are not written to; `frequency`: they had enough messages of the kind already;
+`too_late`: it waited for the hours in which they may be written to until it was of no use any more."""
 
 
 class _Message(Contract, frozen=True, kw_only=True):

@@ -48,6 +48,8 @@ def a_message() -> Callable[..., Addressed]:
             "answered_at": (MONDAY - timedelta(days=9)).isoformat(),
             "confirm_by": (MONDAY + timedelta(days=7)).isoformat(),
         },
+        "new_contact": {"agent": "Анна Петрова", "answered_at": (MONDAY - timedelta(days=9)).isoformat()},
+        "thanks": {"agent": "Анна Петрова", "answered_at": (MONDAY - timedelta(days=9)).isoformat()},
     }
 
     def make(kind: Any = "confirmation_request", *, language: Any = "ru", **changes: Any) -> Addressed:  # noqa: ANN401

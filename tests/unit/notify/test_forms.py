@@ -41,6 +41,8 @@ FACTS: dict[MessageKind, dict[str, st.SearchStrategy[Any]]] = {
     "clock_warned": {"clock": st.sampled_from(get_args(Clock))},
     "clock_breached": {"clock": st.sampled_from(get_args(Clock)), "as_owner": st.booleans(), "owner": HOSTILE},
     "confirmation_request": {"agent": HOSTILE},
+    "new_contact": {"agent": HOSTILE},
+    "thanks": {"agent": st.none() | HOSTILE},
 }
 
 

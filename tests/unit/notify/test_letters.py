@@ -39,6 +39,10 @@ VARIANTS: list[tuple[MessageKind, dict[str, Any]]] = [
     *(("clock_warned", {"clock": clock}) for clock in get_args(Clock)),
     *(("clock_breached", {"clock": clock, "as_owner": own}) for clock, own in product(get_args(Clock), (True, False))),
     ("confirmation_request", {}),
+    ("new_contact", {}),
+    ("new_contact", {"answered_at": None}),
+    ("thanks", {}),
+    ("thanks", {"agent": None}),
 ]
 
 
