@@ -29,9 +29,9 @@ SuppressionReason = Literal[
     "frequency",
     "too_late",
 ]
-"""`undeliverable`: mail to the address came back for good; `complained`: they called a message unwanted; `listed`: somebody
-put the address on the list of those who are not written to; `frequency`: they had enough messages of the kind already;
-`too_late`: it waited for the hours in which they may be written to until it was of no use any more."""
+"""`undeliverable`: mail to the address came back for good; `complained`: they called a message unwanted; `listed`: by
+hand on the list of those who are not written to; `frequency`: they had enough messages of the kind already; `too_late`:
+it waited for the hours in which they may be written to until it was of no use any more."""
 
 
 class _Message(Contract, frozen=True, kw_only=True):
