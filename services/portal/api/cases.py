@@ -15,6 +15,7 @@ from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.clients.casework import Agent, CaseFile, RootCause
+from services.portal.clients.policies import Policy
 from services.portal.domain import casefile
 from services.portal.domain.casefile import Action
 from services.portal.domain.people import Person, Right, Role
@@ -30,6 +31,8 @@ _FIELDS: Final[dict[Action, tuple[str, ...]]] = {
     Action.ESCALATE: ("reason", "note"),
     Action.REOPEN: ("note",),
     Action.NOTE: ("text",),
+    Action.WAIT: ("reason", "until", "note"),
+    Action.RESUME: ("note",),
 }
 
 
@@ -130,6 +133,7 @@ class CasePages:
             raise of_status(503, headers={"Retry-After": "5"}) from error
         except Refusal as refusal:
             raise _as_problem(refusal) from refusal
+        policy = await self._policy(visit.person, case)
         words = self._pages.words(request, visit.person)
         done = request.query_params.get("done")
         return self._pages.page(
@@ -140,6 +144,8 @@ class CasePages:
             case=case,
             casefile=casefile,
             actions=Action,
+            policy=policy,
+            wait_until=policy and casefile.latest_wait(policy.longest_wait, case.pauses, now=words.now),
             names={agent.id: agent.name for agent in agents},
             owners=_owners(agents, case),
             causes={cause.id: cause.name(words.language) for cause in causes},
@@ -149,6 +155,13 @@ class CasePages:
             command_id=uuid4(),
         )
 
+    async def _policy(self, person: Person, case: CaseFile) -> Policy | None:
+        """By what the case's clocks go; None where casework cannot say just now, as the case can be worked on."""
+        try:
+            return await self._casework.policies.in_force(person, case.program, case.tier)
+        except (ServiceAwayError, Refusal):
+            return None
+
     async def act(self, request: Request, visit: Visit, case_id: str, action: Action, form: Form) -> Response:
         """Do it in casework, in the person's name; back to the case, or the form again with what is wrong."""
         words = self._pages.words(request, visit.person)
@@ -157,12 +170,19 @@ class CasePages:
         if missing:
             failed = Failed(action, entered, words("case.check"), missing)
             return await self.one(request, visit, case_id, failed=failed, status=422)
+        body = {name: value for name, value in entered.items() if value}
+        if action is Action.WAIT:
+            until = casefile.instant_in(entered["until"], self._pages.zone)
+            if until is None:
+                failed = Failed(action, entered, words("case.check"), {"until": words("case.no_moment")})
+                return await self.one(request, visit, case_id, failed=failed, status=422)
+            body["until"] = until.isoformat()
         try:
             await self._casework.act(
                 visit.person,
                 case_id,
                 action,
-                {name: value for name, value in entered.items() if value},
+                body,
                 command_id=str(_id(form.get("command_id"))),
                 version=int(version) if (version := form.get("version")).isdecimal() else None,
             )
@@ -175,6 +195,8 @@ class CasePages:
             key = f"refused.{refusal.slug}"
             message = words(key) if words.has(key) else words("refused.other")
             errors = {error.field: words("case.invalid") for error in refusal.errors}
+            if refusal.latest is not None:
+                errors["until"] = words("case.wait_latest", moment=words.moment(refusal.latest))
             failed = Failed(action, entered, message, errors)
             return await self.one(request, visit, case_id, failed=failed, status=refusal.status)
         return RedirectResponse(f"/cases/{case_id}?{urlencode({'done': action.value})}", SEE_OTHER)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from services.portal.clients.policies import Policies
+from services.portal.clients.service import Listed
 from services.portal.domain import casefile
 from services.portal.domain.casefile import Action, Outcome, Running, Status
 
@@ -17,11 +19,6 @@ if TYPE_CHECKING:
     from services.portal.domain.people import Language, Person
 
 PAGE: Final = 30
-_AT_ONCE: Final = "200"
-_MOST_PAGES: Final = 10
-"""A choice among more than two thousand is none; and a service that never ends its list must not hold us."""
-
-ItemT = TypeVar("ItemT")
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -83,7 +80,7 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def offered(self) -> tuple[Action, ...]:
         """What can be done with it."""
-        return casefile.offered(self.status, self.level)
+        return casefile.offered(self.status, self.level, waiting=self.waiting is not None)
 
 
 class CasePage(msgspec.Struct, frozen=True):
@@ -151,6 +148,14 @@ class Response(msgspec.Struct, frozen=True):
     answered_at: datetime
 
 
+class ContactAttempt(msgspec.Struct, frozen=True):
+    """One try to reach the customer."""
+
+    outcome: str
+    at: datetime
+    by: Who
+
+
 class EarlierCase(msgspec.Struct, frozen=True):
     """Another case of the customer."""
 
@@ -176,9 +181,27 @@ class CaseFile(CaseLine, frozen=True, kw_only=True):
     owner_reason: Reason
     priority_parts: list[PriorityPart] = []
     responses: list[Response]
+    contact_attempts: list[ContactAttempt] = []
     timeline: list[Entry]
     earlier_cases: list[EarlierCase]
     earlier_responses: list[Response]
+
+    @property
+    def reached(self) -> int:
+        """How many of the tries reached the customer."""
+        return sum(each.outcome == "reached" for each in self.contact_attempts)
+
+    @property
+    def pauses(self) -> list[tuple[datetime, datetime]]:
+        """From when to when the case has waited for its customer, in this round."""
+        found: list[tuple[datetime, datetime]] = []
+        for entry in self.timeline:
+            if entry.kind == "reopened":
+                found.clear()
+            since = entry.details.get("waited_since")
+            if entry.kind == "resumed" and isinstance(since, str):
+                found.append((datetime.fromisoformat(since), entry.at))
+        return found
 
 
 class Agent(msgspec.Struct, frozen=True):
@@ -217,16 +240,12 @@ class ClockCheck(msgspec.Struct, frozen=True):
         return timedelta(seconds=self.late_seconds)
 
 
-class _Page(msgspec.Struct, Generic[ItemT], frozen=True):
-    items: list[ItemT]
-    next_cursor: str | None = None
-
-
 class Casework:
     """The casework service."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.policies: Final = Policies(service)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -249,11 +268,11 @@ class Casework:
 
     async def agents(self, person: Person) -> list[Agent]:
         """Everybody who owns cases or did."""
-        return await self._all("/v1/agents", _Page[Agent], person)
+        return await self._service.everything("/v1/agents", Listed[Agent], person=person)
 
     async def root_causes(self, person: Person) -> list[RootCause]:
         """The company's taxonomy of what goes wrong."""
-        return await self._all("/v1/root-causes", _Page[RootCause], person)
+        return await self._service.everything("/v1/root-causes", Listed[RootCause], person=person)
 
     async def act(
         self,
@@ -269,14 +288,3 @@ class Casework:
         await self._service.post(
             f"/v1/cases/{case_id}/{action.value}", body, person=person, command_id=command_id, version=version
         )
-
-    async def _all(self, path: str, shape: type[_Page[ItemT]], person: Person) -> list[ItemT]:
-        found: list[ItemT] = []
-        params = {"limit": _AT_ONCE}
-        for _ in range(_MOST_PAGES):
-            page = await self._service.get(path, shape, person=person, params=params)
-            found += page.items
-            if page.next_cursor is None:
-                break
-            params = {"limit": _AT_ONCE, "cursor": page.next_cursor}
-        return found

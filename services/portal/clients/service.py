@@ -8,7 +8,8 @@ ClientError
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import httpx
 import msgspec
@@ -23,7 +24,12 @@ _NOT_FOUND: Final = 404
 
 _SENDING_SECONDS: Final = 60.0
 
+_AT_ONCE: Final = "200"
+_MOST_PAGES: Final = 10
+"""A choice among more than two thousand is none; and a service that never ends its list must not hold us."""
+
 BodyT = TypeVar("BodyT")
+ItemT = TypeVar("ItemT")
 Parameters = Mapping[str, str | list[str]]
 
 
@@ -51,12 +57,21 @@ class _Problem(msgspec.Struct, frozen=True):
     why: dict[str, Any] | None = None
     offset: int | None = None
     columns: list[str] = []
+    latest: datetime | None = None
+
+
+class Listed(msgspec.Struct, Generic[ItemT], frozen=True):
+    """A page of a list."""
+
+    items: list[ItemT]
+    next_cursor: str | None = None
 
 
 class Refusal(ClientError):
     """The service refused, and says why. `slug` is the stable end of the problem's type.
 
-    `why` is the reason as a code, where ingest tells one; `offset` where an import is instead, `columns` a file's.
+    `why` is the reason as a code, where ingest tells one; `offset` where an import is instead, `columns` a file's;
+    `latest` the last moment that would have been accepted.
     """
 
     def __init__(
@@ -69,9 +84,11 @@ class Refusal(ClientError):
         why: dict[str, Any] | None = None,
         offset: int | None = None,
         columns: Sequence[str] = (),
+        latest: datetime | None = None,
     ) -> None:
         super().__init__(f"{status} {slug}: {title}")
         self.columns = columns
+        self.latest = latest
         self.why = why
         self.offset = offset
         self.status = status
@@ -133,6 +150,20 @@ class Service:
                 return None
             raise
 
+    async def everything(
+        self, path: str, shape: type[Listed[ItemT]], *, person: Person, params: Mapping[str, str] | None = None
+    ) -> list[ItemT]:
+        """All that is in a list, page by page."""
+        found: list[ItemT] = []
+        cursor: dict[str, str] = {}
+        for _ in range(_MOST_PAGES):
+            page = await self.get(path, shape, person=person, params={**(params or {}), "limit": _AT_ONCE, **cursor})
+            found += page.items
+            if page.next_cursor is None:
+                break
+            cursor = {"cursor": page.next_cursor}
+        return found
+
     async def ask(self, path: str, body: Mapping[str, object] | None, shape: type[BodyT], *, person: Person) -> BodyT:
         """The answer to a question, or to a command that may be given twice."""
         return self._decoded(await self._send("POST", path, person=person, json=body), shape)
@@ -182,9 +213,9 @@ class Service:
         headers = _conditions(command_id, version) | ({"If-None-Match": "*"} if only_new else {})
         await self._send("PUT", path, person=person, json=body, headers=headers)
 
-    async def delete(self, path: str, *, person: Person, command_id: str) -> None:
+    async def delete(self, path: str, *, person: Person, command_id: str, version: int | None = None) -> None:
         """Take away what is at `path`."""
-        await self._send("DELETE", path, person=person, headers=_conditions(command_id, None))
+        await self._send("DELETE", path, person=person, headers=_conditions(command_id, version))
 
     async def post(
         self, path: str, body: Mapping[str, object], *, person: Person, command_id: str, version: int | None
@@ -236,6 +267,7 @@ class Service:
             problem.why,
             problem.offset,
             problem.columns,
+            problem.latest,
         )
 
     def _decoded(self, answer: httpx.Response, shape: type[BodyT]) -> BodyT:

@@ -6,11 +6,13 @@ What is possible is casework's decision; this is what the page offers, so that n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
 
 Status = Literal["open", "contacted", "resolved", "closed"]
 Outcome = Literal["confirmed", "unconfirmed"]
@@ -27,6 +29,13 @@ ESCALATION_REASONS: Final = (
     "repeated_problem",
     "customer_asked",
 )
+WAIT_REASONS: Final = (
+    "customer_information",
+    "customer_decision",
+    "customer_trying",
+    "customer_away",
+    "other",
+)
 LONGEST_NOTE: Final = 10_000
 
 
@@ -39,12 +48,14 @@ class Action(StrEnum):
     ESCALATE = "escalate"
     REOPEN = "reopen"
     NOTE = "notes"
+    WAIT = "wait"
+    RESUME = "resume"
 
 
 _RUNNING: Final = (Action.ASSIGN, Action.ESCALATE, Action.NOTE)
 _OFFERED: Final[dict[Status, tuple[Action, ...]]] = {
     "open": (Action.CONTACT, *_RUNNING),
-    "contacted": (Action.RESOLVE, Action.CONTACT, *_RUNNING),
+    "contacted": (Action.RESOLVE, Action.WAIT, Action.CONTACT, *_RUNNING),
     "resolved": (Action.REOPEN, Action.CONTACT, Action.ASSIGN, Action.NOTE),
     "closed": (Action.REOPEN, Action.NOTE),
 }
@@ -60,10 +71,13 @@ class Running:
     due_at: datetime
 
 
-def offered(status: Status, level: str) -> tuple[Action, ...]:
+def offered(status: Status, level: str, *, waiting: bool = False) -> tuple[Action, ...]:
     """What the page offers, the likeliest first; there is nobody above the executives."""
     top = level == LEVELS[-1]
-    return tuple(action for action in _OFFERED[status] if not (top and action is Action.ESCALATE))
+    found = tuple(action for action in _OFFERED[status] if not (top and action is Action.ESCALATE))
+    if waiting:
+        return (Action.RESUME, *(action for action in found if action is not Action.WAIT))
+    return found
 
 
 def steps_done(status: Status, outcome: Outcome | None) -> int:
@@ -99,3 +113,16 @@ def running(
     if escalation_due_at is not None:
         found.append(Running("escalation", escalation_due_at))
     return min(found, key=lambda clock: clock.due_at)
+
+
+def latest_wait(longest: timedelta, pauses: Iterable[tuple[datetime, datetime]], *, now: datetime) -> datetime:
+    """Until when the case may wait at most: the pauses of this round count together."""
+    return now + longest - sum((until - since for since, until in pauses), timedelta())
+
+
+def instant_in(written: str, zone: ZoneInfo) -> datetime | None:
+    """The instant that a field for a day and a time means in the company's zone; None where it is none."""
+    try:
+        return datetime.fromisoformat(written).replace(tzinfo=zone).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

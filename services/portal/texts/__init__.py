@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_decimal
+from babel.units import format_unit
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -22,15 +23,24 @@ LANGUAGES: Final[tuple[Language, ...]] = ("ru", "en")
 SOON: Final = timedelta(hours=4)
 _MINUS: Final = "\N{MINUS SIGN}"
 _HALF_A_YEAR: Final = timedelta(days=182)
+_DAY: Final = 24
+_TWO_DAYS: Final = 48
 
 
 def load_texts() -> dict[Language, dict[str, str]]:
     """Both languages' texts by dotted key; plural forms are the last part of the key."""
-    return {language: _flat(tomllib.loads(_source(language))) for language in LANGUAGES}
+    return {language: _read(language) for language in LANGUAGES}
 
 
-def _source(language: str) -> str:
-    return Path(__file__).with_name(f"{language}.toml").read_text(encoding="utf-8")
+def _read(language: Language) -> dict[str, str]:
+    """What every page uses stands in `ru.toml`, what the pages of the loop add in `loop.ru.toml`; no key in both."""
+    found: dict[str, str] = {}
+    for name in (f"{language}.toml", f"loop.{language}.toml"):
+        texts = _flat(tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")))
+        if twice := found.keys() & texts.keys():
+            raise ValueError(f"{name} says again: {', '.join(sorted(twice))}")
+        found |= texts
+    return found
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:
@@ -128,6 +138,18 @@ class Words:
         """How long, in the largest unit that still says enough: "5 h", "2 days"."""
         length = timedelta(minutes=max(round(abs(length) / timedelta(minutes=1)), 1))
         return format_timedelta(length, granularity="minute", format="short", threshold=2, locale=self._locale)
+
+    def hours(self, hours: float) -> str:
+        """So many hours; as days where they are whole ones and more than two."""
+        if hours > _TWO_DAYS and hours % _DAY == 0:
+            return format_unit(hours / _DAY, "day", length="short", locale=self._locale)
+        return format_unit(
+            _rounded(hours, 0 if hours == int(hours) else 1), "hour", length="short", locale=self._locale
+        )
+
+    def local(self, at: datetime) -> str:
+        """For a field of a day and a time, in the company's zone."""
+        return at.astimezone(self.zone).strftime("%Y-%m-%dT%H:%M")
 
     def ago(self, at: datetime) -> str:
         """How long ago, or in how long."""

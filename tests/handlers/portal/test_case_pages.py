@@ -402,6 +402,48 @@ async def test_a_paused_clock_and_the_clock_of_a_level_are_shown_as_what_they_ar
     assert "Ждём клиента до" in shown
 
 
+async def test_an_agent_waits_for_the_customer_and_goes_on_by_plain_forms(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    address = f"/cases/{case_id}"
+    await irina.get(address)
+    assert "С клиентом ещё не пытались связаться." in irina.page.text
+    assert f"{address}/wait" not in irina.page.text
+    await irina.post(f"{address}/contact-attempts", {"outcome": "reached", "note": ""})
+    assert "1 попытка связаться, дозвонились: 1" in text_of(irina.page)
+    assert re.search(r'name="until" required min="[^"]+" max="[^"]+"', irina.page.text)
+
+    def local(**ahead: float) -> str:
+        return (company.clock() + timedelta(**ahead)).astimezone(company.settings.zone).strftime("%Y-%m-%dT%H:%M")
+
+    for until, told in (("soon", "Нужны день и время."), (local(days=99), "не позже, чем")):
+        page = await irina.post(f"{address}/wait", {"reason": "customer_trying", "until": until, "note": "Попробует"})
+        assert page.status_code in {409, 422}
+        assert re.search(rf'id="WAIT-until-error">{told}', page.text)
+        assert ">Попробует</textarea>" in page.text
+
+    await irina.post(f"{address}/wait", {"reason": "customer_trying", "until": local(days=2), "note": "Попробует"})
+    shown = text_of(irina.page)
+    assert "Ждём клиента, срок решения стоит." in shown
+    assert "на паузе: ждём клиента клиент пробует решение не дольше, чем до" in shown
+    assert "потом останется 5 дн." in shown
+    assert f"{address}/wait" not in irina.page.text
+    company.clock.shift += timedelta(hours=30)
+    await (await irina.log_in("irina")).get(address)
+    await irina.post(f"{address}/resume", {"note": "Перезвонил"})
+    shown = text_of(irina.page)
+    assert "Работа продолжается, срок решения снова идёт." in shown
+    assert "осталось 5 дн." in shown
+    case = await company.casework("GET", f"/v1/cases/{case_id}")
+    assert case["waiting"] is None
+
+
+async def test_the_case_says_by_which_policy_its_clocks_go(company: Company, irina: Visitor) -> None:
+    case_id = await company.unhappy(tier="key")
+    shown = text_of(await irina.get(f"/cases/{case_id}"))
+    assert "(ключевой клиент): первый контакт за 48 ч, решение за 5 дн." in shown
+    assert "Считаются все часы, днём и ночью." in shown
+
+
 async def test_who_leads_or_runs_the_system_is_told_on_their_first_page_when_nobody_checks_the_clocks(
     company: Company, olga: Visitor, irina: Visitor
 ) -> None:

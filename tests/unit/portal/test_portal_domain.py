@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.portal.domain.casefile import Action, Status, offered, running, steps_done
+from services.portal.domain.casefile import Action, Status, instant_in, latest_wait, offered, running, steps_done
 from services.portal.domain.health import LoopStep, steps_of
 from services.portal.domain.people import RIGHTS, Person, PersonId, Right, Role, normal_login
 from services.portal.domain.period import Period, parse_period, span_of
 from services.portal.domain.plot import Nps, on_scale, segments
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+RUNNING = (Action.ASSIGN, Action.ESCALATE, Action.NOTE)
 LATER = NOW + timedelta(days=5)
 
 
@@ -40,8 +41,8 @@ def test_a_login_is_compared_without_case_and_space() -> None:
     ("status", "level", "actions"),
     [
         ("open", "frontline", [Action.CONTACT, Action.ASSIGN, Action.ESCALATE, Action.NOTE]),
-        ("contacted", "management", [Action.RESOLVE, Action.CONTACT, Action.ASSIGN, Action.ESCALATE, Action.NOTE]),
-        ("contacted", "executive", [Action.RESOLVE, Action.CONTACT, Action.ASSIGN, Action.NOTE]),
+        ("contacted", "management", [Action.RESOLVE, Action.WAIT, Action.CONTACT, *RUNNING]),
+        ("contacted", "executive", [Action.RESOLVE, Action.WAIT, Action.CONTACT, Action.ASSIGN, Action.NOTE]),
         ("resolved", "frontline", [Action.REOPEN, Action.CONTACT, Action.ASSIGN, Action.NOTE]),
         ("closed", "frontline", [Action.REOPEN, Action.NOTE]),
     ],
@@ -134,3 +135,31 @@ def test_the_day_on_which_the_clocks_change_has_its_own_length() -> None:
 @pytest.mark.parametrize("written", [None, "", "decade", "TODAY"])
 def test_a_period_that_there_is_not_is_today(written: str | None) -> None:
     assert parse_period(written) is Period.TODAY
+
+
+def test_who_waits_may_go_on_first_of_all_and_cannot_wait_twice() -> None:
+    assert offered("contacted", "frontline", waiting=True) == (
+        Action.RESUME,
+        Action.RESOLVE,
+        Action.CONTACT,
+        *RUNNING,
+    )
+
+
+def test_pauses_of_a_round_count_together_against_the_longest_wait() -> None:
+    pauses = [(NOW - timedelta(days=3), NOW - timedelta(days=1)), (NOW - timedelta(hours=5), NOW)]
+    assert latest_wait(timedelta(days=7), pauses, now=NOW) == NOW + timedelta(days=4, hours=19)
+
+
+@pytest.mark.parametrize(
+    ("written", "instant"),
+    [
+        ("2026-11-24T18:30", datetime(2026, 11, 24, 15, 30, tzinfo=UTC)),
+        ("2026-11-24", datetime(2026, 11, 23, 21, tzinfo=UTC)),
+        ("soon", None),
+        ("0001-01-01T00:00", None),
+        ("", None),
+    ],
+)
+def test_a_day_and_a_time_are_those_of_the_company(written: str, instant: datetime | None) -> None:
+    assert instant_in(written, ZoneInfo("Europe/Moscow")) == instant
