@@ -208,12 +208,12 @@ async def put_calendar(
     "/{calendar_id}",
     status_code=204,
     responses=editing.deleted()
-    | {409: {"description": "A policy names it.", "content": {"application/problem+json": {}}}},
+    | {409: {"description": "A policy, a team or an agent names it.", "content": {"application/problem+json": {}}}},
     openapi_extra=REPEATABLE,
     summary="Take a calendar away",
 )
 async def delete_calendar(request: Request, principal: SettingsWriter, calendar_id: Id, seen: IfMatch) -> Response:
-    """Not while a policy names it."""
+    """Not while a policy, a team or an agent names it."""
 
     async def command(tx: Tx, _command_id: UUID) -> tuple[int, Any, dict[str, str]]:
         version = await policies.lock_calendar(tx, calendar_id)
@@ -221,7 +221,7 @@ async def delete_calendar(request: Request, principal: SettingsWriter, calendar_
             raise of_status(404)
         expect(version, seen)
         if not await policies.delete_calendar(tx, calendar_id):
-            raise Problem(409, "calendar-in-use", "A policy names this calendar")
+            raise Problem(409, "calendar-in-use", "A policy, a team or an agent names this calendar")
         return 204, None, {}
 
     return await once(database_of(request), request, principal, command)

@@ -3,10 +3,11 @@
 Nobody is deleted: who owned a case is named on it for ever. Who leaves is disabled, and gets no new cases.
 """
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, field_validator, model_validator
 from sqlalchemy import Row
 
 from libs.events.database import Tx
@@ -25,7 +26,7 @@ from services.casework.api.access import (
     refused_field,
 )
 from services.casework.domain.agents import AgentRole
-from services.casework.store import people
+from services.casework.store import people, policies
 
 router: Final = Router(prefix="/v1", tags=["people"])
 
@@ -36,10 +37,38 @@ _PART = r"[^@\s<>,;:\"\x00-\x1f\x7f]+"
 Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{_PART}@{_PART}\.{_PART}$")]
 
 
-class AgentBody(BaseModel):
-    """Somebody who may own cases or answer for them."""
+_Listed = Annotated[list[Annotated[str, Field(min_length=1, max_length=512)]], Field(max_length=100)]
+_Language = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{2,3}$")]
+
+
+class HandlesBody(BaseModel):
+    """Which cases are theirs, and when they work; what is not said leaves nothing out."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    programs: Annotated[_Listed, Field(description="Programs whose cases they take; empty for all.")] = []
+    touchpoints: Annotated[_Listed, Field(description="Touchpoints whose cases they take; empty for all.")] = []
+    themes: Annotated[_Listed, Field(description="Themes of which a comment has to have one; empty for all.")] = []
+    calendar_id: Annotated[_Reference | None, Field(description="The calendar by which they work.")] = None
+
+
+class PlannedAbsence(BaseModel):
+    """One time away."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    absent_from: Instant
+    absent_until: Annotated[Instant, Field(description="The first moment back at work.")]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "PlannedAbsence":
+        if self.absent_until <= self.absent_from:
+            raise ValueError("absent_until comes after absent_from")
+        return self
+
+
+class AgentBody(HandlesBody):
+    """Somebody who may own cases or answer for them. What a person handles comes before what their team does."""
 
     name: Name
     email: Email
@@ -54,6 +83,11 @@ class AgentBody(BaseModel):
     ] = 20
     absent_from: Instant | None = None
     absent_until: Annotated[Instant | None, Field(description="The first moment back at work.")] = None
+    absences: Annotated[list[PlannedAbsence], Field(max_length=100, description="Planned ones besides.")] = []
+    languages: Annotated[
+        list[_Language],
+        Field(max_length=20, description="Spoken with customers, as in ISO 639, besides the language of mails."),
+    ] = []
     disabled: StrictBool = False
 
     @model_validator(mode="after")
@@ -72,11 +106,18 @@ class Agent(AgentBody):
     version: int
     running_cases: int
 
+    @field_validator("absences", mode="before")
+    @classmethod
+    def _stored_flat(cls, stored: list[Any]) -> list[Any]:
+        """Stored are the ends of one after the other; an answer that is repeated has them as they were shown."""
+        if not stored or not isinstance(stored[0], datetime):
+            return stored
+        ends = zip(stored[::2], stored[1::2], strict=True)
+        return [{"absent_from": start, "absent_until": end} for start, end in ends]
 
-class TeamBody(BaseModel):
+
+class TeamBody(HandlesBody):
     """People who work together, and who leads them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Name
     lead_id: _Reference | None = None
@@ -147,10 +188,17 @@ async def put_agent(
             raise refused_field("/team_id", "is no team")
         if body.department_id is not None and await people.find_department(tx, body.department_id) is None:
             raise refused_field("/department_id", "is no department")
-        await people.put_agent(tx, agent_id, body.model_dump())
+        await _know_calendar(tx, body)
+        ends = [end for each in body.absences for end in (each.absent_from, each.absent_until)]
+        await people.put_agent(tx, agent_id, body.model_dump() | {"absences": ends})
         return await people.find_agent(tx, agent_id)
 
     return await editing.put(request, principal, seen, Agent, lambda tx: people.lock_agent(tx, agent_id), put)
+
+
+async def _know_calendar(tx: Tx, body: HandlesBody) -> None:
+    if body.calendar_id is not None and await policies.find_calendar(tx, body.calendar_id) is None:
+        raise refused_field("/calendar_id", "is no calendar", slug="unknown-calendar", title="No such calendar")
 
 
 @router.get("/teams", summary="Teams")
@@ -185,6 +233,7 @@ async def put_team(request: Request, principal: SettingsWriter, team_id: Id, bod
             raise refused_field("/lead_id", "is no agent")
         if body.department_id is not None and await people.find_department(tx, body.department_id) is None:
             raise refused_field("/department_id", "is no department")
+        await _know_calendar(tx, body)
         await people.put_team(tx, team_id, body.model_dump())
         return await people.find_team(tx, team_id)
 

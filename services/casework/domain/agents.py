@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from libs.events.contracts.cases import Employee
 
@@ -11,9 +11,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
+    from services.casework.domain.calendars import CalendarId
     from services.casework.domain.names import AgentId
 
 AgentRole = Literal["agent", "manager", "executive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Handles:
+    """What a team or an agent takes on. An empty set leaves nothing out; what is not known of a case neither."""
+
+    programs: frozenset[str] = frozenset()
+    touchpoints: frozenset[str] = frozenset()
+    themes: frozenset[str] = frozenset()
+
+    def takes(self, program: str | None, touchpoint: str | None, themes: tuple[str, ...]) -> bool:
+        """Whether a case from there, about that, is theirs; of several themes one is enough."""
+        return (
+            (program is None or not self.programs or program in self.programs)
+            and (touchpoint is None or not self.touchpoints or touchpoint in self.touchpoints)
+            and (not themes or not self.themes or not self.themes.isdisjoint(themes))
+        )
+
+    def narrowed_by(self, other: Handles) -> Handles:
+        """What somebody of a team that handles this takes on, who said `other` of themselves: each list replaces."""
+        return Handles(
+            other.programs or self.programs, other.touchpoints or self.touchpoints, other.themes or self.themes
+        )
+
+
+EVERYTHING: Final = Handles()
+
+
+def primary_language(tag: str) -> str:
+    """What of a language tag (RFC 5646) decides whether two people understand one another: "en" of "en-GB"."""
+    return tag.partition("-")[0].lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +68,22 @@ class Agent:
     disabled: bool = False
     running_cases: int = 0
     """How many open or contacted cases they own."""
+    languages: frozenset[str] = frozenset()
+    """Primary languages in which they speak with customers, besides `language`, in which mails are written to them."""
+    handles: Handles = EVERYTHING
+    calendar_id: CalendarId | None = None
+    """When they work; None where the company did not say, which is at any time."""
+    absences: tuple[tuple[datetime, datetime], ...] = ()
+    """Planned ones besides `absent_from` and `absent_until`: from when, and the first moment back."""
+
+    def speaks(self, language: str) -> bool:
+        """Whether a customer of this primary language is understood."""
+        return language == self.language or language in self.languages
 
     def is_absent(self, at: datetime) -> bool:
-        """Whether `at` lies in the absence; one end alone is open on the other side."""
+        """Whether `at` lies in an absence; of the unlisted one, one end alone is open on the other side."""
+        if any(start <= at < end for start, end in self.absences):
+            return True
         if self.absent_from is None and self.absent_until is None:
             return False
         begun = self.absent_from is None or self.absent_from <= at

@@ -88,6 +88,10 @@ class Calendar:
             left -= end - start
         raise AssertionError("working days go on for ever")
 
+    def opens_at(self, instant: datetime) -> datetime:
+        """The first working moment from `instant` on; `instant` itself while work goes on."""
+        return next(self._intervals(instant))[0]
+
     def between(self, since: datetime, until: datetime) -> timedelta:
         """How much working time lies between two instants; nothing where `until` is not later."""
         worked = _NOTHING

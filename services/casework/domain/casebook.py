@@ -23,6 +23,7 @@ from services.casework.domain import replies
 from services.casework.domain.cases import Case, Status
 from services.casework.domain.errors import NobodyToAssign
 from services.casework.domain.names import case_id_of
+from services.casework.domain.routing import Demand
 from services.casework.domain.timeline import Actor, Cause
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ class Intake:
             return answer.of_case(self._book.put(decision).id)
         previous = None if answer.customer_id is None else self._around.previous_owners.get(answer.customer_id)
         try:
-            choice = self._around.desk.choose(answer.tier, previous)
+            choice = self._around.desk.choose(answer.tier, previous, _demand(answer))
         except NobodyToAssign:
             return answer.waiting()
         opened = replies.open_case(answer, answer.score, choice, policy, self._around.staff, self._cause(answer))
@@ -209,3 +210,7 @@ class Intake:
     def _cause(self, answer: Answer) -> Cause:
         actor = Actor("customer", answer.customer_id or answer.response_id)
         return Cause(answer.cause_id, self._around.now, actor, answer.traceparent)
+
+
+def _demand(answer: Answer) -> Demand:
+    return Demand(answer.program, answer.touchpoint, answer.themes, answer.language)

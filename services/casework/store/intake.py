@@ -12,7 +12,6 @@ from services.casework.domain.agents import Staff
 from services.casework.domain.casebook import Casebook, Intake, Surroundings
 from services.casework.domain.names import case_id_of
 from services.casework.domain.policies import Policies
-from services.casework.domain.routing import Desk
 from services.casework.store import answers as answers_store
 from services.casework.store import cases as cases_store
 from services.casework.store import customers as customers_store
@@ -79,7 +78,7 @@ async def _surroundings(
     return book, Surroundings(
         now=tx.now,
         staff=staff,
-        desk=Desk(staff, tx.now),
+        desk=await people.desk(tx, staff),
         policies=await policies.load(tx) if detractors or book.cases else Policies({}),
         previous_owners=await cases_store.previous_owners(tx, unhappy) if unhappy else {},
         erased_at=erased_at,

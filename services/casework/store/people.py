@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import text
 
-from services.casework.domain.agents import Agent, Staff
+from services.casework.domain.agents import EVERYTHING, Agent, Handles, Staff
+from services.casework.domain.routing import Desk
+from services.casework.store import policies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,7 +21,10 @@ _STAFF: Final = text("""
     SELECT agents.id, agents.name, agents.email, agents.language, agents.role, agents.seniority, agents.capacity,
            agents.absent_from, agents.absent_until, agents.disabled,
            teams.lead_id AS team_lead_id, departments.manager_id AS department_manager_id,
-           COALESCE(agent_loads.running_cases, 0) AS running_cases
+           COALESCE(agent_loads.running_cases, 0) AS running_cases, languages, absences,
+           agents.programs, agents.touchpoints, agents.themes, teams.programs AS team_programs,
+           teams.touchpoints AS team_touchpoints, teams.themes AS team_themes,
+           COALESCE(agents.calendar_id, teams.calendar_id) AS calendar_id
       FROM agents
       LEFT JOIN teams ON teams.id = agents.team_id
       LEFT JOIN departments ON departments.id = agents.department_id
@@ -28,7 +33,8 @@ _STAFF: Final = text("""
 
 _AGENTS: Final = text("""
     SELECT id, name, email, language, role, seniority, team_id, department_id, capacity, absent_from, absent_until,
-           disabled, version, COALESCE(agent_loads.running_cases, 0) AS running_cases
+           disabled, version, COALESCE(agent_loads.running_cases, 0) AS running_cases, languages, programs,
+           touchpoints, themes, calendar_id, absences
       FROM agents
       LEFT JOIN agent_loads ON agent_loads.agent_id = agents.id
      WHERE id > :after
@@ -38,7 +44,8 @@ _AGENTS: Final = text("""
 
 _AGENT: Final = text("""
     SELECT id, name, email, language, role, seniority, team_id, department_id, capacity, absent_from, absent_until,
-           disabled, version, COALESCE(agent_loads.running_cases, 0) AS running_cases
+           disabled, version, COALESCE(agent_loads.running_cases, 0) AS running_cases, languages, programs,
+           touchpoints, themes, calendar_id, absences
       FROM agents
       LEFT JOIN agent_loads ON agent_loads.agent_id = agents.id
      WHERE id = :id
@@ -48,29 +55,42 @@ _LOCK_AGENT: Final = text("SELECT version FROM agents WHERE id = :id FOR NO KEY 
 
 _PUT_AGENT: Final = text("""
     INSERT INTO agents (id, name, email, language, role, seniority, team_id, department_id, capacity, absent_from,
-                        absent_until, disabled, version)
+                        absent_until, disabled, languages, programs, touchpoints, themes, calendar_id, absences,
+                        version)
     VALUES (:id, :name, :email, :language, :role, :seniority, :team_id, :department_id, :capacity, :absent_from,
-            :absent_until, :disabled, 1)
+            :absent_until, :disabled, :languages, :programs, :touchpoints, :themes, :calendar_id, :absences, 1)
         ON CONFLICT (id) DO UPDATE
        SET name = excluded.name, email = excluded.email, language = excluded.language, role = excluded.role,
            seniority = excluded.seniority, team_id = excluded.team_id, department_id = excluded.department_id,
            capacity = excluded.capacity, absent_from = excluded.absent_from, absent_until = excluded.absent_until,
-           disabled = excluded.disabled, version = agents.version + 1
+           disabled = excluded.disabled, languages = excluded.languages, programs = excluded.programs,
+           touchpoints = excluded.touchpoints, themes = excluded.themes, calendar_id = excluded.calendar_id,
+           absences = excluded.absences, version = agents.version + 1
 """)
 
 _TEAMS: Final = text("""
-    SELECT id, name, lead_id, department_id, version FROM teams WHERE id > :after ORDER BY id LIMIT :limit
+    SELECT id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, version
+      FROM teams
+     WHERE id > :after
+     ORDER BY id
+     LIMIT :limit
 """)
 
-_TEAM: Final = text("SELECT id, name, lead_id, department_id, version FROM teams WHERE id = :id")
+_TEAM: Final = text("""
+    SELECT id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, version
+      FROM teams
+     WHERE id = :id
+""")
 
 _LOCK_TEAM: Final = text("SELECT version FROM teams WHERE id = :id FOR NO KEY UPDATE")
 
 _PUT_TEAM: Final = text("""
-    INSERT INTO teams (id, name, lead_id, department_id, version) VALUES (:id, :name, :lead_id, :department_id, 1)
+    INSERT INTO teams (id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, version)
+    VALUES (:id, :name, :lead_id, :department_id, :programs, :touchpoints, :themes, :calendar_id, 1)
         ON CONFLICT (id) DO UPDATE
        SET name = excluded.name, lead_id = excluded.lead_id, department_id = excluded.department_id,
-           version = teams.version + 1
+           programs = excluded.programs, touchpoints = excluded.touchpoints, themes = excluded.themes,
+           calendar_id = excluded.calendar_id, version = teams.version + 1
 """)
 
 _DEPARTMENTS: Final = text("""
@@ -86,6 +106,10 @@ _PUT_DEPARTMENT: Final = text("""
         ON CONFLICT (id) DO UPDATE
        SET name = excluded.name, manager_id = excluded.manager_id, version = departments.version + 1
 """)
+
+_UNSAID_OF_TEAM: Final[Mapping[str, object]] = {"programs": [], "touchpoints": [], "themes": [], "calendar_id": None}
+_UNSAID: Final[Mapping[str, object]] = {"languages": [], "absences": [], **_UNSAID_OF_TEAM}
+"""What of a person is only said where it narrows what they get."""
 
 _NAMES: Final = text("SELECT id, name FROM agents WHERE id = ANY(CAST(:ids AS text[]))")
 
@@ -107,9 +131,27 @@ async def staff(tx: Tx) -> Staff:
             absent_until=row.absent_until,
             disabled=row.disabled,
             running_cases=row.running_cases,
+            languages=frozenset(row.languages),
+            handles=_handles(row),
+            calendar_id=row.calendar_id,
+            absences=tuple(zip(row.absences[::2], row.absences[1::2], strict=True)),
         )
         for row in await tx.fetch(_STAFF)
     )
+
+
+async def desk(tx: Tx, everybody: Staff) -> Desk:
+    """Who hands out cases to `everybody` at this moment, in their working hours."""
+    named = {agent.calendar_id for agent in everybody.agents.values() if agent.calendar_id is not None}
+    return Desk(everybody, tx.now, await policies.calendars_of(tx, named) if named else None)
+
+
+def _handles(row: Row[Any]) -> Handles:
+    own = (row.programs, row.touchpoints, row.themes)
+    of_team = (row.team_programs or (), row.team_touchpoints or (), row.team_themes or ())
+    if not any(own) and not any(of_team):
+        return EVERYTHING
+    return Handles(*map(frozenset, of_team)).narrowed_by(Handles(*map(frozenset, own)))
 
 
 async def names(tx: Tx, ids: Sequence[str]) -> dict[str, str]:
@@ -134,7 +176,7 @@ async def lock_agent(tx: Tx, id_: str) -> int | None:
 
 async def put_agent(tx: Tx, id_: str, fields: Mapping[str, object]) -> None:
     """Create the agent or replace what is known of them."""
-    await tx.execute(_PUT_AGENT, {"id": id_, **fields})
+    await tx.execute(_PUT_AGENT, {"id": id_, **_UNSAID, **fields})
 
 
 async def list_teams(tx: Tx, *, after: str, limit: int) -> Sequence[Row[Any]]:
@@ -154,7 +196,7 @@ async def lock_team(tx: Tx, id_: str) -> int | None:
 
 async def put_team(tx: Tx, id_: str, fields: Mapping[str, object]) -> None:
     """Create or replace the team."""
-    await tx.execute(_PUT_TEAM, {"id": id_, **fields})
+    await tx.execute(_PUT_TEAM, {"id": id_, **_UNSAID_OF_TEAM, **fields})
 
 
 async def list_departments(tx: Tx, *, after: str, limit: int) -> Sequence[Row[Any]]:

@@ -13,7 +13,7 @@ from services.casework.domain.calendars import Calendar, CalendarId, Day, Shift
 from services.casework.domain.policies import Policies, Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Row
 
@@ -113,6 +113,11 @@ _CALENDARS: Final = text("""
      LIMIT :limit
 """)
 _CALENDAR: Final = text("SELECT id, name, zone, week, holidays, special_days, version FROM calendars WHERE id = :id")
+_THESE_CALENDARS: Final = text("""
+    SELECT id AS calendar_id, zone, CAST(week AS text) AS week, holidays, CAST(special_days AS text) AS special_days
+      FROM calendars
+     WHERE id = ANY(CAST(:ids AS text[]))
+""")
 _LOCK_CALENDAR: Final = text("SELECT version FROM calendars WHERE id = :id FOR UPDATE")
 _PUT_CALENDAR: Final = text("""
     INSERT INTO calendars AS known (id, name, zone, week, holidays, special_days, version)
@@ -125,6 +130,8 @@ _DELETE_CALENDAR: Final = text("""
     DELETE FROM calendars
      WHERE id = :id AND NOT EXISTS (SELECT FROM sla_policies WHERE calendar_id = :id)
        AND NOT EXISTS (SELECT FROM program_policies WHERE calendar_id = :id)
+       AND NOT EXISTS (SELECT FROM agents WHERE calendar_id = :id)
+       AND NOT EXISTS (SELECT FROM teams WHERE calendar_id = :id)
 """)
 
 _week: Final = msgspec.json.Decoder(tuple[list[tuple[int, int]], ...]).decode
@@ -234,6 +241,11 @@ async def list_calendars(tx: Tx, *, after: str, limit: int) -> Sequence[Row[Any]
     return await tx.fetch(_CALENDARS, {"after": after, "limit": limit})
 
 
+async def calendars_of(tx: Tx, ids: Iterable[CalendarId]) -> dict[CalendarId, Calendar]:
+    """These calendars."""
+    return {row.calendar_id: _calendar(row) for row in await tx.fetch(_THESE_CALENDARS, {"ids": sorted(ids)})}
+
+
 async def find_calendar(tx: Tx, id_: str) -> Row[Any] | None:
     """One calendar."""
     return await tx.fetch_one(_CALENDAR, {"id": id_})
@@ -267,5 +279,5 @@ def _minutes(day: Day) -> list[tuple[int, int]]:
 
 
 async def delete_calendar(tx: Tx, id_: str) -> bool:
-    """Take the calendar away, unless a policy names it; whether it is gone."""
+    """Take the calendar away, unless a policy, a team or an agent names it; whether it is gone."""
     return await tx.execute(_DELETE_CALENDAR, {"id": id_}) > 0

@@ -23,6 +23,7 @@ class Clock(Protocol):
 
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
+UNSAID: dict[str, object] = {"programs": [], "touchpoints": [], "themes": [], "calendar_id": None}
 ANNA = {"name": "Анна Орлова", "email": "anna@example.org", "language": "ru", "seniority": 2, "capacity": 15}
 
 
@@ -46,6 +47,9 @@ async def test_an_agent_is_created_replaced_and_read(admin: httpx.AsyncClient) -
         "team_id": None,
         "department_id": None,
         "absent_from": None,
+        "languages": [],
+        "absences": [],
+        **UNSAID,
         "absent_until": None,
         "disabled": False,
         "running_cases": 0,
@@ -125,9 +129,9 @@ async def test_teams_and_departments_know_who_leads_them(admin: httpx.AsyncClien
     managed = await admin.put("/v1/departments/retail", json={"name": "Розница", "manager_id": "boris"})
     assert managed.json() == {"id": "retail", "name": "Розница", "manager_id": "boris", "version": 2}
     team = {"name": "Первая линия", "lead_id": "boris", "department_id": "retail"}
-    assert (await admin.put("/v1/teams/first", json=team)).json() == team | {"id": "first", "version": 1}
+    assert (await admin.put("/v1/teams/first", json=team)).json() == team | UNSAID | {"id": "first", "version": 1}
     assert (await admin.get("/v1/teams/first")).headers["etag"] == '"1"'
-    assert (await admin.get("/v1/teams")).json()["items"] == [team | {"id": "first", "version": 1}]
+    assert (await admin.get("/v1/teams")).json()["items"] == [team | UNSAID | {"id": "first", "version": 1}]
     assert (await admin.get("/v1/departments")).json()["items"][0]["manager_id"] == "boris"
     assert (await admin.get("/v1/departments/retail")).json()["version"] == 2
     for path, body in (
