@@ -144,7 +144,7 @@ _IN_COMMON: Final = text("""
 """)
 
 _LIST: Final = text("""
-    SELECT initiatives.id, title, problem, root_causes, themes, initiatives.department_id,
+    SELECT initiatives.id, title, problem, root_causes, initiatives.themes, initiatives.department_id,
            departments.name AS department_name, owner_id, agents.name AS owner_name, status, proposed_at, budget,
            currency, due_on, decision_reason, decided_at, started_at, shipped_at, learned, changed, next_steps,
            communicated_at, campaign_id, feedback_since, communicate_by, clock_stage, initiatives.version
@@ -160,7 +160,7 @@ _LIST: Final = text("""
 """)
 
 _ONE: Final = text("""
-    SELECT initiatives.id, title, problem, root_causes, themes, initiatives.department_id,
+    SELECT initiatives.id, title, problem, root_causes, initiatives.themes, initiatives.department_id,
            departments.name AS department_name, owner_id, agents.name AS owner_name, status, proposed_at, budget,
            currency, due_on, decision_reason, decided_at, started_at, shipped_at, learned, changed, next_steps,
            communicated_at, campaign_id, feedback_since, communicate_by, clock_stage, initiatives.version
