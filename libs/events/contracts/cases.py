@@ -186,6 +186,10 @@ class CaseResolved(_Case, frozen=True, kw_only=True):
     answered_at: Instant
     """When the customer gave the answer that opened the case."""
     confirm_by: Instant
+    customer_contacts: int | None = None
+    """How often the customer had to get in touch about it; None where nobody asked."""
+    passed_on: bool | None = None
+    """Whether the customer was passed from one to another; None where nobody asked."""
 
 
 class CaseReopened(_Case, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from libs.events.database import Tx
 from libs.webapi.auth import Principal
@@ -31,7 +31,7 @@ from services.casework.domain.errors import CustomerHasOpenCase, Refused, WaitTo
 from services.casework.domain.names import AgentId, CaseId, ContactOutcome, RootCauseId
 from services.casework.domain.policies import Policy
 from services.casework.domain.timeline import Cause
-from services.casework.store import cases, people, policies, rules, saving
+from services.casework.store import cases, people, policies, resolutions, rules, saving
 
 router: Final = Router(prefix="/v1/cases/{case_id}", tags=["cases"])
 
@@ -70,6 +70,13 @@ class ResolveBody(_Body):
     """What was behind it."""
 
     root_cause_id: _Id
+    customer_contacts: Annotated[
+        int | None,
+        Field(strict=True, ge=1, le=99, description="How often the customer had to get in touch about it, in all."),
+    ] = None
+    passed_on: Annotated[
+        StrictBool | None, Field(description="Whether the customer was passed from one to another.")
+    ] = None
     note: Note = None
 
 
@@ -163,7 +170,7 @@ async def escalate(
     summary="Say that it is solved; the customer is asked",
 )
 async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: ResolveBody, seen: IfMatch) -> Response:
-    """Needs a root cause that exists and is not retired, and that somebody spoke with the customer."""
+    """Needs a root cause that is not retired, nor below one that is, and that somebody spoke with the customer."""
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
         root_cause = await rules.find_root_cause(tx, RootCauseId(body.root_cause_id))
@@ -171,13 +178,17 @@ async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: 
             raise refused_field(
                 "/root_cause_id", "is no root cause", slug="unknown-root-cause", title="There is no such root cause"
             )
-        if root_cause.retired:
+        if not root_cause.choosable:
             raise refused_field(
                 "/root_cause_id", "is retired", slug="root-cause-retired", title="This root cause is no longer used"
             )
         policy = await _policy(tx, case)
         staff = await people.staff(tx)
-        return commands.resolve(case, RootCauseId(body.root_cause_id), policy, staff, cause, note=body.note)
+        effort = commands.Effort(body.customer_contacts, body.passed_on)
+        root_cause_id = RootCauseId(body.root_cause_id)
+        decision = commands.resolve(case, root_cause_id, policy, staff, cause, effort=effort, note=body.note)
+        await resolutions.add(tx, decision.case, root_cause.version, effort)
+        return decision
 
     return await _act(request, principal, case_id, seen, decide)
 

@@ -1,5 +1,6 @@
 """`/v1/measures`: how the loop itself is doing, and what delay does to it; each share with its n and interval."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
@@ -8,13 +9,15 @@ from pydantic import BaseModel
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.statistics.means import mean
 from libs.statistics.proportions import Share, share
 from libs.webapi.problem import FieldError, Problem
 from libs.webapi.strict_json import Router
 from services.casework.api.access import ID_PATTERN, Instant, MeasureReader, database_of
 from services.casework.domain.names import Tier
-from services.casework.store import measures
+from services.casework.store import measures, resolutions
 from services.casework.store.measures import Grouping
+from services.casework.store.resolutions import EffortGrouping
 
 router: Final = Router(prefix="/v1/measures", tags=["measures"])
 
@@ -95,6 +98,27 @@ class Delay(BaseModel):
     reopened: Portion
 
 
+class MeanContacts(BaseModel):
+    """The mean of `n` answers to how often the customer had to get in touch, with its 95 % interval."""
+
+    n: int
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+class EffortOfGroup(BaseModel):
+    """What it took customers until their problems were solved."""
+
+    group: str | None
+    resolutions: int
+    contacts: MeanContacts
+    once: Portion
+    """Solved with one contact, of those where it was asked."""
+    passed_on: Portion
+    """Passed from one to another, of those where it was asked."""
+
+
 @router.get("/loop", summary="The health of the loop")
 async def loop_health(
     request: Request,
@@ -144,6 +168,38 @@ async def effect_of_delay(
     return [
         _delay(begin, end, found.get(bucket)) for bucket, (begin, end) in enumerate(zip(DELAYS, ends, strict=True), 1)
     ]
+
+
+@router.get("/effort", summary="The effort that it took customers")
+async def effort_of_customers(
+    request: Request,
+    principal: MeasureReader,  # noqa: ARG001 - the rule
+    since: _Since = None,
+    until: _Until = None,
+    by: EffortGrouping | None = None,
+    tier: Tier | None = None,
+    program: _Text = None,
+) -> list[EffortOfGroup]:
+    """As owners asked when they resolved the cases; each case by its latest resolution."""
+    async with database_of(request).reading() as tx:
+        since, until = _time(tx, since, until)
+        rows = await resolutions.effort(tx, since=since, until=until, by=by, tier=tier, program=program)
+    groups: dict[str | None, list[Row[Any]]] = {}
+    for row in rows:
+        groups.setdefault(row.grouped, []).append(row)
+    return [_effort(group, rows) for group, rows in groups.items()]
+
+
+def _effort(group: str | None, rows: Sequence[Row[Any]]) -> EffortOfGroup:
+    told = {row.customer_contacts: row.resolutions for row in rows if row.customer_contacts is not None}
+    contacts = mean(told)
+    return EffortOfGroup(
+        group=group,
+        resolutions=sum(row.resolutions for row in rows),
+        contacts=MeanContacts(n=contacts.n, value=contacts.value, ci_low=contacts.low, ci_high=contacts.high),
+        once=portion(share(told.get(1, 0), contacts.n)),
+        passed_on=portion(share(sum(row.passed_on for row in rows), sum(row.asked for row in rows))),
+    )
 
 
 def portion(found: Share) -> Portion:

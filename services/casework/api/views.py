@@ -142,6 +142,19 @@ class ContactAttempt(BaseModel):
     note: str | None
 
 
+class Resolution(BaseModel):
+    """How one round ended: the root cause as it read then, and the effort that it took the customer."""
+
+    round: int
+    at: datetime
+    root_cause_id: str
+    root_cause_version: int
+    name_ru: str | None
+    name_en: str | None
+    customer_contacts: int | None
+    passed_on: bool | None
+
+
 class CaseResponse(BaseModel):
     """One answer of the customer at its latest revision."""
 
@@ -189,6 +202,7 @@ class CaseDetail(CaseSummary):
     """What the priority is the sum of."""
     responses: list[CaseResponse]
     contact_attempts: list[ContactAttempt]
+    resolutions: list[Resolution]
     timeline: list[TimelineEntry]
     earlier_cases: list[EarlierCase]
     earlier_responses: list[EarlierResponse]
@@ -209,6 +223,7 @@ def detail_of(
     *,
     timeline: Sequence[Row[Any]],
     answers: Sequence[Row[Any]],
+    resolutions: Sequence[Row[Any]],
     earlier_cases: Sequence[Row[Any]],
     earlier_answers: Sequence[Row[Any]],
 ) -> CaseDetail:
@@ -223,6 +238,7 @@ def detail_of(
         priority_parts=[PriorityPart.model_validate(each, from_attributes=True) for each in case.priority_parts],
         responses=[CaseResponse.model_validate(each, from_attributes=True) for each in answers],
         contact_attempts=[_attempt(entry) for entry in entries if entry.kind == "contacted"],
+        resolutions=[Resolution.model_validate(each, from_attributes=True) for each in resolutions],
         timeline=entries,
         earlier_cases=[EarlierCase.model_validate(each, from_attributes=True) for each in earlier_cases],
         earlier_responses=[EarlierResponse.model_validate(each, from_attributes=True) for each in earlier_answers],

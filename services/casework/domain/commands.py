@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from msgspec.structs import replace
 
 from libs.events.contracts.cases import CaseAssigned, CaseContacted, CaseReopened, CaseResolved
@@ -28,9 +29,20 @@ if TYPE_CHECKING:
     from services.casework.domain.policies import Policy
     from services.casework.domain.timeline import Cause, Details
 
+
+class Effort(msgspec.Struct, frozen=True, gc=False):
+    """What it took the customer until it was solved, as the owner asked them: effort drives people away."""
+
+    customer_contacts: int | None = None
+    """How often the customer had to get in touch about it, the first time too."""
+    passed_on: bool | None = None
+    """Whether they were passed from one to another."""
+
+
 SPOKEN: Final[frozenset[ContactOutcome]] = frozenset({"reached", "declined"})
 """The outcomes in which somebody spoke with the customer. Who declines to talk was reached: calling again and again
 would be the opposite of closing the loop."""
+NOT_ASKED: Final = Effort()
 
 
 def record_contact(
@@ -123,6 +135,7 @@ def resolve(
     staff: Staff,
     cause: Cause,
     *,
+    effort: Effort = NOT_ASKED,
     note: str | None = None,
 ) -> Decision:
     """Solved, as far as we know: the customer is asked, and has this long to say so."""
@@ -131,7 +144,7 @@ def resolve(
         raise NotContacted(case.id)
     if case.waiting is not None:
         return resumed(case, "resolved", policy, cause, cause.at).then(
-            lambda case: resolve(case, root_cause_id, policy, staff, cause, note=note)
+            lambda case: resolve(case, root_cause_id, policy, staff, cause, effort=effort, note=note)
         )
     owner = staff.agents[case.owner_id]
     confirm_by = cause.at + policy.confirmation
@@ -159,8 +172,16 @@ def resolve(
             agent_name=owner.name,
             answered_at=case.answered_at,
             confirm_by=confirm_by,
+            customer_contacts=effort.customer_contacts,
+            passed_on=effort.passed_on,
         ),
-        details={"round": round_, "root_cause_id": root_cause_id, "confirm_by": confirm_by.isoformat()},
+        details={
+            "round": round_,
+            "root_cause_id": root_cause_id,
+            "confirm_by": confirm_by.isoformat(),
+            "customer_contacts": effort.customer_contacts,
+            "passed_on": effort.passed_on,
+        },
         text=note,
     )
 

@@ -168,6 +168,7 @@ async def test_root_causes_are_there_from_the_first_day_in_both_languages(admin:
         "name_ru": "Долгое ожидание",
         "name_en": "Long wait",
         "retired": False,
+        "choosable": True,
         "version": 1,
     }
     assert all(cause["parent_id"] is None or cause["parent_id"] in causes for cause in causes.values())
