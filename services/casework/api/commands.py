@@ -1,41 +1,30 @@
 """`POST /v1/cases/{id}/…`: what people do with a case, each command once, on the version that they saw."""
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from libs.events.database import Tx
-from libs.webapi.auth import Principal
-from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
-from libs.webapi.problem import Problem, of_status
+from libs.webapi.etag import IfMatch
 from libs.webapi.strict_json import Router
 from services.casework.api.access import (
     ID_PATTERN,
     REPEATABLE,
     CaseWriter,
     Instant,
-    actor_of,
-    database_of,
     refused_field,
-    traceparent_of,
 )
-from services.casework.api.views import CaseState, state_of
-from services.casework.domain import commands, levels, waiting
-from services.casework.domain.casebook import Casebook
+from services.casework.api.acting import act, answers_of, policy_of
+from services.casework.domain import commands, waiting
 from services.casework.domain.cases import Case, Decision, WaitReason
-from services.casework.domain.errors import CustomerHasOpenCase, Refused, WaitTooLong
-from services.casework.domain.names import AgentId, CaseId, ContactOutcome, RootCauseId
-from services.casework.domain.policies import Policy
+from services.casework.domain.errors import CustomerHasOpenCase
+from services.casework.domain.names import AgentId, ContactOutcome, RootCauseId
 from services.casework.domain.timeline import Cause
-from services.casework.store import cases, people, policies, resolutions, rules, saving
+from services.casework.store import cases, people, resolutions, rules
 
 router: Final = Router(prefix="/v1/cases/{case_id}", tags=["cases"])
-
-Decide = Callable[[Tx, Case, Cause], Awaitable[Decision]]
 
 Note = Annotated[str | None, Field(max_length=10_000)]
 _Id = Annotated[str, Field(pattern=ID_PATTERN)]
@@ -106,19 +95,11 @@ class NoteBody(_Body):
     text: Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
-def _answers(status: int) -> dict[int | str, dict[str, Any]]:
-    problem: dict[str, Any] = {"content": {"application/problem+json": {}}}
-    return {
-        status: {"model": CaseState, "description": "The case as it is now, its version as `ETag`."},
-        404: {"description": "No such case.", **problem},
-        409: {"description": "The case's state does not allow it; `type` says why.", **problem},
-        412: {"description": "The case has changed since the version in `If-Match`.", **problem},
-        422: {"description": "The request is not valid.", **problem},
-    }
-
-
 @router.post(
-    "/contact-attempts", responses=_answers(201), openapi_extra=REPEATABLE, summary="Record a try to reach the customer"
+    "/contact-attempts",
+    responses=answers_of(201),
+    openapi_extra=REPEATABLE,
+    summary="Record a try to reach the customer",
 )
 async def attempt_contact(
     request: Request, principal: CaseWriter, case_id: UUID, body: ContactAttemptBody, seen: IfMatch
@@ -126,13 +107,13 @@ async def attempt_contact(
     """The first that reaches the customer stops the first-contact clock. Who declines to talk was reached, too."""
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
-        policy = await _policy(tx, case)
+        policy = await policy_of(tx, case)
         return commands.record_contact(case, body.outcome, policy, cause, attempt_id=str(cause.id), note=body.note)
 
-    return await _act(request, principal, case_id, seen, decide, status=201)
+    return await act(request, principal, case_id, seen, decide, status=201)
 
 
-@router.post("/assign", responses=_answers(200), openapi_extra=REPEATABLE, summary="Give the case to somebody")
+@router.post("/assign", responses=answers_of(200), openapi_extra=REPEATABLE, summary="Give the case to somebody")
 async def assign(request: Request, principal: CaseWriter, case_id: UUID, body: AssignBody, seen: IfMatch) -> Response:
     """By hand also to somebody who is absent now; never to somebody who is disabled."""
 
@@ -147,10 +128,10 @@ async def assign(request: Request, principal: CaseWriter, case_id: UUID, body: A
             )
         return commands.assign(case, owner, cause, note=body.note)
 
-    return await _act(request, principal, case_id, seen, decide)
+    return await act(request, principal, case_id, seen, decide)
 
 
-@router.post("/escalate", responses=_answers(200), openapi_extra=REPEATABLE, summary="Send the case one level up")
+@router.post("/escalate", responses=answers_of(200), openapi_extra=REPEATABLE, summary="Send the case one level up")
 async def escalate(
     request: Request, principal: CaseWriter, case_id: UUID, body: EscalateBody, seen: IfMatch
 ) -> Response:
@@ -158,14 +139,14 @@ async def escalate(
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
         staff = await people.staff(tx)
-        return commands.escalate(case, body.reason, await _policy(tx, case), staff, cause, note=body.note)
+        return commands.escalate(case, body.reason, await policy_of(tx, case), staff, cause, note=body.note)
 
-    return await _act(request, principal, case_id, seen, decide)
+    return await act(request, principal, case_id, seen, decide)
 
 
 @router.post(
     "/resolve",
-    responses=_answers(200),
+    responses=answers_of(200),
     openapi_extra=REPEATABLE,
     summary="Say that it is solved; the customer is asked",
 )
@@ -182,7 +163,7 @@ async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: 
             raise refused_field(
                 "/root_cause_id", "is retired", slug="root-cause-retired", title="This root cause is no longer used"
             )
-        policy = await _policy(tx, case)
+        policy = await policy_of(tx, case)
         staff = await people.staff(tx)
         effort = commands.Effort(body.customer_contacts, body.passed_on)
         root_cause_id = RootCauseId(body.root_cause_id)
@@ -190,11 +171,11 @@ async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: 
         await resolutions.add(tx, decision.case, root_cause.version, effort)
         return decision
 
-    return await _act(request, principal, case_id, seen, decide)
+    return await act(request, principal, case_id, seen, decide)
 
 
 @router.post(
-    "/reopen", responses=_answers(200), openapi_extra=REPEATABLE, summary="Open a resolved or closed case again"
+    "/reopen", responses=answers_of(200), openapi_extra=REPEATABLE, summary="Open a resolved or closed case again"
 )
 async def reopen(request: Request, principal: CaseWriter, case_id: UUID, body: ReopenBody, seen: IfMatch) -> Response:
     """With new clocks from now. A customer who has another open case is helped there."""
@@ -202,16 +183,16 @@ async def reopen(request: Request, principal: CaseWriter, case_id: UUID, body: R
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
         if await cases.has_other_open_case(tx, case):
             raise CustomerHasOpenCase(case.id)
-        policy = await _policy(tx, case)
+        policy = await policy_of(tx, case)
         staff = await people.staff(tx)
         return commands.reopen(case, "by_hand", policy, staff, cause, since=cause.at, note=body.note)
 
-    return await _act(request, principal, case_id, seen, decide)
+    return await act(request, principal, case_id, seen, decide)
 
 
 @router.post(
     "/wait",
-    responses=_answers(200),
+    responses=answers_of(200),
     openapi_extra=REPEATABLE,
     summary="Wait for the customer; the resolution is paused",
 )
@@ -219,65 +200,26 @@ async def wait(request: Request, principal: CaseWriter, case_id: UUID, body: Wai
     """Only once somebody reached the customer, and in one round no longer than the policy allows, altogether."""
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
-        return waiting.wait(case, body.reason, body.until, await _policy(tx, case), cause, note=body.note)
+        return waiting.wait(case, body.reason, body.until, await policy_of(tx, case), cause, note=body.note)
 
-    return await _act(request, principal, case_id, seen, decide)
+    return await act(request, principal, case_id, seen, decide)
 
 
-@router.post("/resume", responses=_answers(200), openapi_extra=REPEATABLE, summary="Wait no longer for the customer")
+@router.post("/resume", responses=answers_of(200), openapi_extra=REPEATABLE, summary="Wait no longer for the customer")
 async def resume(request: Request, principal: CaseWriter, case_id: UUID, body: ResumeBody, seen: IfMatch) -> Response:
     """The resolution is due as much later as it was paused. A word of the customer, and the limit, do it, too."""
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
-        return waiting.resume(case, await _policy(tx, case), cause, note=body.note)
+        return waiting.resume(case, await policy_of(tx, case), cause, note=body.note)
 
-    return await _act(request, principal, case_id, seen, decide)
+    return await act(request, principal, case_id, seen, decide)
 
 
-@router.post("/notes", responses=_answers(201), openapi_extra=REPEATABLE, summary="Write something down")
+@router.post("/notes", responses=answers_of(201), openapi_extra=REPEATABLE, summary="Write something down")
 async def add_note(request: Request, principal: CaseWriter, case_id: UUID, body: NoteBody, seen: IfMatch) -> Response:
     """Seen by whoever may see the case; never by the customer. Possible on a closed case."""
 
     async def decide(_: Tx, case: Case, cause: Cause) -> Decision:
         return commands.note(case, body.text, cause)
 
-    return await _act(request, principal, case_id, seen, decide, status=201)
-
-
-async def _policy(tx: Tx, case: Case) -> Policy:
-    return (await policies.load(tx)).of(case.program, case.tier)
-
-
-async def _act(
-    request: Request, principal: Principal, case_id: UUID, seen: int | None, decide: Decide, *, status: int = 200
-) -> Response:
-    """Lock the case, decide, save: two people who act at once act one after the other, each on what is true then."""
-
-    async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        case = await cases.lock_one(tx, CaseId(case_id))
-        if case is None:
-            raise of_status(404, detail="No such case.")
-        expect(case.version, seen)
-        cause = Cause(command_id, tx.now, actor_of(principal), traceparent_of(request))
-        asked = case if case.escalation is None else levels.answered(case, cause.actor, await people.staff(tx))
-        book = Casebook([case])
-        try:
-            decision = await decide(tx, asked, cause)
-            # Where nothing was done nothing was answered.
-            after = book.put(decision if decision.steps else Decision(case))
-            await saving.save(tx, book)
-        except Refused as refused:
-            raise Problem(
-                409,
-                refused.code,
-                refused.title,
-                headers={"ETag": etag(case.version)},
-                extra={"status_of_case": case.status.value, **_more(refused)},
-            ) from refused
-        return status, state_of(after), {"ETag": etag(after.version)}
-
-    return await once(database_of(request), request, principal, command)
-
-
-def _more(refused: Refused) -> dict[str, str]:
-    return {"latest": refused.latest.isoformat()} if isinstance(refused, WaitTooLong) else {}
+    return await act(request, principal, case_id, seen, decide, status=201)

@@ -1,0 +1,77 @@
+"""How people's commands on a case are done: once, on the version that they saw, under the case's lock."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from fastapi import Request, Response
+
+from libs.events.database import Tx
+from libs.webapi.auth import Principal
+from libs.webapi.etag import etag, expect
+from libs.webapi.idempotency import once
+from libs.webapi.problem import Problem, of_status
+from services.casework.api.access import actor_of, database_of, traceparent_of
+from services.casework.api.views import CaseState, state_of
+from services.casework.domain import levels
+from services.casework.domain.casebook import Casebook
+from services.casework.domain.cases import Case, Decision
+from services.casework.domain.errors import Refused, WaitTooLong
+from services.casework.domain.names import CaseId
+from services.casework.domain.policies import Policy
+from services.casework.domain.timeline import Cause
+from services.casework.store import cases, people, policies, saving
+
+Decide = Callable[[Tx, Case, Cause], Awaitable[Decision]]
+
+
+def answers_of(status: int) -> dict[int | str, dict[str, Any]]:
+    """The answers of a command, for OpenAPI."""
+    problem: dict[str, Any] = {"content": {"application/problem+json": {}}}
+    return {
+        status: {"model": CaseState, "description": "The case as it is now, its version as `ETag`."},
+        404: {"description": "No such case.", **problem},
+        409: {"description": "The case's state does not allow it; `type` says why.", **problem},
+        412: {"description": "The case has changed since the version in `If-Match`.", **problem},
+        422: {"description": "The request is not valid.", **problem},
+    }
+
+
+async def policy_of(tx: Tx, case: Case) -> Policy:
+    """The policy that holds for the case."""
+    return (await policies.load(tx)).of(case.program, case.tier)
+
+
+async def act(
+    request: Request, principal: Principal, case_id: UUID, seen: int | None, decide: Decide, *, status: int = 200
+) -> Response:
+    """Lock the case, decide, save: two people who act at once act one after the other, each on what is true then."""
+
+    async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
+        case = await cases.lock_one(tx, CaseId(case_id))
+        if case is None:
+            raise of_status(404, detail="No such case.")
+        expect(case.version, seen)
+        cause = Cause(command_id, tx.now, actor_of(principal), traceparent_of(request))
+        asked = case if case.escalation is None else levels.answered(case, cause.actor, await people.staff(tx))
+        book = Casebook([case])
+        try:
+            decision = await decide(tx, asked, cause)
+            # Where nothing was done nothing was answered.
+            after = book.put(decision if decision.steps else Decision(case))
+            await saving.save(tx, book)
+        except Refused as refused:
+            raise Problem(
+                409,
+                refused.code,
+                refused.title,
+                headers={"ETag": etag(case.version)},
+                extra={"status_of_case": case.status.value, **_more(refused)},
+            ) from refused
+        return status, state_of(after), {"ETag": etag(after.version)}
+
+    return await once(database_of(request), request, principal, command)
+
+
+def _more(refused: Refused) -> dict[str, str]:
+    return {"latest": refused.latest.isoformat()} if isinstance(refused, WaitTooLong) else {}
