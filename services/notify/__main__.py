@@ -21,6 +21,7 @@ from services.notify.letters import Letters
 from services.notify.links import ConfirmationLinks
 from services.notify.presence import Presence
 from services.notify.settings import Settings
+from services.notify.shipping import ship
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
@@ -36,6 +37,7 @@ def main() -> None:
         from libs.events.migrate import upgrade  # noqa: PLC0415
 
         asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
+        asyncio.run(ship(settings.database_url))
         return
     database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="notify")
     links = ConfirmationLinks(settings.public_url, settings.link_secrets)
@@ -47,7 +49,15 @@ def main() -> None:
         port=settings.port,
     )
     if role in {"api", "all"}:
-        runtime.add_app(build_app(database, links=links, sender=settings.mailbox, time_zone=settings.time_zone))
+        runtime.add_app(
+            build_app(
+                database,
+                links=links,
+                sender=settings.mailbox,
+                time_zone=settings.time_zone,
+                portal_url=settings.portal_url,
+            )
+        )
     if role in {"worker", "all"}:
         _add_work(runtime, database, links, settings)
     runtime.run()

@@ -28,17 +28,19 @@ from services.notify.domain.outcomes import Deferred, Outcome, Released, Settlem
 from services.notify.journal import record
 from services.notify.letters import Addressed
 from services.notify.mime import Mailbox
-from services.notify.store import delivery, ledger
+from services.notify.store import delivery, ledger, templates
 from services.notify.telemetry import DOUBTS, MESSAGES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from libs.events.contracts.customers import Language
     from libs.events.contracts.messages import SuppressionReason
-    from libs.events.database import Database
+    from libs.events.database import Database, Tx
     from services.notify.clients import MailServer, Receipts
     from services.notify.domain.messages import Entry, MessageId
     from services.notify.journal import Journal
-    from services.notify.letters import Letters
+    from services.notify.letters import Letters, TemplateKey
     from services.notify.presence import Presence
     from services.notify.store.delivery import Abandoned, Claimed
 
@@ -148,6 +150,7 @@ class Sender:
                     MESSAGES.labels(message.entry.kind, str(Status.SUPPRESSED)).inc()
             if held:
                 await delivery.suppress(tx, held)
+            await learn(tx, self._letters, [_addressed(message).template for message in claimed])
         return [message for message in claimed if message.entry.id not in held]
 
     async def _deliver(self, message: Claimed) -> None:
@@ -206,7 +209,17 @@ def _addressed(message: Claimed) -> Addressed:
         recipient=recipient,
         language=language,
         time_zone=time_zone or None,
+        version=message.template_version,
     )
+
+
+async def learn(tx: Tx, letters: Letters, keys: Iterable[TemplateKey]) -> None:
+    """Let `letters` know the templates that these messages are written by."""
+    unknown = letters.unknown(keys)
+    if not unknown:
+        return
+    for key, source in (await templates.sources(tx, unknown)).items():
+        letters.learn(key, source)
 
 
 async def forget_old_answers(database: Database) -> bool:

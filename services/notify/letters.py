@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, get_args
 from urllib.parse import quote
 
@@ -15,27 +14,27 @@ from jinja2.sandbox import SandboxedEnvironment
 from libs.events.contracts.messages import MessageKind
 from services.notify.forms import Form
 from services.notify.mime import Letter, Mailbox, encoded_mail, one_line
+from services.notify.templating import CHOICES, TEMPLATES, compiled, shipped
 from services.notify.texts import LANGUAGES, at, day, moment_in_short, zone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
     from datetime import tzinfo
-
-    from jinja2 import Template
 
     from libs.events.contracts.customers import Language
     from services.notify.domain.messages import Facts, MessageId
     from services.notify.links import ConfirmationLinks
-
-TEMPLATES: Final = Path(__file__).parent / "templates"
+    from services.notify.templating import Compiled, Source
 
 _TIERS: Final[dict[Language, dict[str, str]]] = {
     "ru": {"key": "ключевой", "high": "важный", "standard": "обычный", "low": "обычный"},
     "en": {"key": "key", "high": "high value", "standard": "standard", "low": "standard"},
 }
-_CHOICES: Final = frozenset(("language", "company", "contact", "reason", "clock", "taken_over", "as_owner"))
-"""Values by which templates choose what to say; of all others they ask at most whether they are there."""
 _MOST_FORMS: Final = 512
+_ANY_MOMENT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+TemplateKey = tuple["MessageKind", "Language", int | None]
+"""A kind, a language and a version; None is the template that comes with this release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +49,13 @@ class Addressed:
     language: Language
     time_zone: str | None = None
     """The recipient's; the company's where it is not known."""
+    version: int | None = None
+    """Of its template."""
+
+    @property
+    def template(self) -> TemplateKey:
+        """By which template it is written."""
+        return self.kind, self.language, self.version
 
 
 def environment() -> SandboxedEnvironment:
@@ -73,24 +79,46 @@ class Letters:
         self._links = links
         self._portal_url = portal_url.rstrip("/")
         self._time_zone = time_zone
-        templates = environment()
-        self._templates: Final[dict[tuple[Language, MessageKind], tuple[Template, Template]]] = {
-            (language, kind): (
-                templates.get_template(f"{language}/{kind}.txt"),
-                templates.get_template(f"{language}/{kind}.html"),
-            )
+        self._templates: Final[dict[TemplateKey, Compiled]] = {
+            (kind, language, None): compiled(shipped(language, kind))
             for language in LANGUAGES
             for kind in get_args(MessageKind)
         }
+        self._sources: dict[TemplateKey, Source] = {}
         self._forms: dict[tuple[object, ...], Form] = {}
 
     def message_id(self, id_: MessageId) -> str:
         """The Message-ID: it follows from the ledger's id, so that every attempt bears the same."""
         return f"<{id_.hex}@{self.sender.address.rpartition('@')[2]}>"
 
-    def write(self, message: Addressed, now: datetime) -> Letter:
-        """The subject and both bodies, as one reads them."""
-        return self._render(message.kind, self._values(message, now))
+    def unknown(self, keys: Iterable[TemplateKey]) -> set[TemplateKey]:
+        """Those of the templates that have to be learned before a mail is written by them."""
+        return set(keys) - self._templates.keys() - self._sources.keys()
+
+    def learn(self, key: TemplateKey, source: Source) -> None:
+        """Keep a template of the company's; a version never changes once it was published."""
+        self._sources[key] = source
+
+    def _template(self, key: TemplateKey) -> Compiled:
+        """Compiled where it is needed: what is wrong with one must not be in the way of others."""
+        if key not in self._templates:
+            self._templates[key] = compiled(self._sources[key])
+        return self._templates[key]
+
+    def write(self, message: Addressed, now: datetime, template: Compiled | None = None) -> Letter:
+        """The subject and both bodies, as one reads them; by `template` where one is tried that is not in use."""
+        return (template or self._template(message.template)).render(self._values(message, now))
+
+    def filled_in(self, message: Addressed, now: datetime, template: Compiled) -> Letter:
+        """The same in the way that mails are made, by a form: see `forms`."""
+        choices, blanks = self._choices_and_blanks(message, now)
+        form = Form(template.render, choices, *blanks)
+        subject, plain, html = form.fill(blanks)
+        return Letter(subject=subject, text=_decoded(plain), html=_decoded(html), language=form.language)
+
+    def link_of(self, message: Addressed) -> str:
+        """The address behind its button."""
+        return str(self._values(message, _ANY_MOMENT)["link"])
 
     def mail(self, message: Addressed, now: datetime) -> bytes:
         """The whole mail."""
@@ -109,31 +137,24 @@ class Letters:
 
     def _form(self, message: Addressed, now: datetime) -> tuple[Form, dict[str, str]]:
         """The form for what this message says, and what its blanks are filled with."""
-        choices: dict[str, Any] = {}
-        blanks: dict[str, str] = {}
-        for name, value in self._values(message, now).items():
-            if value is None or value == "" or name in _CHOICES:
-                choices[name] = value
-            else:
-                blanks[name] = str(value)
-        key = (message.kind, *choices.items())
+        choices, blanks = self._choices_and_blanks(message, now)
+        key = (message.kind, message.version, *choices.items())
         form = self._forms.get(key)
         if form is None:
             if len(self._forms) >= _MOST_FORMS:
                 self._forms.clear()
-            form = self._forms[key] = Form(partial(self._render, message.kind), choices, *blanks)
+            form = self._forms[key] = Form(self._template(message.template).render, choices, *blanks)
         return form, blanks
 
-    def _render(self, kind: MessageKind, values: Mapping[str, Any]) -> Letter:
-        language: Language = values["language"]
-        text, html = self._templates[language, kind]
-        subject, _, body = text.render(values).partition("\n")
-        return Letter(
-            subject=subject.strip(),
-            text=body.strip("\n") + "\n",
-            html=html.render(values, subject=subject.strip()),
-            language=language,
-        )
+    def _choices_and_blanks(self, message: Addressed, now: datetime) -> tuple[dict[str, Any], dict[str, str]]:
+        choices: dict[str, Any] = {}
+        blanks: dict[str, str] = {}
+        for name, value in self._values(message, now).items():
+            if value is None or value == "" or name in CHOICES:
+                choices[name] = value
+            else:
+                blanks[name] = str(value)
+        return choices, blanks
 
     def _values(self, message: Addressed, now: datetime) -> dict[str, Any]:
         where = zone(message.time_zone, self._time_zone)
@@ -183,6 +204,10 @@ class Letters:
             "due_at": at(due_at, message.language, where),
             "due_short": moment_in_short(due_at, message.language, where),
         }
+
+
+def _decoded(lines: bytes) -> str:
+    return base64.b64decode(lines).decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 def _time(facts: Facts, name: str) -> datetime:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.notify.api import messages
+from services.notify.api import messages, templates
 from services.notify.api.pages import ConfirmationPages, is_page
+from services.notify.letters import Letters
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -21,7 +22,14 @@ if TYPE_CHECKING:
 _FORM_BYTES: Final = 65_536
 
 
-def build_app(database: Database, *, links: ConfirmationLinks, sender: Mailbox, time_zone: str) -> FastAPI:
+def build_app(
+    database: Database,
+    *,
+    links: ConfirmationLinks,
+    sender: Mailbox,
+    time_zone: str,
+    portal_url: str = "http://127.0.0.1:8000",
+) -> FastAPI:
     """The app over `database`; `sender` is who writes to customers, and whom they may write to."""
     pages = ConfirmationPages(database, links=links, sender=sender, time_zone=time_zone)
 
@@ -35,6 +43,8 @@ def build_app(database: Database, *, links: ConfirmationLinks, sender: Mailbox, 
         body_limits={"/c/": _FORM_BYTES},
         render=render,
     )
+    app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
     app.include_router(messages.router)
+    app.include_router(templates.router)
     app.include_router(pages.router)
     return app

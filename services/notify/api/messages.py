@@ -8,13 +8,14 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from libs.events.contracts.messages import MessageKind
-from libs.events.database import Database, Tx
+from libs.events.database import Tx
 from libs.webapi.auth import Principal, requires
 from libs.webapi.idempotency import once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.notify import announcements
+from services.notify.api.access import REPEATABLE, database_of
 from services.notify.domain.messages import MessageId, Status
 from services.notify.store import delivery, ledger
 
@@ -29,19 +30,6 @@ Reader = Annotated[
 Resolver = Annotated[Principal, requires("messages:write", roles={"operator", "administrator"})]
 
 Filter = Annotated[str | None, Query(min_length=1, max_length=512)]
-
-# `libs.webapi.idempotency` reads the header from the request, so OpenAPI has to be told.
-_REPEATABLE: Final[dict[str, Any]] = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "The same request under the same key is done once and answered as it was.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
-        }
-    ]
-}
 
 _RESOLVABLE: Final[dict[str, tuple[Status, tuple[Status, ...]]]] = {
     # A failed message was certainly not delivered: sending it again is safe, for example to a corrected address.
@@ -91,7 +79,7 @@ async def list_messages(
 ) -> Page[Message]:
     """`recipient` is a customer's or an employee's id. `status=doubtful` lists what an operator should look into."""
     after = decode_cursor(cursor, tuple[datetime, UUID]) if cursor is not None else None
-    async with _database(request).reading() as tx:
+    async with database_of(request).reading() as tx:
         rows = await ledger.listed(
             tx,
             status=status,
@@ -108,7 +96,7 @@ async def list_messages(
 @router.get("/{message_id}", summary="A message")
 async def get_message(request: Request, principal: Reader, message_id: UUID) -> Message:  # noqa: ARG001 - the rule
     """One message of the ledger."""
-    async with _database(request).reading() as tx:
+    async with database_of(request).reading() as tx:
         row = await ledger.one(tx, MessageId(message_id))
     if row is None:
         raise of_status(404, detail="No such message.")
@@ -118,7 +106,7 @@ async def get_message(request: Request, principal: Reader, message_id: UUID) -> 
 @router.post(
     "/{message_id}/resolve",
     responses={200: {"model": Message}},
-    openapi_extra=_REPEATABLE,
+    openapi_extra=REPEATABLE,
     summary="Resolve a doubt",
 )
 async def resolve(request: Request, principal: Resolver, message_id: UUID, resolution: Resolution) -> Response:
@@ -147,12 +135,7 @@ async def resolve(request: Request, principal: Resolver, message_id: UUID, resol
             announcements.queued(tx, entry)
         return 200, _message(row), {}
 
-    return await once(_database(request), request, principal, command)
-
-
-def _database(request: Request) -> Database:
-    database: Database = request.app.state.database
-    return database
+    return await once(database_of(request), request, principal, command)
 
 
 def _message(row: "Row[Any]") -> Message:

@@ -21,8 +21,9 @@ from libs.webapi.problem import Problem, of_status
 from services.notify import announcements
 from services.notify.api.throttle import Throttle
 from services.notify.domain.rounds import View, takes, view
-from services.notify.letters import TEMPLATES, environment
+from services.notify.letters import environment
 from services.notify.store import confirmations
+from services.notify.templating import TEMPLATES
 from services.notify.texts import LANGUAGES, day, zone
 
 if TYPE_CHECKING:

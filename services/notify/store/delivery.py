@@ -31,23 +31,25 @@ _ANY_DUE: Final = text("SELECT EXISTS (SELECT FROM messages WHERE status = 'queu
 _CLAIM: Final = text("""
     WITH due AS MATERIALIZED (
         SELECT m.id, p.customer_id AS profile_of, p.version, p.name, p.email, p.language, p.time_zone,
-               p.email_consent, c.ended
+               p.email_consent, c.ended, t.version AS template_version
           FROM messages m
           LEFT JOIN profiles p ON p.customer_id = m.customer_id
           LEFT JOIN confirmations c ON c.message_id = m.id
+          LEFT JOIN templates_in_use t ON t.kind = m.kind AND t.language = coalesce(m.language, p.language)
          WHERE m.status = 'queued' AND m.due_at <= :now
          ORDER BY m.due_at, m.id
          LIMIT :limit
            FOR UPDATE OF m SKIP LOCKED)
     UPDATE messages m
-       SET status = 'sending', attempt = m.attempt + 1, sender = :sender, changed_at = :now
+       SET status = 'sending', attempt = m.attempt + 1, sender = :sender, changed_at = :now,
+           template_version = coalesce(m.template_version, due.template_version)
       FROM due
      WHERE m.id = due.id
  RETURNING m.id, m.cause_id, m.kind, m.case_id, m.customer_id, m.employee_id, m.attempt, m.traceparent,
            m.failures, m.address, m.name, m.language, CAST(m.facts AS text) AS facts, m.created_at,
            due.profile_of, due.version AS profile_version, due.name AS profile_name, due.email AS profile_email,
            due.language AS profile_language, due.time_zone AS profile_time_zone, due.email_consent AS profile_consent,
-           due.ended
+           due.ended, m.template_version
 """)
 _SUPPRESS: Final = text("""
     UPDATE messages m SET status = 'suppressed', reason = held.reason, sender = NULL, changed_at = :now
@@ -117,6 +119,8 @@ class Claimed:
     language: str | None
     profile: Profile | None
     ended: Ending | None
+    template_version: int | None
+    """By which it is written: that which was in use when it was first taken in hand."""
 
     @property
     def to_customer(self) -> bool:
@@ -185,6 +189,7 @@ def _claimed(row: Row[Any]) -> Claimed:
         language=row.language,
         profile=profile,
         ended=row.ended,
+        template_version=row.template_version,
     )
 
 

@@ -521,7 +521,9 @@ async def client(database: Database, links: ConfirmationLinks) -> AsyncIterator[
         database, links=links, sender=Mailbox("Ромашка", "care@romashka.example"), time_zone="Europe/Moscow"
     )
     async with database.transaction() as tx:
-        key = await keys.create_key(tx, name="operator", scopes=["messages:read", "messages:write", "on-behalf"])
+        key = await keys.create_key(
+            tx, name="operator", scopes=["messages:read", "messages:write", "templates:write", "on-behalf"]
+        )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://notify.test", headers={"Authorization": f"Bearer {key}"}

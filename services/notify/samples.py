@@ -1,0 +1,45 @@
+"""Facts of each kind of message for trying templates: every thing that a kind can say is in one of them."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING, Final, get_args
+
+from libs.events.contracts.cases import Clock, EscalationReason
+from libs.events.contracts.scores import Tier
+
+if TYPE_CHECKING:
+    from libs.events.contracts.messages import MessageKind
+    from services.notify.domain.messages import Facts
+
+_DUE: Final = "2026-03-04T09:00:00+00:00"
+_ANSWERED: Final = "2026-02-21T09:00:00+00:00"
+_AGENT: Final = "Анна Петрова"
+
+SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
+    "case_assigned": tuple(
+        {"tier": tier, "score": 3, "due_at": _DUE, "taken_over": taken_over}
+        for tier, taken_over in product(get_args(Tier), (False, True))
+    ),
+    "case_reopened": tuple({"reason": reason} for reason in ("customer_not_satisfied", "by_hand")),
+    "case_escalated": (
+        *({"reason": reason, "owner": _AGENT} for reason in get_args(EscalationReason) if reason != "clock_breached"),
+        {"reason": "no_authority", "owner": None},
+    ),
+    "clock_warned": tuple({"clock": clock, "due_at": _DUE} for clock in get_args(Clock)),
+    "clock_breached": tuple(
+        {"clock": clock, "due_at": _DUE, "owner": _AGENT, "as_owner": as_owner}
+        for clock, as_owner in product(get_args(Clock), (True, False))
+    ),
+    "confirmation_request": ({"agent": _AGENT, "answered_at": _ANSWERED, "confirm_by": "2026-03-09T09:00:00+00:00"},),
+    "new_contact": (
+        {"agent": _AGENT, "answered_at": _ANSWERED},
+        {"agent": _AGENT, "answered_at": None},
+    ),
+    "thanks": (
+        {"agent": _AGENT, "answered_at": _ANSWERED},
+        {"agent": None, "answered_at": _ANSWERED},
+    ),
+}
+NEEDS_LINK: Final[frozenset[MessageKind]] = frozenset(SAMPLES) - {"new_contact", "thanks"}
+"""Kinds that are of no use without their link: it has to stand in the text and in the HTML."""
