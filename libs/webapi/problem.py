@@ -38,6 +38,12 @@ SCHEMA: Final[dict[str, Any]] = {
                     "pointer": {"type": "string", "description": "JSON pointer to the field."},
                     "in": {"enum": ["query", "path", "header"], "description": "Absent: the body."},
                     "detail": {"type": "string"},
+                    "why": {
+                        "type": "object",
+                        "description": "The detail as a code with its parameters, for those who speak other languages.",
+                        "required": ["code", "parameters"],
+                        "properties": {"code": {"type": "string"}, "parameters": {"type": "object"}},
+                    },
                 },
             },
         },
@@ -64,8 +70,18 @@ _NAME_OF_STATUS: Final[dict[int, tuple[str, str]]] = {
 }
 
 
-FieldError = TypedDict("FieldError", {"pointer": str, "detail": str, "in": NotRequired[str]})
-"""What is wrong with one field: `pointer` is a JSON pointer into the part that `in` names (absent: the body)."""
+class Why(TypedDict):
+    """A reason as a code that stays, and what it is about."""
+
+    code: str
+    parameters: dict[str, Any]
+
+
+FieldError = TypedDict("FieldError", {"pointer": str, "detail": str, "in": NotRequired[str], "why": NotRequired[Why]})
+"""What is wrong with one field: `pointer` is a JSON pointer into the part that `in` names (absent: the body).
+
+`why` is the detail as a code, where readers of other languages are to be told it in theirs.
+"""
 
 
 class Problem(HTTPException):

@@ -46,6 +46,8 @@ async def read_anew(database: Database) -> bool:
         if claimed is None:
             return False
         in_force, reader = claimed
+        if in_force.comments_to_read is None:
+            await themes.count_to_read(tx, in_force.version)
         batch = await comments.claim_after(tx, in_force.read_up_to or "", COMMENTS_AT_ONCE)
         tally = Tally()
         changed = []
@@ -61,7 +63,7 @@ async def read_anew(database: Database) -> bool:
             await comments.replace(tx, changed)
             await counts.note(tx, tally)
         more = len(batch) == COMMENTS_AT_ONCE
-        await themes.note_read(tx, in_force.version, batch[-1].id if more else None)
+        await themes.note_read(tx, in_force.version, batch[-1].id if more else None, len(batch))
     log.info("comments.read_anew", themes_version=in_force.version, comments=len(batch), changed=len(changed))
     return more
 

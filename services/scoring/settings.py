@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.scoring.domain.privacy import PRIVACY_THRESHOLD
+
 
 class Settings(BaseSettings):
     """Variables with the prefix `SCORING_`, and the address of Kafka, which all services share."""
@@ -16,7 +18,7 @@ class Settings(BaseSettings):
     database_url: str
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8002
-    privacy_threshold: Annotated[int, Field(ge=1, le=1000)] = 5
+    privacy_threshold: Annotated[int, Field(ge=1, le=1000)] = PRIVACY_THRESHOLD
     """How many have to have answered for a group's numbers to be shown."""
     pool_size: Annotated[int, Field(ge=2, le=100)] = 10
     silence_after_days: Annotated[int, Field(ge=1, le=365)] = 14

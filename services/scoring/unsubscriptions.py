@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from libs.events.event import Event
+from services.scoring.domain.contact_changes import withdrawn
 from services.scoring.domain.customers import LONGEST_ID, changed, erasure_mark, without_consent
-from services.scoring.store import accounts, consents, customers, locks
+from services.scoring.store import accounts, consents, contact_histories, customers, locks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from libs.events.contracts.responses import CustomerUnsubscribed
     from libs.events.database import Tx
+    from services.scoring.domain.contact_changes import ContactChange
+    from services.scoring.domain.customers import Customer
 
 log: Final = structlog.get_logger()
 
@@ -62,13 +65,24 @@ async def _tell(tx: Tx, causes: dict[bytes, Event[Any]], concerned: set[str]) ->
         return
     await customers.replace(tx, silenced)
     known = await accounts.known(tx, (each.profile.account_id for each in silenced))
+    await contact_histories.note(tx, [_withdrawn(customer, causes) for customer in silenced])
     for customer in silenced:
-        id_, address = customer.profile.id, consents.mark_of_address(customer.profile.email)
-        cause = causes.get(erasure_mark(id_)) or causes[address or b""]
+        id_, cause = customer.profile.id, _cause(customer, causes)
         account = known.get(customer.profile.account_id or "")
         payload = changed(customer, None if account is None else account.name)
         event = Event.caused_by(cause, payload, subject=id_, time=tx.now, source=_SOURCE, part=id_)
         tx.emit(event, key=id_)
+
+
+def _cause(customer: Customer, causes: dict[bytes, Event[Any]]) -> Event[Any]:
+    """What silenced a customer, told by their id or by their address."""
+    address = consents.mark_of_address(customer.profile.email)
+    return causes.get(erasure_mark(customer.profile.id)) or causes[address or b""]
+
+
+def _withdrawn(customer: Customer, causes: dict[bytes, Event[Any]]) -> ContactChange:
+    told = _cause(customer, causes).payload
+    return withdrawn(customer.profile.id, told.source, told.unsubscribed_at)
 
 
 def _oldest_first(events: Sequence[Event[CustomerUnsubscribed]]) -> list[Event[CustomerUnsubscribed]]:

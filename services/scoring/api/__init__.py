@@ -9,6 +9,7 @@ from services.scoring.api import (
     account_scores,
     accounts,
     comparisons,
+    contact_changes,
     customers,
     drivers,
     instruments,
@@ -23,7 +24,7 @@ from services.scoring.api import (
     themes,
     touchpoints,
 )
-from services.scoring.api.groups import PRIVACY_THRESHOLD
+from services.scoring.domain.privacy import PRIVACY_THRESHOLD
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -43,7 +44,7 @@ def build_app(database: Database, *, privacy_threshold: int = PRIVACY_THRESHOLD)
         body_limits={f"/v1/{each}": _BATCH_BYTES for each in ("customers/batch", "accounts/batch", "invitations")},
     )
     app.state.privacy_threshold = privacy_threshold
-    about_customers = (customers, accounts, account_scores, invitations, rules, touchpoints)
+    about_customers = (customers, contact_changes, accounts, account_scores, invitations, rules, touchpoints)
     about_answers = (responses, instruments, mismatches, metrics, comparisons, response_rates, drivers)
     about_comments = (themes, theme_suggestions, theme_metrics)
     for part in (*about_customers, *about_answers, *about_comments):

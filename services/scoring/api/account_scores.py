@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from libs.events.contracts.responses import SurveyKind
 from libs.events.contracts.scores import NpsClass
+from libs.statistics.nps import CONFIDENCE
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
@@ -20,9 +21,6 @@ router: Final = Router(prefix="/v1/account-scores", tags=["accounts"])
 
 _BEGIN: Final = (-1.0, "")
 _DIGITS: Final = 2
-_NO_INTERVAL: Final = (
-    "These are the contacts' own answers and no sample of many: see how many of the contacts answered."
-)
 
 
 class Answer(BaseModel):
@@ -56,9 +54,9 @@ class ScoreOfKind(BaseModel):
     score: float = Field(description="The mean of the contacts' latest answers, weighted by role.")
     n: int = Field(description="How many contacts answered within the window.")
     contacts: int
-    ci_low: None = Field(description="There is no interval: see `no_interval`.")
-    ci_high: None
-    no_interval: str = _NO_INTERVAL
+    confidence: float = Field(description="Of the interval.")
+    ci_low: float = Field(description="Where the score would be if all contacts had answered: docs/statistics.md.")
+    ci_high: float
     flagged: bool = Field(description="A decision maker is a detractor, whatever the mean says.")
     unhappy_decision_makers: list[Answer]
     explanation: str
@@ -82,6 +80,8 @@ class AccountInList(BaseModel):
     account_name: str | None
     kind: SurveyKind
     score: float
+    ci_low: float | None = Field(description="Null where the score was computed before there were intervals.")
+    ci_high: float | None
     n: int
     contacts: int
     flagged: bool
@@ -109,6 +109,8 @@ async def list_(
             account_name=row.name,
             kind=kind,
             score=round(row.score, _DIGITS),
+            ci_low=None if row.ci_low is None else round(row.ci_low, _DIGITS),
+            ci_high=None if row.ci_high is None else round(row.ci_high, _DIGITS),
             n=row.answered,
             contacts=row.contacts,
             flagged=row.flagged,
@@ -145,10 +147,11 @@ def _of_kind(score: AccountScore) -> ScoreOfKind:
     return ScoreOfKind(
         kind=score.kind,
         score=round(score.score, _DIGITS),
+        confidence=CONFIDENCE,
         n=score.answered,
         contacts=score.contacts,
-        ci_low=None,
-        ci_high=None,
+        ci_low=round(score.low, _DIGITS),
+        ci_high=round(score.high, _DIGITS),
         flagged=score.flagged,
         unhappy_decision_makers=[_answer(each) for each in score.unhappy_deciders],
         explanation=score.explained(),

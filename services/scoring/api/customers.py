@@ -51,7 +51,7 @@ async def load(request: Request, principal: Writer, batch: Batch) -> Response:
     ]
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        outcomes = await profiles.put(tx, command_id, wanted) if wanted else []
+        outcomes = await profiles.put(tx, command_id, wanted, told_by=principal.subject) if wanted else []
         results = {
             index: BatchResult(id=each.id, status="invalid", version=None, errors=each.errors)
             for index, each in items.refused.items()
@@ -79,7 +79,7 @@ async def put(
     wanted = profiles.Wanted(body.profile(customer_id), seen, body.told, body.email_consent_at)
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        (outcome,) = await profiles.put(tx, command_id, [wanted])
+        (outcome,) = await profiles.put(tx, command_id, [wanted], told_by=principal.subject)
         customer = outcome.customer
         if outcome.status == "stale":
             raise stale()

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Final
 
 from fastapi import Request
 
@@ -13,9 +12,6 @@ from services.scoring.api.filters import DIMENSIONS, without
 from services.scoring.domain.privacy import hidden
 from services.scoring.store import metrics
 from services.scoring.store.metrics import Count, Grouping, Scale, Series
-
-PRIVACY_THRESHOLD: Final = 5
-"""How many have to have answered for a group to be shown, unless the company says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.database import Tx
+from libs.webapi.etag import IfMatch, changed, etag
 from libs.webapi.idempotency import once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem, of_status
@@ -27,6 +28,9 @@ router: Final = Router(prefix="/v1/instruments", tags=["instruments"])
 _BEGIN: Final = ("", "", UUID(int=0), 0)
 _NEVER: Final = Answered(0, None)
 _LARGEST: Final = 2**31 - 1
+
+
+Version = Annotated[int, Path(ge=1, le=_LARGEST)]
 
 
 class Instrument(BaseModel):
@@ -52,6 +56,7 @@ class Instrument(BaseModel):
     n: int = Field(description="Answers with a score that came by it, without those of the last moments.")
     last_answered_on: date | None = Field(description="The day (UTC) of the latest of them.")
     same_as: int | None = Field(description="The version that a person says this one is the same question as.")
+    revision: int = Field(description="Counts what people say about it; its `ETag`.")
 
 
 class Joining(BaseModel):
@@ -81,6 +86,24 @@ async def list_instruments(
     return Page(items=items, next_cursor=encode_cursor((last.program, last.touchpoint or "", last.id, last.version)))
 
 
+@router.get("/{instrument_id}/versions/{version}", summary="One version of an instrument")
+async def get_version(
+    request: Request,
+    response: Response,
+    principal: MetricsReader,  # noqa: ARG001 - the rule
+    instrument_id: UUID,
+    version: Version,
+) -> Instrument:
+    """Its revision as `ETag`."""
+    async with database_of(request).reading() as tx:
+        found = await instruments.find(tx, instrument_id, version)
+        if found is None:
+            raise of_status(404, detail="No such version of an instrument.")
+        answered = await instruments.answered(tx, [instrument_id])
+    response.headers["ETag"] = etag(found.revision)
+    return _body(found, answered.get((instrument_id, version), _NEVER))
+
+
 @router.put(
     "/{instrument_id}/versions/{version}",
     responses={200: {"model": Instrument}},
@@ -91,8 +114,9 @@ async def put_version(
     request: Request,
     principal: RulesWriter,
     instrument_id: UUID,
-    version: Annotated[int, Path(ge=1, le=_LARGEST)],
+    version: Version,
     body: Joining,
+    seen: IfMatch,
 ) -> Response:
     """The series no longer breaks between the two: for a corrected typing error, for example.
 
@@ -104,6 +128,8 @@ async def put_version(
         versions = await instruments.versions_to_join(tx, instrument_id)
         if version not in versions:
             raise of_status(404, detail="No such version of an instrument.")
+        if seen not in {None, versions[version].revision}:
+            raise changed(versions[version].revision)
         same_as = None
         if body.same_as is not None:
             try:
@@ -126,7 +152,7 @@ async def put_version(
             )
         after = (await instruments.versions_to_join(tx, instrument_id))[version]
         answered = await instruments.answered(tx, [instrument_id])
-        return 200, _body(after, answered.get((instrument_id, version), _NEVER)), {}
+        return 200, _body(after, answered.get((instrument_id, version), _NEVER)), {"ETag": etag(after.revision)}
 
     return await once(database_of(request), request, principal, command)
 
@@ -152,4 +178,5 @@ def _body(found: InstrumentVersion, answered: Answered) -> Instrument:
         n=answered.n,
         last_answered_on=answered.last_day,
         same_as=found.same_as,
+        revision=found.revision,
     )

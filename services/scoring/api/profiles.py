@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from libs.events.event import Event
+from services.scoring.domain import contact_changes
 from services.scoring.domain.customers import arrived, changed, renamed, updated
 from services.scoring.domain.told import UNTOLD, Told
-from services.scoring.store import account_scores, accounts, consents, customers, locks, rules
+from services.scoring.store import account_scores, accounts, consents, contact_histories, customers, locks, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,11 +47,11 @@ class Outcome:
     customer: Customer | None
 
 
-async def put(tx: Tx, command_id: UUID, wanted: Sequence[Wanted]) -> list[Outcome]:
-    """Store the profiles, each id at most once, and announce what changed."""
+async def put(tx: Tx, command_id: UUID, wanted: Sequence[Wanted], *, told_by: str) -> list[Outcome]:
+    """Store the profiles, each id at most once, announce what changed, and note who changed how people are reached."""
     await locks.publishing_profiles(tx)
     in_force = await rules.current(tx)
-    wanted = await _by_consent(tx, wanted)
+    wanted, tellings = await _by_consent(tx, wanted, told_by)
     known = await accounts.known(tx, (each.profile.account_id for each in wanted))
     erased = await customers.erasures(tx, (each.profile.id for each in wanted))
     arriving: dict[str, Customer] = {}
@@ -95,6 +96,7 @@ async def put(tx: Tx, command_id: UUID, wanted: Sequence[Wanted]) -> list[Outcom
     }
     if consented:
         await consents.consent(tx, consented)
+    await contact_histories.note(tx, list(_contact_changes(outcomes, present, tellings)))
     await account_scores.due(tx, _accounts_of(outcomes, present))
     told = [each.customer for each in outcomes if each.status in {"created", "updated"} and each.customer is not None]
     for index, customer in enumerate(told):
@@ -103,18 +105,39 @@ async def put(tx: Tx, command_id: UUID, wanted: Sequence[Wanted]) -> list[Outcom
     return outcomes
 
 
-async def _by_consent(tx: Tx, wanted: Sequence[Wanted]) -> list[Wanted]:
+async def _by_consent(
+    tx: Tx, wanted: Sequence[Wanted], told_by: str
+) -> tuple[list[Wanted], dict[str, contact_changes.Telling]]:
     """The profiles with the consent that there is; nobody consents at a time that has not come yet."""
     said = await consents.said(tx, ((each.profile.id, each.profile.email) for each in wanted))
     found: list[Wanted] = []
+    tellings: dict[str, contact_changes.Telling] = {}
     for index, each in enumerate(wanted):
         at = None if each.consented_at is None else min(each.consented_at, tx.now)
-        allowed = said[each.profile.id].with_consent(at).allows(profile_consents=each.profile.email_consent)
+        known = said[each.profile.id]
+        allowed = known.with_consent(at).allows(profile_consents=each.profile.email_consent)
+        tellings[each.profile.id] = contact_changes.Telling(
+            told_by,
+            tx.now,
+            consented_at=at if at is not None and (known.consented_at is None or at > known.consented_at) else None,
+            held_back_since=known.unsubscribed_at if each.profile.email_consent and not allowed else None,
+        )
         if allowed != each.profile.email_consent or at != each.consented_at:
             each = replace(each, profile=replace(each.profile, email_consent=allowed), consented_at=at)  # noqa: PLW2901
         found.append(each)
         await _breathe(index)
-    return found
+    return found, tellings
+
+
+def _contact_changes(
+    outcomes: Iterable[Outcome], present: dict[str, Customer], tellings: dict[str, contact_changes.Telling]
+) -> Iterable[contact_changes.ContactChange]:
+    for each in outcomes:
+        if each.customer is None or each.status in {"conflict", "stale"}:
+            continue
+        profile = each.customer.profile
+        before = None if each.status == "created" else present[profile.id].profile
+        yield from contact_changes.contact_changes(before, profile, tellings[profile.id])
 
 
 async def rename_accounts(tx: Tx, command_id: UUID, renamed_: Sequence[Account]) -> None:

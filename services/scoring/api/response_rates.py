@@ -1,5 +1,6 @@
 """`/v1/metrics/response-rates`: how many of those who were asked answered, and how sure that is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -8,14 +9,16 @@ from pydantic import BaseModel, Field
 
 from libs.events.contracts.responses import Channel
 from libs.events.contracts.scores import Tier
+from libs.events.database import Tx
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import MetricsReader, database_of
 from services.scoring.api.bodies import Moment
 from services.scoring.api.groups import threshold_of
 from services.scoring.domain.customers import LONGEST_ID
-from services.scoring.domain.invitations import ANSWERED_WITHIN, CONFIDENCE, hidden, rate
+from services.scoring.domain.invitations import ANSWERED_WITHIN, CONFIDENCE, rate
+from services.scoring.domain.privacy import hidden
 from services.scoring.store import invitations
-from services.scoring.store.invitations import Count, Grouping
+from services.scoring.store.invitations import Count, Grouping, Invited
 
 router: Final = Router(prefix="/v1/metrics", tags=["metrics"])
 
@@ -61,11 +64,12 @@ async def get(
     by: Annotated[Grouping | None, Query(description="Months are months of UTC.")] = None,
 ) -> ResponseRates:
     """Of the invitations that are known. Groups too small to be shown are hidden, and others that would tell them."""
+    invited = Invited(since=since or _FIRST, until=until or _LAST, program=program, tier=segment, channel=channel)
+    threshold = threshold_of(request)
     async with database_of(request).reading() as tx:
-        counts = await invitations.rates(
-            tx, by=by, since=since or _FIRST, until=until or _LAST, program=program, tier=segment, channel=channel
-        )
-    small = hidden([each.invited for each in counts], threshold_of(request))
+        counts = await invitations.rates(tx, invited, by)
+        unshown = await _not_shown(tx, invited, threshold)
+    small = set(range(len(counts))) if unshown else hidden([each.invited for each in counts], threshold)
     return ResponseRates(
         confidence=CONFIDENCE,
         answered_within_days=ANSWERED_WITHIN.days,
@@ -74,6 +78,27 @@ async def get(
             for place, each in enumerate(counts)
         ],
     )
+
+
+async def _not_shown(tx: Tx, invited: Invited, threshold: int) -> bool:
+    """Whether what a filter asks for would be hidden as a group beside those that the filter leaves out."""
+    if threshold <= 1:
+        return False
+    dimensions: tuple[Grouping, ...] = ("program", "tier", "channel")
+    for dimension in dimensions:
+        asked = getattr(invited, dimension)
+        if asked is None:
+            continue
+        beside = await invitations.rates(tx, _of_any(invited, dimension), dimension)
+        too_small = hidden([each.invited for each in beside], threshold)
+        if any(beside[place].group == asked for place in too_small):
+            return True
+    return False
+
+
+def _of_any(invited: Invited, dimension: Grouping) -> Invited:
+    """The same, and those that differ in this dimension alone."""
+    return replace(invited, **{dimension: None})  # type: ignore[arg-type]  # one of those that may be None
 
 
 def _item(count: Count) -> RateOfGroup:

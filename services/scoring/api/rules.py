@@ -18,6 +18,7 @@ from libs.webapi.strict_json import Router
 from services.scoring.api import profiles
 from services.scoring.api.access import REPEATABLE, RulesReader, RulesWriter, database_of
 from services.scoring.api.bodies import Fact
+from services.scoring.api.field_errors import field_errors
 from services.scoring.domain.conditions import Operator
 from services.scoring.domain.dry_runs import Mover as Moving
 from services.scoring.domain.dry_runs import Moves
@@ -229,7 +230,7 @@ def _parsed(document: object) -> Rules:
             422,
             "invalid-segment-rules",
             "The segment rules are not valid",
-            errors=[{"pointer": each.pointer, "detail": each.detail} for each in error.errors],
+            errors=field_errors(error.errors),
         ) from error
 
 

@@ -14,9 +14,11 @@ from libs.events.contracts.scores import UrgentSignal
 from libs.events.database import Tx
 from libs.webapi.etag import IfMatch, changed, etag
 from libs.webapi.idempotency import once
+from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import REPEATABLE, ThemesReader, ThemesWriter, database_of
+from services.scoring.api.field_errors import field_errors
 from services.scoring.domain.comments.reading import Reader
 from services.scoring.domain.comments.taxonomy import (
     LONGEST_NAME,
@@ -25,6 +27,7 @@ from services.scoring.domain.comments.taxonomy import (
     InvalidTaxonomy,
     Taxonomy,
     as_document,
+    differences,
     parse,
     succeeding,
 )
@@ -35,6 +38,7 @@ from services.scoring.store.themes import TaxonomyVersion
 router: Final = Router(prefix="/v1/themes", tags=["themes"])
 
 _EXAMPLES: Final = 50
+_AFTER_ALL: Final = 2**31 - 1
 _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Some = Annotated[list[str], Field(max_length=MOST_PATTERNS)]
@@ -98,6 +102,20 @@ class TaxonomyInForce(TaxonomyBody):
     created_at: datetime
     created_by: str
     reading: bool = Field(description="Stored comments are being read by it still.")
+    comments_read: int = Field(description="How many of those stored before it were read by it.")
+    comments_to_read: int | None = Field(description="Of how many; null until the reading begins.")
+
+
+class TaxonomyChanges(BaseModel):
+    """A version, and what it says otherwise than the one before. Urgent signals are `urgent:<id>`."""
+
+    version: int
+    created_at: datetime
+    created_by: str
+    added: list[str]
+    changed: list[str] = Field(description="Other names or other words.")
+    retired: list[str]
+    restored: list[str]
 
 
 class ThemeChange(BaseModel):
@@ -138,6 +156,24 @@ async def get(request: Request, response: Response, principal: ThemesReader) -> 
         in_force = await themes.current(tx)
     response.headers["ETag"] = etag(in_force.version)
     return _body(in_force)
+
+
+@router.get("/versions", summary="Who changed what in the taxonomy")
+async def get_versions(
+    request: Request,
+    principal: ThemesReader,  # noqa: ARG001 - the rule
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[TaxonomyChanges]:
+    """The newest first. The first one, of the installation, changed nothing."""
+    before = _AFTER_ALL if cursor is None else decode_cursor(cursor, int)
+    async with database_of(request).reading() as tx:
+        found = await themes.versions(tx, before=before, limit=limit + 1)
+    items = [
+        _changes(each, found[place + 1].taxonomy if place + 1 < len(found) else each.taxonomy)
+        for place, each in enumerate(found[:limit])
+    ]
+    return Page(items=items, next_cursor=encode_cursor(items[-1].version) if len(found) > limit else None)
 
 
 @router.put(
@@ -187,7 +223,7 @@ def _parsed(document: object) -> Taxonomy:
             422,
             "invalid-themes",
             "The taxonomy is not valid",
-            errors=[{"pointer": each.pointer, "detail": each.detail} for each in error.errors],
+            errors=field_errors(error.errors),
         ) from error
 
 
@@ -227,4 +263,19 @@ def _body(in_force: TaxonomyVersion) -> TaxonomyInForce:
         created_at=in_force.created_at,
         created_by=in_force.created_by,
         reading=in_force.read_up_to is not None,
+        comments_read=in_force.comments_read,
+        comments_to_read=in_force.comments_to_read,
+    )
+
+
+def _changes(version: TaxonomyVersion, before: Taxonomy) -> TaxonomyChanges:
+    found = differences(before, version.taxonomy)
+    return TaxonomyChanges(
+        version=version.version,
+        created_at=version.created_at,
+        created_by=version.created_by,
+        added=list(found.added),
+        changed=list(found.changed),
+        retired=list(found.retired),
+        restored=list(found.restored),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
+
+from libs.statistics.bounded import bounded_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 Role = Literal["decision_maker", "end_user", "other"]
 ROLES: tuple[Role, ...] = get_args(Role)
+_LEAST: Final = 0
+_MOST: Final = 10
+"""Of the scale of recommending."""
 
 
 class ContactAnswer(NamedTuple):
@@ -45,10 +50,12 @@ class RoleScore:
 
 @dataclass(frozen=True, slots=True)
 class AccountScore:
-    """Of one kind of survey: kinds are never mixed. `score` is from 0 to 10."""
+    """Of one kind of survey: kinds are never mixed. `score`, `low` and `high` are from 0 to 10."""
 
     kind: SurveyKind
     score: float
+    low: float
+    high: float
     roles: tuple[RoleScore, ...]
     answers: tuple[ContactAnswer, ...]
     """The worst first."""
@@ -101,14 +108,18 @@ def account_score(
 ) -> AccountScore | None:
     """The score of an account: the mean of its contacts' answers, each with the weight of its role.
 
-    None where no answer has a weight. There is no interval: these are the contacts' own words, and not a sample of many
-    that would say something about others; how much is not known is told by how many of the contacts answered.
+    None where no answer has a weight. The interval says where the score would be if all its contacts had answered, as
+    if those who did were any of them; the formula and its sources are in `libs.statistics.bounded`. Whoever answered
+    and is no longer among the contacts only makes it narrower.
     """
-    weights = [scoring.weight(each.role) for each in answers]
-    total = sum(weights)
-    if not total:
+    mean = bounded_mean(
+        [(scoring.weight(each.role), each.score) for each in answers],
+        least=_LEAST,
+        most=_MOST,
+        population_weight=sum(scoring.weight(role) * n for role, n in contacts.items()),
+    )
+    if mean is None:
         return None
-    mean = sum(weight * each.score for weight, each in zip(weights, answers, strict=True)) / total
     roles = []
     for role in ROLES:
         scores = [each.score for each in answers if each.role == role]
@@ -124,7 +135,9 @@ def account_score(
         )
     return AccountScore(
         kind=kind,
-        score=mean,
+        score=mean.value,
+        low=mean.low,
+        high=mean.high,
         roles=tuple(roles),
         answers=tuple(sorted(answers, key=lambda each: (each.score, each.customer_id))),
         good_until=min(each.answered_at for each in answers) + timedelta(days=scoring.days),

@@ -77,6 +77,8 @@ class InstrumentVersion:
     first_answered_at: datetime
     same_as: int | None = None
     """The version of the same instrument that a person says this one is the same question as."""
+    revision: int = 1
+    """Counts what people say about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from libs.events.contracts.responses import Channel
@@ -98,16 +97,3 @@ def rate(*, invited: int, bounced: int, answered: int, waiting: int) -> Rate:
     return Rate(
         invited, bounced, answered, waiting, p, max(0.0, (middle - margin) / scale), min(1.0, (middle + margin) / scale)
     )
-
-
-def hidden(sizes: Sequence[int], threshold: int) -> frozenset[int]:
-    """Which groups of these sizes are not shown: all below `threshold`, and perhaps one more.
-
-    That is the smallest of the others, where those below it together are so few that the total less all that is shown
-    would tell them. Groups of nobody tell nothing.
-    """
-    small = {place for place, size in enumerate(sizes) if 0 < size < threshold}
-    others = sorted((size, place) for place, size in enumerate(sizes) if size >= threshold)
-    if small and sum(sizes[place] for place in small) < threshold and others:
-        small.add(others[0][1])
-    return frozenset(small)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+PRIVACY_THRESHOLD: Final = 5
+"""How many have to have answered for a group to be shown, unless the company says otherwise."""
 
 
 def hidden(sizes: Sequence[int], threshold: int) -> set[int]:

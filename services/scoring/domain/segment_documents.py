@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from libs.events.contracts.customers import AccountRole
 from services.scoring.domain.conditions import COMPARISONS, QUANTILES, Condition, Operator, is_number
+from services.scoring.domain.mistakes import mistake
 from services.scoring.domain.segments import TIERS, AccountScoring, Rule, Rules, RuleSet, quantiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from services.scoring.domain.mistakes import Mistake
     from services.scoring.domain.worth import Attribute
 
 MAX_RULES: Final = 100
@@ -40,18 +42,10 @@ _TEXTS: Final = ("account_id", "product")
 _ATTRIBUTE: Final = re.compile(r"(?:attributes|account)\.[\w.-]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class RuleError:
-    """What is wrong with a rule set and where: `pointer` is a JSON pointer into the document."""
-
-    pointer: str
-    detail: str
-
-
 class InvalidRules(Exception):
     """The document is no rule set; `errors` holds all that is wrong with it."""
 
-    def __init__(self, errors: Sequence[RuleError]) -> None:
+    def __init__(self, errors: Sequence[Mistake]) -> None:
         super().__init__(f"{len(errors)} errors, the first at {errors[0].pointer or '/'}: {errors[0].detail}")
         self.errors: Final = tuple(errors)
 
@@ -68,14 +62,14 @@ def as_document(rules: Rules) -> dict[str, Any]:
 
 def parse(document: object) -> Rules:
     """The rules in `document`; raises InvalidRules with everything that is wrong, each with its place."""
-    errors: list[RuleError] = []
+    errors: list[Mistake] = []
     members = _members(document, "", {"default", "rules", "programs", "accounts"}, errors)
     main = _rule_set(members, "", errors)
     programs = _programs(members.get("programs", {}), errors)
     accounts = _accounts(members.get("accounts", {}), errors)
     rules = Rules(main.default, main.rules, programs, accounts)
     if len(quantiles(rules)) > MAX_QUANTILES:
-        errors.append(RuleError("", f"has more than {MAX_QUANTILES} different conditions of top and bottom"))
+        errors.append(mistake("", "too-many-shares", most=MAX_QUANTILES))
     if errors:
         raise InvalidRules(errors)
     return rules
@@ -95,7 +89,7 @@ def _condition_as_document(condition: Condition) -> dict[str, Any]:
     return {"field": condition.field, "op": condition.op, "value": value}
 
 
-def _rule_set(members: Mapping[str, object], place: str, errors: list[RuleError]) -> RuleSet:
+def _rule_set(members: Mapping[str, object], place: str, errors: list[Mistake]) -> RuleSet:
     default = _one_of(members.get("default", "standard"), TIERS, f"{place}/default", errors)
     rules: list[tuple[int, Rule]] = []
     for index, item in enumerate(_list(members.get("rules", []), f"{place}/rules", MAX_RULES, errors) or ()):
@@ -106,59 +100,59 @@ def _rule_set(members: Mapping[str, object], place: str, errors: list[RuleError]
             continue
         hidden_by = next((number for number, earlier in rules if rule.implies(earlier)), None)
         if hidden_by is not None:
-            errors.append(RuleError(at, f"is never reached: rule {hidden_by} matches first"))
+            errors.append(mistake(at, "never-reached", rule=hidden_by))
         rules.append((index, rule))
     return RuleSet(default, tuple(rule for _, rule in rules))  # type: ignore[arg-type]  # a tier, or there is an error
 
 
-def _programs(item: object, errors: list[RuleError]) -> dict[str, RuleSet]:
+def _programs(item: object, errors: list[Mistake]) -> dict[str, RuleSet]:
     found = {}
     if not isinstance(item, Mapping) or len(item) > MAX_PROGRAMS:
-        errors.append(RuleError("/programs", f"is not an object of at most {MAX_PROGRAMS} programs"))
+        errors.append(mistake("/programs", "too-many-programs", most=MAX_PROGRAMS))
         return {}
     for name, each in item.items():
         place = f"/programs/{_escaped(name)}"
         if not isinstance(name, str) or not 0 < len(name) <= MAX_TEXT:
-            errors.append(RuleError(place, f"is no name of 1 to {MAX_TEXT} letters"))
+            errors.append(mistake(place, "no-program-name", most=MAX_TEXT))
             continue
         found[name] = _rule_set(_members(each, place, {"default", "rules"}, errors), place, errors)
     return found
 
 
-def _accounts(item: object, errors: list[RuleError]) -> AccountScoring:
+def _accounts(item: object, errors: list[Mistake]) -> AccountScoring:
     names = {each.name for each in fields(AccountScoring)}
     members = _members(item, "/accounts", names, errors)
     weights = {name: value for name, value in members.items() if name in names - {"days"}}
     for name, value in weights.items():
         if not is_number(value) or not 0 <= value <= MAX_WEIGHT:
-            errors.append(RuleError(f"/accounts/{name}", f"is not a number from 0 to {MAX_WEIGHT}"))
+            errors.append(mistake(f"/accounts/{name}", "no-weight", most=MAX_WEIGHT))
             return AccountScoring()
     days = members.get("days", AccountScoring().days)
     if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MAX_DAYS:
-        errors.append(RuleError("/accounts/days", f"is not a whole number from 1 to {MAX_DAYS}"))
+        errors.append(mistake("/accounts/days", "no-days", most=MAX_DAYS))
         return AccountScoring()
     scoring = AccountScoring(**{name: float(value) for name, value in weights.items()}, days=days)  # type: ignore[arg-type]  # numbers
     if not any((scoring.decision_maker, scoring.end_user, scoring.other)):
-        errors.append(RuleError("/accounts", "gives nobody's answer a weight"))
+        errors.append(mistake("/accounts", "nobody-weighs"))
     return scoring
 
 
-def _rule(item: object, place: str, errors: list[RuleError]) -> Rule:
+def _rule(item: object, place: str, errors: list[Mistake]) -> Rule:
     members = _members(item, place, {"tier", "when"}, errors)
     tier = _one_of(members.get("tier"), TIERS, f"{place}/tier", errors)
     items = _list(members.get("when"), f"{place}/when", MAX_CONDITIONS, errors)
     if items is not None and not items:
-        errors.append(RuleError(f"{place}/when", "needs a condition; for everybody else there is the default"))
+        errors.append(mistake(f"{place}/when", "no-condition"))
     conditions = [_condition(each, f"{place}/when/{index}", errors) for index, each in enumerate(items or ())]
     return Rule(tier, tuple(each for each in conditions if each is not None))  # type: ignore[arg-type]  # else an error
 
 
-def _condition(item: object, place: str, errors: list[RuleError]) -> Condition | None:
+def _condition(item: object, place: str, errors: list[Mistake]) -> Condition | None:
     members = _members(item, place, {"field", "op", "value"}, errors)
     name = members.get("field")
     known = (*_VALUES, "account_role", *_TEXTS)
     if not isinstance(name, str) or not (name in known or _ATTRIBUTE.fullmatch(name)):
-        errors.append(RuleError(f"{place}/field", f"is none of {', '.join(known)}, attributes.<name>, account.<name>"))
+        errors.append(mistake(f"{place}/field", "no-field", known=", ".join(known)))
         return None
     operators: tuple[Operator, ...] = get_args(Operator)
     if name == "account_role" or name in _TEXTS:
@@ -169,58 +163,57 @@ def _condition(item: object, place: str, errors: list[RuleError]) -> Condition |
     return _compared(name, op, members.get("value"), f"{place}/value", errors)  # type: ignore[arg-type]  # an operator
 
 
-def _compared(name: str, op: Operator, value: object, place: str, errors: list[RuleError]) -> Condition | None:
+def _compared(name: str, op: Operator, value: object, place: str, errors: list[Mistake]) -> Condition | None:
     if op in QUANTILES:
         if is_number(value) and 0 < value < 1:
             return Condition(name, op, float(value))
-        errors.append(RuleError(place, "is no share between 0 and 1: 0.1 is a tenth"))
+        errors.append(mistake(place, "no-share"))
         return None
     if op == "in":
         items = _list(value, place, MAX_CHOICES, errors)
         if items is not None and not items:
-            errors.append(RuleError(place, "needs at least one value"))
+            errors.append(mistake(place, "no-value"))
         checked = [_checked(name, op, each, f"{place}/{index}", errors) for index, each in enumerate(items or ())]
         return Condition(name, op, tuple(each for each in checked if each is not None))
     single = _checked(name, op, value, place, errors)
     return None if single is None else Condition(name, op, single)
 
 
-def _checked(name: str, op: Operator, value: object, place: str, errors: list[RuleError]) -> Attribute | None:
+def _checked(name: str, op: Operator, value: object, place: str, errors: list[Mistake]) -> Attribute | None:
     if name == "account_role":
         return _one_of(value, _ROLES, place, errors)
     if name not in _TEXTS and is_number(value) and abs(value) <= MAX_NUMBER:
         return value
     if op in COMPARISONS or name in _VALUES:
-        errors.append(RuleError(place, f"is not a number up to {MAX_NUMBER:,.0f}"))
+        errors.append(mistake(place, "no-number", most=int(MAX_NUMBER)))
         return None
     if isinstance(value, str) and len(value) <= MAX_TEXT:
         return value
     if name not in _TEXTS and isinstance(value, bool):
         return value
-    kinds = "" if name in _TEXTS else ", no number, and not true or false"
-    errors.append(RuleError(place, f"is no text of at most {MAX_TEXT}{kinds}"))
+    errors.append(mistake(place, "no-text" if name in _TEXTS else "no-simple-value", most=MAX_TEXT))
     return None
 
 
-def _members(item: object, place: str, known: set[str], errors: list[RuleError]) -> Mapping[str, object]:
+def _members(item: object, place: str, known: set[str], errors: list[Mistake]) -> Mapping[str, object]:
     if not isinstance(item, Mapping):
-        errors.append(RuleError(place, "is not an object"))
+        errors.append(mistake(place, "not-an-object"))
         return {}
-    errors.extend(RuleError(f"{place}/{_escaped(name)}", "is not known here") for name in item if name not in known)
+    errors.extend(mistake(f"{place}/{_escaped(name)}", "not-known-here") for name in item if name not in known)
     return item
 
 
-def _list(item: object, place: str, longest: int, errors: list[RuleError]) -> Sequence[object] | None:
+def _list(item: object, place: str, longest: int, errors: list[Mistake]) -> Sequence[object] | None:
     if isinstance(item, list) and len(item) <= longest:
         return item
-    errors.append(RuleError(place, f"is not a list of at most {longest}"))
+    errors.append(mistake(place, "not-a-list", most=longest))
     return None
 
 
-def _one_of(value: object, known: Sequence[str], place: str, errors: list[RuleError]) -> str | None:
+def _one_of(value: object, known: Sequence[str], place: str, errors: list[Mistake]) -> str | None:
     if isinstance(value, str) and value in known:
         return value
-    errors.append(RuleError(place, f"is none of {', '.join(known)}"))
+    errors.append(mistake(place, "none-of", known=", ".join(known)))
     return None
 
 

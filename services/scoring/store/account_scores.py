@@ -59,22 +59,23 @@ _CONTACTS: Final = text("""
 """)
 _FORGET: Final = text("DELETE FROM account_scores WHERE account_id = ANY(CAST(:ids AS text[]))")
 _STORE: Final = text("""
-    INSERT INTO account_scores (account_id, kind, score, answered, contacts, flagged, good_until, computed_at)
-    SELECT account_id, kind, score, answered, contacts, flagged, good_until, :now
+    INSERT INTO account_scores (account_id, kind, score, ci_low, ci_high, answered, contacts, flagged, good_until,
+                                computed_at)
+    SELECT account_id, kind, score, ci_low, ci_high, answered, contacts, flagged, good_until, :now
       FROM unnest(CAST(:account_ids AS text[]), CAST(:kinds AS text[]), CAST(:scores AS float8[]),
-                  CAST(:answereds AS integer[]), CAST(:contacts AS integer[]), CAST(:flaggeds AS boolean[]),
-                  CAST(:good_untils AS timestamptz[]))
-           AS given (account_id, kind, score, answered, contacts, flagged, good_until)
+                  CAST(:lows AS float8[]), CAST(:highs AS float8[]), CAST(:answereds AS integer[]),
+                  CAST(:contacts AS integer[]), CAST(:flaggeds AS boolean[]), CAST(:good_untils AS timestamptz[]))
+           AS given (account_id, kind, score, ci_low, ci_high, answered, contacts, flagged, good_until)
 """)
 _PAGE: Final = text("""
-    SELECT account_id, name, score, answered, contacts, flagged, computed_at
+    SELECT account_id, name, score, ci_low, ci_high, answered, contacts, flagged, computed_at
       FROM account_scores LEFT JOIN accounts ON accounts.id = account_id
      WHERE kind = :kind AND (score, account_id) > (CAST(:score AS float8), CAST(:account_id AS text))
      ORDER BY score, account_id
      LIMIT :limit
 """)
 _PAGE_OF_FLAGGED: Final = text("""
-    SELECT account_id, name, score, answered, contacts, flagged, computed_at
+    SELECT account_id, name, score, ci_low, ci_high, answered, contacts, flagged, computed_at
       FROM account_scores LEFT JOIN accounts ON accounts.id = account_id
      WHERE kind = :kind AND flagged AND (score, account_id) > (CAST(:score AS float8), CAST(:account_id AS text))
      ORDER BY score, account_id
@@ -157,6 +158,8 @@ async def replace(tx: Tx, account_ids: Iterable[str], found: dict[str, dict[Surv
             "account_ids": [account_id for account_id, _ in rows],
             "kinds": [each.kind for _, each in rows],
             "scores": [each.score for _, each in rows],
+            "lows": [each.low for _, each in rows],
+            "highs": [each.high for _, each in rows],
             "answereds": [each.answered for _, each in rows],
             "contacts": [each.contacts for _, each in rows],
             "flaggeds": [each.flagged for _, each in rows],

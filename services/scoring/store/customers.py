@@ -13,7 +13,7 @@ from services.scoring.domain.conditions import Condition
 from services.scoring.domain.customers import Customer, Profile, erasure_mark
 from services.scoring.domain.told import Told
 from services.scoring.domain.worth import Worth
-from services.scoring.store import account_scores, consents
+from services.scoring.store import account_scores, consents, contact_histories
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -319,6 +319,7 @@ async def erase(tx: Tx, customer_id: str) -> bool:
     await account_scores.due_of_customer(tx, customer_id)
     customer = await tx.fetch_one(_DELETE, {"id": customer_id})
     await consents.forget(tx, customer_id, None if customer is None else customer.email)
+    await contact_histories.forget(tx, customer_id)
     answers = await tx.execute(_FORGET_ANSWERS, {"id": customer_id})
     answers += await tx.execute(_FORGET_INVITATIONS, {"id": customer_id})
     await tx.execute(_FORGET_COMMANDS, {"named": to_json(customer_id)})

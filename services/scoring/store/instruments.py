@@ -63,7 +63,7 @@ _BEGAN_EARLIER: Final = text("""
 """)
 _LIST: Final = text("""
     SELECT instrument_id, version, program, touchpoint, metric, question, scale_min, scale_max, kind, channel,
-           sampling, branded, higher_is_worse, first_answered_at, same_as
+           sampling, branded, higher_is_worse, first_answered_at, same_as, revision
       FROM instrument_versions
      WHERE (program, coalesce(touchpoint, ''), instrument_id, version)
            > (CAST(:program AS text), CAST(:touchpoint AS text), CAST(:instrument_id AS uuid), CAST(:version AS bigint))
@@ -72,7 +72,7 @@ _LIST: Final = text("""
 """)
 _OF_SERIES: Final = text("""
     SELECT instrument_id, version, program, touchpoint, metric, question, scale_min, scale_max, kind, channel,
-           sampling, branded, higher_is_worse, first_answered_at, same_as
+           sampling, branded, higher_is_worse, first_answered_at, same_as, revision
       FROM instrument_versions
      WHERE metric = :metric
        AND (CAST(:program AS text) IS NULL OR program = :program)
@@ -81,18 +81,20 @@ _OF_SERIES: Final = text("""
 """)
 _VERSIONS: Final = text("""
     SELECT instrument_id, version, program, touchpoint, metric, question, scale_min, scale_max, kind, channel,
-           sampling, branded, higher_is_worse, first_answered_at, same_as
+           sampling, branded, higher_is_worse, first_answered_at, same_as, revision
       FROM instrument_versions
      WHERE instrument_id = :instrument_id
      ORDER BY version
 """)
 _JOIN: Final = text("""
     UPDATE instrument_versions
-       SET same_as = :same_as
+       SET same_as = :same_as, revision = revision + 1
      WHERE instrument_id = :instrument_id AND (version = :version OR same_as = :version)
 """)
 _PART: Final = text("""
-    UPDATE instrument_versions SET same_as = NULL WHERE instrument_id = :instrument_id AND version = :version
+    UPDATE instrument_versions
+       SET same_as = NULL, revision = revision + 1
+     WHERE instrument_id = :instrument_id AND version = :version
 """)
 
 
@@ -193,6 +195,12 @@ async def answered(tx: Tx, instrument_ids: Iterable[UUID]) -> dict[tuple[UUID, i
     return {(row.instrument_id, row.version): Answered(int(row.n or 0), row.last_day) for row in rows}
 
 
+async def find(tx: Tx, instrument_id: UUID, version: int) -> InstrumentVersion | None:
+    """One version of an instrument."""
+    rows = await tx.fetch(_VERSIONS, {"instrument_id": instrument_id})
+    return next((_version(row) for row in rows if row.version == version), None)
+
+
 async def versions_to_join(tx: Tx, instrument_id: UUID) -> dict[int, InstrumentVersion]:
     """All versions of an instrument; nobody else joins any until the end of `tx`."""
     await tx.execute(_ONE_AT_A_TIME)
@@ -255,4 +263,5 @@ def _version(row: Row[Any]) -> InstrumentVersion:
         ),
         first_answered_at=row.first_answered_at,
         same_as=row.same_as,
+        revision=row.revision,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -148,6 +149,17 @@ _RATES: Final = text("""
 """)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited:
+    """Which invitations are counted; None means any."""
+
+    since: datetime
+    until: datetime
+    program: str | None = None
+    tier: Tier | None = None
+    channel: str | None = None
+
+
 class Count(NamedTuple):
     """What became of the invitations of one group."""
 
@@ -241,26 +253,17 @@ async def silent(tx: Tx, *, before: tuple[datetime, str], limit: int, still: boo
     return await tx.fetch(_SILENT, {"judged_at": before[0], "id": before[1], "limit": limit, "still": still})
 
 
-async def rates(
-    tx: Tx,
-    *,
-    by: Grouping | None,
-    since: datetime,
-    until: datetime,
-    program: str | None,
-    tier: Tier | None,
-    channel: str | None,
-) -> list[Count]:
+async def rates(tx: Tx, invited: Invited, by: Grouping | None) -> list[Count]:
     """The groups in which anybody was invited."""
     rows = await tx.fetch(
         _RATES,
         {
             "by": by,
-            "since": since,
-            "until": until,
-            "program": program,
-            "tier": tier,
-            "channel": channel,
+            "since": invited.since,
+            "until": invited.until,
+            "program": invited.program,
+            "tier": invited.tier,
+            "channel": invited.channel,
             "open_since": tx.now - ANSWERED_WITHIN,
         },
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import text
@@ -12,7 +13,6 @@ from services.scoring.store.customers import worth_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
     from uuid import UUID
 
     from sqlalchemy import Row
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from libs.events.contracts.scores import NpsClass, Tier, UrgentSignal
     from libs.events.database import Tx
     from services.scoring.domain.worth import Worth
+    from services.scoring.store.metrics import Series
+
+_FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+_CLOCKS_DIFFER: Final = timedelta(days=1)
 
 _CREATE: Final = text("""
     INSERT INTO responses (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
@@ -104,6 +109,48 @@ _FIND: Final = text("""
            erased, themes, urgent, scored_at, cells.channel, cells.department, cells.region
       FROM responses JOIN cells ON cells.id = responses.cell
      WHERE responses.id = :id
+""")
+
+
+_OF_CUSTOMER: Final = text("""
+    SELECT responses.id, revision, source, vendor_response_id, responses.program, responses.touchpoint, responses.kind,
+           responses.metric, score, nps_class, claimed_class, class_contradicted, comment, customer_id, responses.tier,
+           tier_reason, language, responses.instrument_id, responses.instrument_version, answered_at, received_at,
+           erased, themes, urgent, scored_at, cells.channel, cells.department, cells.region
+      FROM responses JOIN cells ON cells.id = responses.cell
+     WHERE customer_id = :customer_id AND (answered_at, responses.id) < (:before, CAST(:before_id AS text))
+     ORDER BY answered_at DESC, responses.id DESC
+     LIMIT :limit
+""")
+# The comments are looked at one after another: `looked_at` says how many were, and where the next page begins.
+_COMMENTED: Final = text("""
+    WITH looked AS (
+        SELECT *
+          FROM responses
+         WHERE comment IS NOT NULL AND scored_at > :scored_since
+           AND (scored_at, id) < (:before, CAST(:before_id AS text))
+         ORDER BY scored_at DESC, id DESC
+         LIMIT :looked_at
+    ), fitting AS (
+        SELECT looked.*, cells.channel, cells.department, cells.region
+          FROM looked JOIN cells ON cells.id = looked.cell
+         WHERE answered_at >= :since AND answered_at < :until
+           AND (CAST(:theme AS text) IS NULL OR CAST(:theme AS text) = ANY(themes))
+           AND (CAST(:metric AS text) IS NULL OR looked.metric = :metric)
+           AND (CAST(:kind AS text) IS NULL OR looked.kind = :kind)
+           AND (CAST(:program AS text) IS NULL OR looked.program = :program)
+           AND (CAST(:touchpoint AS text) IS NULL OR looked.touchpoint = :touchpoint)
+           AND (CAST(:tier AS text) IS NULL OR looked.tier = :tier)
+           AND (CAST(:department AS text) IS NULL OR cells.department = :department)
+           AND (CAST(:region AS text) IS NULL OR cells.region = :region)
+           AND (CAST(:channel AS text) IS NULL OR cells.channel = :channel)
+         ORDER BY looked.scored_at DESC, looked.id DESC
+         LIMIT :limit
+    )
+    SELECT edge.looked, edge.scored_at AS edge_at, edge.id AS edge_id, fitting.*
+      FROM (SELECT count(*) OVER () AS looked, scored_at, id FROM looked ORDER BY scored_at, id LIMIT 1) AS edge
+      LEFT JOIN fitting ON true
+     ORDER BY fitting.scored_at DESC, fitting.id DESC
 """)
 
 
@@ -234,6 +281,59 @@ async def withdraw(tx: Tx, revisions: Mapping[str, int]) -> None:
 async def find(tx: Tx, response_id: str) -> Row[Any] | None:
     """The whole row."""
     return await tx.fetch_one(_FIND, {"id": response_id})
+
+
+class Position(NamedTuple):
+    """A place in a list that is newest first: what follows is older."""
+
+    at: datetime
+    id: str
+
+
+async def of_customer(tx: Tx, customer_id: str, *, before: Position, limit: int) -> Sequence[Row[Any]]:
+    """A customer's answers, the latest answered first."""
+    asked = {"customer_id": customer_id, "before": before.at, "before_id": before.id, "limit": limit}
+    return await tx.fetch(_OF_CUSTOMER, asked)
+
+
+async def commented(
+    tx: Tx, series: Series, *, theme: str | None, any_metric: bool, before: Position, limit: int, looked_at: int
+) -> tuple[Sequence[Row[Any]], Position | None]:
+    """Answers with a comment that mentions the theme (None: any), the last that came first; and where to go on.
+
+    At most `looked_at` comments are looked at, so that a theme that nobody mentions costs no more than another; fewer
+    than `limit`, or none, do not mean the end.
+    """
+    since = series.since or _FIRST
+    rows = await tx.fetch(
+        _COMMENTED,
+        {
+            # What was answered later was not scored earlier, but for a wrong clock at the vendor's.
+            "scored_since": max(since, _FIRST + _CLOCKS_DIFFER) - _CLOCKS_DIFFER,
+            "since": since,
+            "until": series.until or _LAST,
+            "theme": theme,
+            "metric": None if any_metric else series.metric,
+            "kind": series.kind,
+            "program": series.program,
+            "touchpoint": series.touchpoint,
+            "tier": series.segment,
+            "department": series.department,
+            "region": series.region,
+            "channel": series.channel,
+            "before": before.at,
+            "before_id": before.id,
+            "limit": limit + 1,
+            "looked_at": looked_at,
+        },
+    )
+    found = [row for row in rows if row.id is not None]
+    if len(found) > limit:
+        last = found[limit - 1]
+        return found[:limit], Position(last.scored_at, last.id)
+    if rows and rows[0].looked == looked_at:
+        return found, Position(rows[0].edge_at, rows[0].edge_id)
+    return found, None
 
 
 def _row(row: ResponseRow) -> tuple[object, ...]:

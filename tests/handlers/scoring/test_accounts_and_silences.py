@@ -99,7 +99,8 @@ async def test_an_accounts_score_weighs_its_contacts_by_role(
     score = found["scores"][0]
     assert (score["score"], score["n"], score["contacts"], score["flagged"]) == (5.25, 2, 3, True)
     assert [each["customer_id"] for each in score["unhappy_decision_makers"]] == ["decider"]
-    assert (score["ci_low"], "no sample" in score["no_interval"]) == (None, True)
+    # Weight 4 of 5 answered: n = 1.6 / 0.2 = 8, and Wilson's interval around 0.525.
+    assert (score["ci_low"], score["ci_high"], score["confidence"]) == (2.32, 8.01, 0.95)
     await settle(database)
     listed = (await client.get("/v1/account-scores")).json()["items"]
     assert [(each["account_id"], each["score"], each["flagged"]) for each in listed] == [
@@ -307,5 +308,10 @@ async def test_response_rates_say_n_and_their_interval_and_hide_small_groups(
     assert [(each["group"], each["hidden"], each["invited"]) for each in by_channel] == [
         ("email", False, 21), ("phone", True, None), ("sms", True, None),
     ]  # fmt: skip
+    # Nor does the filter tell what the group does not.
+    (alone,) = (await discreet.get("/v1/metrics/response-rates", params={"channel": "sms"})).json()["items"]
+    assert (alone["hidden"], alone["invited"]) == (True, None)
+    (listed,) = (await discreet.get("/v1/metrics/response-rates", params={"channel": "email"})).json()["items"]
+    assert (listed["hidden"], listed["invited"]) == (False, 21)
     months = (await discreet.get("/v1/metrics/response-rates", params={"by": "month"})).json()["items"]
     assert [(each["group"], each["invited"]) for each in months] == [("2026-01", 29)]

@@ -365,7 +365,10 @@ ROUTES = [
     ("GET", "/v1/metrics/response-rates", "metrics:read", None),
     ("POST", "/v1/segment-rules/movers", "rules:read", {"manager", "executive", "administrator"}),
     ("GET", "/v1/responses/r-1", "customers:read", {"agent", "manager", "executive", "administrator"}),
+    ("GET", "/v1/responses", "customers:read", {"agent", "manager", "executive", "administrator"}),
+    ("GET", "/v1/contact-changes", "customers:read", {"agent", "manager", "executive", "administrator"}),
     ("GET", "/v1/instruments", "metrics:read", None),
+    ("GET", "/v1/instruments/00000000-0000-0000-0000-000000000001/versions/1", "metrics:read", None),
     (
         "PUT",
         "/v1/instruments/00000000-0000-0000-0000-000000000001/versions/1",
@@ -384,6 +387,7 @@ ROUTES = [
     ("GET", "/v1/touchpoints", "metrics:read", None),
     ("PUT", "/v1/touchpoints", "rules:write", {"executive", "administrator"}),
     ("GET", "/v1/themes", "rules:read", None),
+    ("GET", "/v1/themes/versions", "rules:read", None),
     ("PUT", "/v1/themes", "rules:write", {"manager", "executive", "administrator"}),
     ("GET", "/v1/theme-suggestions", "rules:read", {"manager", "executive", "administrator"}),
     ("POST", f"/v1/theme-suggestions/{NO_SUGGESTION}/accept", "rules:write", {"manager", "executive", "administrator"}),

@@ -83,6 +83,24 @@ async def test_a_corrected_typing_error_is_joined_and_parted_again(
     assert len(await breaks(client)) == 1
 
 
+async def test_nobody_overwrites_unseen_what_another_said_about_a_version(
+    an_answer: AnAnswer, deliver: Deliver, client: httpx.AsyncClient
+) -> None:
+    await deliver(an_answer(asked={"question": "Порекомендуете ли вы нас друзям?"}))
+    await deliver(an_answer("r-2", answered_at=MONDAY + timedelta(days=3)))
+    id_ = (await client.get("/v1/instruments")).json()["items"][0]["id"]
+    path = f"/v1/instruments/{id_}/versions/2"
+    seen = (await client.get(path)).headers["ETag"]
+    joined = await client.put(path, json={"same_as": 1}, headers={"If-Match": seen})
+    assert (seen, joined.status_code, joined.headers["ETag"]) == ('"1"', 200, '"2"')
+    late = await client.put(path, json={"same_as": None}, headers={"If-Match": seen})
+    assert (late.status_code, late.headers["ETag"]) == (412, '"2"')
+    assert (await client.get(path)).json()["same_as"] == 1
+    parted = await client.put(path, json={"same_as": None}, headers={"If-Match": '"2"'})
+    assert (parted.status_code, parted.json()["revision"]) == (200, 3)
+    assert (await client.get(f"/v1/instruments/{id_}/versions/9")).status_code == 404
+
+
 async def test_versions_of_other_scales_are_never_joined(
     an_answer: AnAnswer, deliver: Deliver, client: httpx.AsyncClient
 ) -> None:

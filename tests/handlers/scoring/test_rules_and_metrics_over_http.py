@@ -138,7 +138,11 @@ async def test_rules_that_are_wrong_are_refused_with_their_place(client: httpx.A
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
         assert answer.json()["type"] == "urn:otklik:problem:invalid-segment-rules"
         assert answer.json()["errors"] == [
-            {"pointer": "/rules/0/when/0/value", "detail": "is not a number up to 1,000,000,000,000,000"}
+            {
+                "pointer": "/rules/0/when/0/value",
+                "detail": "is not a number up to 1,000,000,000,000,000",
+                "why": {"code": "no-number", "parameters": {"most": 10**15}},
+            }
         ]
     assert (await client.put("/v1/segment-rules", json=[])).status_code == 422
     assert (await client.get("/v1/segment-rules")).json()["version"] == 1

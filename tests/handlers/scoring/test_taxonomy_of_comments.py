@@ -60,10 +60,14 @@ async def test_stored_comments_are_read_by_a_new_taxonomy_and_nobody_is_told(
     assert (put.status_code, put.headers["ETag"], put.json()["reading"]) == (200, '"2"', True)
     # What comes meanwhile is read by it at once.
     await deliver(an_answer("r-0", 2, comment="Парковка"))
-    rounds = 1
-    while await read_anew(database):
-        rounds += 1
-    assert rounds == 3
+    assert (await client.get("/v1/themes")).json()["comments_to_read"] is None
+    progress = []
+    more = True
+    while more:
+        more = await read_anew(database)
+        body = (await client.get("/v1/themes")).json()
+        progress.append((body["comments_read"], body["comments_to_read"], body["reading"]))
+    assert progress == [(2, 4, True), (4, 4, True), (4, 4, False)]
     stored = {row.id: row.themes for row in await rows(STORED)}
     # A retired theme stays where it was told.
     assert stored == {
@@ -79,6 +83,26 @@ async def test_stored_comments_are_read_by_a_new_taxonomy_and_nobody_is_told(
     themes = {theme["id"]: theme["retired"] for theme in (await client.get("/v1/themes")).json()["themes"]}
     assert (themes["parking"], themes["waiting"], themes["price"]) == (False, False, True)
     assert await counted(client) == {"waiting": 1, "price": 1, "parking": 3, "branch": 2}
+
+
+async def test_versions_say_who_changed_what(client: httpx.AsyncClient) -> None:
+    urgent = [{"id": "legal", "patterns": {"ru": ["суд"]}}]
+    await client.put("/v1/themes", json={"themes": [PARKING, QUEUES], "urgent": urgent})
+    olga = {"Otklik-Person": "olga", "Otklik-Role": "manager"}
+    back = {"themes": [PARKING | {"names": NAMES}, QUEUES | {"retired": True}], "urgent": urgent}
+    await client.put("/v1/themes", json=back, headers=olga)
+    first = (await client.get("/v1/themes/versions", params={"limit": 2})).json()
+    second = (await client.get("/v1/themes/versions", params={"cursor": first["next_cursor"]})).json()
+    told = [
+        (each["version"], each["created_by"], each["added"], each["changed"], len(each["retired"]), each["restored"])
+        for each in first["items"] + second["items"]
+    ]
+    changed = ["waiting", "urgent:legal", "urgent:leaving", "urgent:safety"]
+    assert told == [
+        (3, "crm/olga", [], ["parking"], 1, []),
+        (2, "crm", ["parking"], changed, 17, []),
+        (1, "installation", [], [], 0, []),
+    ]
 
 
 async def test_a_dry_run_tells_what_would_change_and_changes_nothing(
@@ -108,7 +132,11 @@ async def test_a_wrong_taxonomy_is_refused_with_its_place_and_a_late_one_too(cli
         answer = await client.put("/v1/themes", json=wrong, params=params)
         assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
         assert answer.json()["errors"] == [
-            {"pointer": "/themes/0/patterns/ru/1", "detail": "~ and & stand between words"}
+            {
+                "pointer": "/themes/0/patterns/ru/1",
+                "detail": "~ and & stand between words",
+                "why": {"code": "pattern-distance", "parameters": {}},
+            }
         ]
     assert (await client.put("/v1/themes", json=[])).status_code == 422
     assert (await client.put("/v1/themes", json={"themes": [QUEUES]})).status_code == 200

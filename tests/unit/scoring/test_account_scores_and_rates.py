@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.statistics.bounded import bounded_mean
 from services.scoring.domain.account_scores import ContactAnswer, Role, account_score, role_of
-from services.scoring.domain.invitations import Contact, hidden, rate
+from services.scoring.domain.invitations import Contact, rate
 from services.scoring.domain.nps import nps_class
+from services.scoring.domain.privacy import hidden
 from services.scoring.domain.segments import AccountScoring
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -43,6 +45,44 @@ def test_an_unhappy_user_is_no_flag_and_an_account_of_which_nobody_has_a_weight_
     assert not found.flagged
     assert account_score("relationship", [said(5)], {}, AccountScoring(end_user=0)) is None
     assert account_score("relationship", [], {}, WEIGHTS) is None
+
+
+def test_the_interval_says_what_those_could_change_who_did_not_answer() -> None:
+    def score(answered: int, contacts: int) -> tuple[float, float, float]:
+        answers = [said(4 if n % 2 else 8, customer=f"c-{n}") for n in range(answered)]
+        found = account_score("relationship", answers, {"end_user": contacts}, WEIGHTS)
+        assert found is not None
+        return found.low, found.score, found.high
+
+    # All answered: nothing is left to be unsure of. One of many did: next to nothing is known.
+    assert score(4, 4) == (6, 6, 6)
+    low, value, high = score(1, 50)
+    assert (value, low < 2.5, high > 9.5) == (8, True, True)
+    widths = [high - low for low, _, high in (score(2, 100), score(10, 100), score(50, 100), score(99, 100))]
+    assert widths == sorted(widths, reverse=True)
+
+
+def test_the_interval_of_a_bounded_mean_is_wilsons_where_it_is_a_share() -> None:
+    # Of a large population, equal weights and answers of 0 and 1 it is the interval of a proportion: Newcombe 1998.
+    answers = [(1.0, 1.0)] * 15 + [(1.0, 0.0)] * 133
+    found = bounded_mean(answers, least=0, most=1, population_weight=1e12)
+    assert found is not None
+    assert [found.low, found.high] == pytest.approx([0.0624, 0.1605], abs=5e-5)
+    assert bounded_mean([(0.0, 3.0)], least=0, most=10, population_weight=1) is None
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    answers=st.lists(st.tuples(st.floats(0.1, 9), st.integers(0, 10)), min_size=1, max_size=8),
+    others=st.floats(0, 1000),
+)
+def test_the_interval_of_a_bounded_mean_stands_on_the_scale_around_it(
+    answers: list[tuple[float, int]], others: float
+) -> None:
+    population = sum(weight for weight, _ in answers) + others
+    found = bounded_mean(answers, least=0, most=10, population_weight=population)
+    assert found is not None
+    assert -1e-9 <= found.low <= found.value <= found.high <= 10 + 1e-9
 
 
 def test_a_role_that_nobody_told_is_another_role() -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from services.scoring.domain.comments.words import LONGEST_WORD, spelled, tokens
+from services.scoring.domain.mistakes import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,13 +58,17 @@ Phrase = tuple[Slot, ...]
 
 
 class InvalidPattern(ValueError):
-    """The pattern cannot be read; its message is for the person who wrote it."""
+    """The pattern cannot be read; its reason is for the person who wrote it."""
+
+    def __init__(self, code: str, **parameters: object) -> None:
+        self.reason = Reason(code, parameters)
+        super().__init__(self.reason.text)
 
 
 def phrases(pattern: str) -> list[Phrase]:
     """What `pattern` looks for: one phrase, or two where its parts may stand in either order."""
     if len(pattern) > LONGEST_PATTERN:
-        raise InvalidPattern(f"has more than {LONGEST_PATTERN} characters")
+        raise InvalidPattern("pattern-length", most=LONGEST_PATTERN)
     match pattern.lower().split("&"):
         case [only]:
             return _phrases(only.split())
@@ -71,7 +76,7 @@ def phrases(pattern: str) -> list[Phrase]:
             one, other = first.split(), second.split()
             return [*_phrases([*one, "~", *other]), *_phrases([*other, "~", *one])]
         case _:
-            raise InvalidPattern("has more than one &")
+            raise InvalidPattern("pattern-two-orders")
 
 
 def _phrases(parts: Sequence[str]) -> list[Phrase]:
@@ -80,17 +85,17 @@ def _phrases(parts: Sequence[str]) -> list[Phrase]:
     for part in parts:
         if part == "~":
             if gap != NEAR:
-                raise InvalidPattern("~ and & stand between words")
+                raise InvalidPattern("pattern-distance")
             gap = FAR
         else:
             found = [(*phrase, *way) for phrase in found for way in _ways(part, gap)]
             gap = NEAR
         if len(found) > MOST_PHRASES:
-            raise InvalidPattern(f"can be read in more than {MOST_PHRASES} ways")
+            raise InvalidPattern("pattern-ways", most=MOST_PHRASES)
     if gap != NEAR:
-        raise InvalidPattern("is empty, or ends where a word should follow")
+        raise InvalidPattern("pattern-end")
     if max(map(len, found)) > MOST_SLOTS:
-        raise InvalidPattern(f"has more than {MOST_SLOTS} words")
+        raise InvalidPattern("pattern-words", most=MOST_SLOTS)
     return found
 
 
@@ -98,7 +103,7 @@ def _ways(part: str, gap: int) -> list[Phrase]:
     """The words that can stand in one place: all single ones together, and each choice of several words."""
     written = part.split("|")
     if len(written) > MOST_CHOICES:
-        raise InvalidPattern(f"has more than {MOST_CHOICES} choices in one place")
+        raise InvalidPattern("pattern-choices", most=MOST_CHOICES)
     single = frozenset(_choice(each) for each in written if "_" not in each)
     several = [each.split("_") for each in written if "_" in each]
     ways: list[Phrase] = [(Slot(single, gap),)] if single else []
@@ -111,10 +116,10 @@ def _ways(part: str, gap: int) -> list[Phrase]:
 def _choice(written: str) -> Choice:
     found = _CHOICE.fullmatch(written)
     if found is None or tokens(found["word"]) != [found["word"]] or len(found["word"]) > LONGEST_WORD:
-        raise InvalidPattern(f"“{written}” is no word of at most {LONGEST_WORD} letters")
+        raise InvalidPattern("pattern-word", written=written, most=LONGEST_WORD)
     word = spelled(found["word"])
     if found["prefix"]:
         if found["exact"] or len(word) < SHORTEST_PREFIX:
-            raise InvalidPattern(f"“{written}”: a beginning has at least {SHORTEST_PREFIX} letters, and no =")
+            raise InvalidPattern("pattern-beginning", written=written, least=SHORTEST_PREFIX)
         return Choice("prefix", word)
     return Choice("exact" if found["exact"] else "stem", word)

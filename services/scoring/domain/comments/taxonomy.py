@@ -14,10 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 from libs.events.contracts.scores import UrgentSignal
 from services.scoring.domain.comments.phrases import InvalidPattern, phrases
+from services.scoring.domain.mistakes import Mistake, mistake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -81,18 +82,10 @@ class Taxonomy:
         return frozenset(theme.id for theme in self.themes if theme.retired)
 
 
-@dataclass(frozen=True, slots=True)
-class TaxonomyError:
-    """What is wrong with a taxonomy and where: `pointer` is a JSON pointer into the document."""
-
-    pointer: str
-    detail: str
-
-
 class InvalidTaxonomy(Exception):
     """The document is no taxonomy; `errors` holds all that is wrong with it."""
 
-    def __init__(self, errors: Sequence[TaxonomyError]) -> None:
+    def __init__(self, errors: Sequence[Mistake]) -> None:
         super().__init__(f"{len(errors)} errors, the first at {errors[0].pointer or '/'}: {errors[0].detail}")
         self.errors: Final = tuple(errors)
 
@@ -102,6 +95,31 @@ def succeeding(proposed: Taxonomy, before: Taxonomy) -> Taxonomy:
     kept = {theme.id for theme in proposed.themes}
     left_out = tuple(replace(theme, retired=True) for theme in before.themes if theme.id not in kept)
     return replace(proposed, themes=proposed.themes + left_out)
+
+
+class Differences(NamedTuple):
+    """What a version changed: ids of themes, and urgent signals as `urgent:<id>`."""
+
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    retired: tuple[str, ...]
+    restored: tuple[str, ...]
+
+
+def differences(before: Taxonomy, after: Taxonomy) -> Differences:
+    """What `after` says otherwise than `before`, in its own order."""
+    known = {theme.id: theme for theme in before.themes}
+    signals = {signal.id: signal for signal in before.urgent}
+    both = [(known[theme.id], theme) for theme in after.themes if theme.id in known]
+    changed = [new.id for old, new in both if (old.names, old.told) != (new.names, new.told)]
+    urgent = [each.id for each in after.urgent if signals.get(each.id) != each]
+    urgent += [id_ for id_ in signals if id_ not in {each.id for each in after.urgent}]
+    return Differences(
+        added=tuple(theme.id for theme in after.themes if theme.id not in known),
+        changed=(*changed, *(f"urgent:{id_}" for id_ in urgent)),
+        retired=tuple(new.id for old, new in both if new.retired and not old.retired),
+        restored=tuple(new.id for old, new in both if old.retired and not new.retired),
+    )
 
 
 def with_pattern(taxonomy: Taxonomy, theme_id: str, language: Language, pattern: str) -> Taxonomy:
@@ -157,7 +175,7 @@ class _Reader:
     """Collects what is wrong instead of stopping at the first error."""
 
     def __init__(self) -> None:
-        self.errors: list[TaxonomyError] = []
+        self.errors: list[Mistake] = []
 
     def taxonomy(self, document: object) -> Taxonomy:
         members = self._members(document, "", {"themes", "urgent"})
@@ -172,10 +190,10 @@ class _Reader:
             members = self._members(item, at, {"id", "names", "patterns", "otherwise", "unless", "retired"})
             id_ = members.get("id")
             if not isinstance(id_, str) or not _ID.fullmatch(id_):
-                self._wrong(f"{at}/id", "is no id: small Latin letters, digits and _, at most 64, a letter first")
+                self._wrong(f"{at}/id", "no-id", most=64)
                 id_ = ""
             elif id_ in seen:
-                self._wrong(f"{at}/id", "is the id of an earlier theme")
+                self._wrong(f"{at}/id", "repeated-theme")
             seen.add(id_)
             yield Theme(
                 id=id_,
@@ -191,10 +209,10 @@ class _Reader:
             members = self._members(item, at, {"id", "patterns", "unless"})
             known = [signal for signal in SIGNALS if signal == members.get("id")]
             if not known:
-                self._wrong(f"{at}/id", f"is none of {', '.join(SIGNALS)}")
+                self._wrong(f"{at}/id", "none-of", known=", ".join(SIGNALS))
                 continue
             if known[0] in seen:
-                self._wrong(f"{at}/id", "is the id of an earlier signal")
+                self._wrong(f"{at}/id", "repeated-signal")
             seen.add(known[0])
             yield Signal(known[0], self._told(members, at))
 
@@ -213,7 +231,7 @@ class _Reader:
             if isinstance(name, str) and 0 < len(name.strip()) <= LONGEST_NAME:
                 names[language] = name.strip()
             else:
-                self._wrong(f"{at}/{language}", f"is no name of at most {LONGEST_NAME} characters")
+                self._wrong(f"{at}/{language}", "no-name", most=LONGEST_NAME)
         return names
 
     def _patterns(self, value: object, at: str) -> dict[Language, tuple[str, ...]]:
@@ -229,38 +247,38 @@ class _Reader:
         for place, item in enumerate(self._array(value, at, MOST_PATTERNS)):
             pointer = f"{at}/{place}"
             if not isinstance(item, str):
-                self._wrong(pointer, "is no text")
+                self._wrong(pointer, "no-pattern-text")
                 continue
             try:
                 phrases(item)
             except InvalidPattern as error:
-                self._wrong(pointer, str(error))
+                self.errors.append(Mistake(pointer, error.reason))
             else:
                 yield " ".join(item.split())
 
     def _flag(self, members: Mapping[str, object], name: str, at: str) -> bool:
         value = members.get(name, False)
         if not isinstance(value, bool):
-            self._wrong(f"{at}/{name}", "is neither true nor false")
+            self._wrong(f"{at}/{name}", "no-truth")
             return False
         return value
 
     def _members(self, value: object, at: str, known: set[str]) -> Mapping[str, object]:
         if not isinstance(value, Mapping):
-            self._wrong(at, "is no object")
+            self._wrong(at, "not-an-object")
             return {}
         for name in value.keys() - known:
-            self._wrong(f"{at}/{str(name).replace('~', '~0').replace('/', '~1')}", "is not known here")
+            self._wrong(f"{at}/{str(name).replace('~', '~0').replace('/', '~1')}", "not-known-here")
         return value
 
     def _array(self, value: object, at: str, most: int) -> Sequence[object]:
         if not isinstance(value, list):
-            self._wrong(at, "is no array")
+            self._wrong(at, "not-a-list", most=most)
             return []
         if len(value) > most:
-            self._wrong(at, f"has more than {most} items")
+            self._wrong(at, "not-a-list", most=most)
             return []
         return value
 
-    def _wrong(self, pointer: str, detail: str) -> None:
-        self.errors.append(TaxonomyError(pointer, detail))
+    def _wrong(self, pointer: str, code: str, **parameters: object) -> None:
+        self.errors.append(mistake(pointer, code, **parameters))
