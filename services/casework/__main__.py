@@ -15,6 +15,7 @@ from services.casework.api import build_app
 from services.casework.handlers import handle_customers, handle_messages, handle_scores
 from services.casework.jobs import Clocks, Forgetting, QuarterClocks, Recomputing, WaitingAnswers, Watchdog
 from services.casework.settings import Settings
+from services.casework.task_jobs import TaskClocks
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _CLOCK_HANDS: Final = 2
@@ -51,6 +52,8 @@ def main() -> None:
         runtime.add_consumer("casework.messages", NOTIFY_MESSAGES, handle_messages)
         clocks = Clocks(database, batch=settings.clock_batch, hands=_CLOCK_HANDS)
         runtime.add_loop("clocks", clocks.step, idle=timedelta(milliseconds=500))
+        task_clocks = TaskClocks(database, batch=settings.clock_batch)
+        runtime.add_loop("task_clocks", task_clocks.step, idle=timedelta(seconds=1))
         runtime.add_loop(
             "waiting_answers", WaitingAnswers(database, batch=settings.clock_batch).step, idle=timedelta(seconds=2)
         )

@@ -13,13 +13,15 @@ from libs.events.contracts.messages import CampaignCompleted, ConfirmationAnswer
 from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.errors import PermanentError
 from services.casework.domain import replies
+from services.casework.domain.agents import Staff
 from services.casework.domain.answers import Answer
 from services.casework.domain.casebook import Casebook
 from services.casework.domain.initiatives import communicated
 from services.casework.domain.names import CaseId, CustomerId, ResponseId
 from services.casework.domain.replies import Confirmation
+from services.casework.domain.tasks import decline
 from services.casework.domain.timeline import Actor, Cause
-from services.casework.store import cases, customers, initiatives, intake, people, policies, saving
+from services.casework.store import cases, customers, initiatives, intake, people, policies, saving, tasks
 from services.casework.store.customers import Profile
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from libs.events.database import Tx
     from libs.events.event import Contract, Event
+    from services.casework.domain.tasks import Task
 
 
 async def handle_scores(tx: Tx, events: Sequence[Event[Contract]]) -> None:
@@ -133,14 +136,25 @@ async def _erase(tx: Tx, erasures: dict[CustomerId, Event[Contract]]) -> None:
     erased_at: dict[CustomerId, datetime] = {customer: event.time for customer, event in erasures.items()}
     await customers.erase_profiles(tx, erased_at)
     book = Casebook(await cases.lock_all_of_customers(tx, erased_at))
+    open_tasks: dict[CaseId, list[Task]] = {}
+    for task in await tasks.open_of(tx, [case.id for case in book.cases]):
+        open_tasks.setdefault(task.case_id, []).append(task)
+    staff = await people.staff(tx) if open_tasks else Staff({})
     forgotten = []
+    ended = []
     for case in book.cases:
         if case.customer_id is None or case.answered_at > erased_at[case.customer_id]:
             continue
         event = erasures[case.customer_id]
         cause = Cause(event.id, tx.now, Actor("customer", case.customer_id), event.traceparent)
-        book.put(replies.forget(case, cause))
+        for task in open_tasks.get(case.id, ()):
+            moment = decline(book[case.id], task, "customer_erased", staff, cause)
+            book.put(moment.decision)
+            ended.append(moment.task)
+        book.put(replies.forget(book[case.id], cause))
         forgotten.append(case.id)
+    await tasks.save(tx, ended)
+    await tasks.erase_titles(tx, forgotten)
     await customers.erase_words(tx, erased_at, forgotten)
     await saving.save(tx, book)
 

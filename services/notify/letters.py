@@ -196,7 +196,18 @@ class Letters:
                 values["as_owner"] = facts["as_owner"]
                 values["owner"] = one_line(str(facts["owner"]))
                 values |= self._due(message, where)
+            case "task_assigned" | "task_due" | "task_ended":
+                values |= self._task(message, where)
         return values
+
+    def _task(self, message: Addressed, where: tzinfo) -> dict[str, Any]:
+        facts = message.facts
+        values: dict[str, Any] = {"owner": None if facts["owner"] is None else one_line(str(facts["owner"]))}
+        if message.kind == "task_ended":
+            return values | {"reason": facts["reason"]}
+        if message.kind == "task_due":
+            values |= {"overdue": facts["overdue"], "as_owner": facts["as_owner"]}
+        return values | self._due(message, where)
 
     def _due(self, message: Addressed, where: tzinfo) -> dict[str, str]:
         due_at = _time(message.facts, "due_at")

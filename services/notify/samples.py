@@ -40,6 +40,15 @@ SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
         {"agent": _AGENT, "answered_at": _ANSWERED},
         {"agent": None, "answered_at": _ANSWERED},
     ),
+    "task_assigned": tuple({"owner": owner, "due_at": _DUE} for owner in (_AGENT, None)),
+    "task_due": tuple(
+        {"owner": _AGENT, "due_at": _DUE, "overdue": overdue, "as_owner": as_owner}
+        for overdue, as_owner in ((False, True), (True, True), (True, False))
+    ),
+    "task_ended": tuple(
+        {"owner": _AGENT, "reason": reason}
+        for reason in (None, "not_ours", "not_possible", "not_needed", "duplicate", "other", "customer_erased")
+    ),
 }
 NEEDS_LINK: Final[frozenset[MessageKind]] = frozenset(SAMPLES) - {"new_contact", "thanks"}
 """Kinds that are of no use without their link: it has to stand in the text and in the HTML."""

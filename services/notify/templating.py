@@ -30,7 +30,7 @@ LONGEST_SOURCE: Final = 32_768
 LONGEST_SUBJECT: Final = 1_024
 LONGEST_OUTPUT: Final = 262_144
 """Characters of one body; a mail that is longer is cut off by the clients that most people have."""
-CHOICES: Final = frozenset(("language", "company", "contact", "reason", "clock", "taken_over", "as_owner"))
+CHOICES: Final = frozenset(("language", "company", "contact", "reason", "clock", "taken_over", "as_owner", "overdue"))
 """Values by which templates choose what to say; of all others they ask at most whether they are there."""
 _LAYOUT: Final = "mail.html"
 _PARTS: Final = "mail_parts.html"

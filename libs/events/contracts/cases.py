@@ -20,7 +20,10 @@ EscalationReason = Literal[
     "repeated_problem",
     "customer_asked",
     "not_solved",
+    "task_overdue",
 ]
+TaskKind = Literal["department", "follow_up"]
+"""A part of the work that a department does, or something that the customer was promised."""
 
 
 class Employee(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,3 +211,66 @@ class CaseClosed(_Case, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "case.closed.v1"
 
     outcome: Literal["confirmed", "unconfirmed"]
+
+
+class _Task(_Case, frozen=True, kw_only=True):
+    task_id: str
+    kind: TaskKind
+    department_id: str | None
+    """The department that was asked; None of a promise that no department is to keep."""
+    owner: Employee
+    """Whose task it is; the owner of the case is `case_owner`."""
+
+
+class CaseTaskOpened(_Task, frozen=True, kw_only=True):
+    """Somebody was asked for a part of the work; the case waits for those of departments."""
+
+    TYPE: ClassVar[str] = "case.task.opened.v1"
+
+    case_owner: Employee
+    due_at: Instant
+
+
+class CaseTaskAssigned(_Task, frozen=True, kw_only=True):
+    """The task has this owner now, and is due then."""
+
+    TYPE: ClassVar[str] = "case.task.assigned.v1"
+
+    previous_owner_id: str
+    due_at: Instant
+
+
+class CaseTaskDone(_Task, frozen=True, kw_only=True):
+    """The task is done."""
+
+    TYPE: ClassVar[str] = "case.task.done.v1"
+
+    case_owner: Employee
+
+
+class CaseTaskDeclined(_Task, frozen=True, kw_only=True):
+    """The task will not be done; the case waits for it no more."""
+
+    TYPE: ClassVar[str] = "case.task.declined.v1"
+
+    reason: Literal["not_ours", "not_possible", "not_needed", "duplicate", "other", "customer_erased"]
+    case_owner: Employee
+
+
+class CaseTaskWarned(_Task, frozen=True, kw_only=True):
+    """The task is due soon."""
+
+    TYPE: ClassVar[str] = "case.task.warned.v1"
+
+    due_at: Instant
+
+
+class CaseTaskBreached(_Task, frozen=True, kw_only=True):
+    """The task was not done in time; where it is a department's, the case climbs."""
+
+    TYPE: ClassVar[str] = "case.task.breached.v1"
+
+    manager: Employee | None
+    """Who manages the department that was asked."""
+    case_owner: Employee
+    due_at: Instant

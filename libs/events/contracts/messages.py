@@ -15,6 +15,9 @@ MessageKind = Literal[
     "confirmation_request",
     "new_contact",
     "thanks",
+    "task_assigned",
+    "task_due",
+    "task_ended",
 ]
 SuppressionReason = Literal[
     "no_address",

@@ -16,6 +16,7 @@ from services.casework.api import (
     policies,
     recomputing,
     rules,
+    tasks,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +32,18 @@ def build_app(database: Database) -> FastAPI:
         database,
         description="Cases of unhappy customers, from the answer that opened them to the word that it is solved.",
     )
-    for part in (cases, commands, effects, initiatives, measures, people, rules, recomputing, policies, calendars):
+    for part in (
+        cases,
+        commands,
+        tasks,
+        effects,
+        initiatives,
+        measures,
+        people,
+        rules,
+        recomputing,
+        policies,
+        calendars,
+    ):
         app.include_router(part.router)
     return app

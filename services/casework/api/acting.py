@@ -1,4 +1,4 @@
-"""How people's commands on a case are done: once, on the version that they saw, under the case's lock."""
+"""How every command acts on a case: locked, on the version that was seen, once, and refused with its reason."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -16,7 +16,7 @@ from services.casework.api.views import CaseState, state_of
 from services.casework.domain import levels
 from services.casework.domain.casebook import Casebook
 from services.casework.domain.cases import Case, Decision
-from services.casework.domain.errors import Refused, WaitTooLong
+from services.casework.domain.errors import Refused, TasksOpen, WaitTooLong
 from services.casework.domain.names import CaseId
 from services.casework.domain.policies import Policy
 from services.casework.domain.timeline import Cause
@@ -25,21 +25,16 @@ from services.casework.store import cases, people, policies, saving
 Decide = Callable[[Tx, Case, Cause], Awaitable[Decision]]
 
 
-def answers_of(status: int) -> dict[int | str, dict[str, Any]]:
-    """The answers of a command, for OpenAPI."""
+def answers_of(status: int, model: type[Any] = CaseState) -> dict[int | str, dict[str, Any]]:
+    """The answers of a command on a case, for OpenAPI."""
     problem: dict[str, Any] = {"content": {"application/problem+json": {}}}
     return {
-        status: {"model": CaseState, "description": "The case as it is now, its version as `ETag`."},
-        404: {"description": "No such case.", **problem},
+        status: {"model": model, "description": "As it is now, its version as `ETag`."},
+        404: {"description": "There is none.", **problem},
         409: {"description": "The case's state does not allow it; `type` says why.", **problem},
-        412: {"description": "The case has changed since the version in `If-Match`.", **problem},
+        412: {"description": "It has changed since the version in `If-Match`.", **problem},
         422: {"description": "The request is not valid.", **problem},
     }
-
-
-async def policy_of(tx: Tx, case: Case) -> Policy:
-    """The policy that holds for the case."""
-    return (await policies.load(tx)).of(case.program, case.tier)
 
 
 async def act(
@@ -48,30 +43,59 @@ async def act(
     """Lock the case, decide, save: two people who act at once act one after the other, each on what is true then."""
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        case = await cases.lock_one(tx, CaseId(case_id))
-        if case is None:
-            raise of_status(404, detail="No such case.")
+        case = await locked(tx, CaseId(case_id))
         expect(case.version, seen)
-        cause = Cause(command_id, tx.now, actor_of(principal), traceparent_of(request))
-        asked = case if case.escalation is None else levels.answered(case, cause.actor, await people.staff(tx))
-        book = Casebook([case])
-        try:
-            decision = await decide(tx, asked, cause)
-            # Where nothing was done nothing was answered.
-            after = book.put(decision if decision.steps else Decision(case))
-            await saving.save(tx, book)
-        except Refused as refused:
-            raise Problem(
-                409,
-                refused.code,
-                refused.title,
-                headers={"ETag": etag(case.version)},
-                extra={"status_of_case": case.status.value, **_more(refused)},
-            ) from refused
+        after = await settle(tx, case, cause_of(request, principal, tx, command_id), decide)
         return status, state_of(after), {"ETag": etag(after.version)}
 
     return await once(database_of(request), request, principal, command)
 
 
-def _more(refused: Refused) -> dict[str, str]:
-    return {"latest": refused.latest.isoformat()} if isinstance(refused, WaitTooLong) else {}
+async def locked(tx: Tx, case_id: CaseId) -> Case:
+    """The case, locked; 404."""
+    case = await cases.lock_one(tx, case_id)
+    if case is None:
+        raise of_status(404, detail="No such case.")
+    return case
+
+
+def cause_of(request: Request, principal: Principal, tx: Tx, command_id: UUID) -> Cause:
+    """Why something is decided: this command."""
+    return Cause(command_id, tx.now, actor_of(principal), traceparent_of(request))
+
+
+async def settle(tx: Tx, case: Case, cause: Cause, decide: Decide, *, for_level: bool = True) -> Case:
+    """Decide about a locked case and save it. `for_level`: done by somebody of its level, it answers for the level."""
+    asked = case
+    if for_level and case.escalation is not None:
+        asked = levels.answered(case, cause.actor, await people.staff(tx))
+    book = Casebook([case])
+    try:
+        decision = await decide(tx, asked, cause)
+        # Where nothing was done nothing was answered.
+        after = book.put(decision if decision.steps else Decision(case))
+        await saving.save(tx, book)
+    except Refused as refused:
+        raise Problem(
+            409,
+            refused.code,
+            refused.title,
+            headers={"ETag": etag(case.version)},
+            extra={"status_of_case": case.status.value, **_more(refused)},
+        ) from refused
+    return after
+
+
+async def policy_of(tx: Tx, case: Case) -> Policy:
+    """The policy that holds for the case now."""
+    return (await policies.load(tx)).of(case.program, case.tier)
+
+
+def _more(refused: Refused) -> dict[str, str | int]:
+    match refused:
+        case WaitTooLong(latest=latest):
+            return {"latest": latest.isoformat()}
+        case TasksOpen(tasks=tasks):
+            return {"open_tasks": tasks}
+        case _:
+            return {}

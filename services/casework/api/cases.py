@@ -13,7 +13,7 @@ from libs.webapi.strict_json import Router
 from services.casework.api.access import CaseReader, Instant, database_of
 from services.casework.api.views import CaseDetail, CasePage, Status, detail_of, summary_of
 from services.casework.domain.names import Level, Tier
-from services.casework.store import reading, resolutions
+from services.casework.store import reading, resolutions, tasks
 
 router: Final = Router(prefix="/v1/cases", tags=["cases"])
 
@@ -88,10 +88,17 @@ async def get_case(
         timeline = await reading.timeline(tx, case_id, row.version)
         answers = await reading.answers(tx, case_id)
         resolved = await resolutions.of_case(tx, case_id) if row.round else []
+        work = await tasks.shown_of_case(tx, case_id)
         known = row.customer_id is not None
         cases = await reading.earlier_cases(tx, case_id, row.customer_id, _EARLIER_CASES) if known else []
         others = await reading.earlier_answers(tx, case_id, row.customer_id, _EARLIER_RESPONSES) if known else []
     response.headers["ETag"] = etag(row.version)
     return detail_of(
-        row, timeline=timeline, answers=answers, resolutions=resolved, earlier_cases=cases, earlier_answers=others
+        row,
+        timeline=timeline,
+        answers=answers,
+        resolutions=resolved,
+        earlier_cases=cases,
+        earlier_answers=others,
+        tasks=work,
     )

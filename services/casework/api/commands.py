@@ -22,7 +22,7 @@ from services.casework.domain.cases import Case, Decision, WaitReason
 from services.casework.domain.errors import CustomerHasOpenCase
 from services.casework.domain.names import AgentId, ContactOutcome, RootCauseId
 from services.casework.domain.timeline import Cause
-from services.casework.store import cases, people, resolutions, rules
+from services.casework.store import cases, people, resolutions, rules, tasks
 
 router: Final = Router(prefix="/v1/cases/{case_id}", tags=["cases"])
 
@@ -151,7 +151,10 @@ async def escalate(
     summary="Say that it is solved; the customer is asked",
 )
 async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: ResolveBody, seen: IfMatch) -> Response:
-    """Needs a root cause that is not retired, nor below one that is, and that somebody spoke with the customer."""
+    """Needs a root cause that is not retired, nor below one that is, and that somebody spoke with the customer.
+
+    And that every department that was asked has answered: the case waits for their tasks.
+    """
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
         root_cause = await rules.find_root_cause(tx, RootCauseId(body.root_cause_id))
@@ -167,7 +170,10 @@ async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: 
         staff = await people.staff(tx)
         effort = commands.Effort(body.customer_contacts, body.passed_on)
         root_cause_id = RootCauseId(body.root_cause_id)
-        decision = commands.resolve(case, root_cause_id, policy, staff, cause, effort=effort, note=body.note)
+        holding = await tasks.count_holding(tx, case.id)
+        decision = commands.resolve(
+            case, root_cause_id, policy, staff, cause, effort=effort, note=body.note, open_tasks=holding
+        )
         await resolutions.add(tx, decision.case, root_cause.version, effort)
         return decision
 

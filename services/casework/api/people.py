@@ -140,6 +140,12 @@ class DepartmentBody(BaseModel):
 
     name: Name
     manager_id: _Reference | None = None
+    task_hours: Annotated[
+        int, Field(strict=True, ge=1, le=24 * 366, description="How long it has for a task that it is asked for.")
+    ] = 48
+    calendar_id: Annotated[
+        _Reference | None, Field(description="Whose hours count for its tasks; null: all hours of every day.")
+    ] = None
 
 
 class Department(DepartmentBody):
@@ -196,7 +202,7 @@ async def put_agent(
     return await editing.put(request, principal, seen, Agent, lambda tx: people.lock_agent(tx, agent_id), put)
 
 
-async def _know_calendar(tx: Tx, body: HandlesBody) -> None:
+async def _know_calendar(tx: Tx, body: HandlesBody | DepartmentBody) -> None:
     if body.calendar_id is not None and await policies.find_calendar(tx, body.calendar_id) is None:
         raise refused_field("/calendar_id", "is no calendar", slug="unknown-calendar", title="No such calendar")
 
@@ -280,6 +286,7 @@ async def put_department(
     async def put(tx: Tx) -> Row[Any] | None:
         if body.manager_id is not None and await people.find_agent(tx, body.manager_id) is None:
             raise refused_field("/manager_id", "is no agent")
+        await _know_calendar(tx, body)
         await people.put_department(tx, department_id, body.model_dump())
         return await people.find_department(tx, department_id)
 

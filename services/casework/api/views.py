@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import Row
 
 from libs.events.contracts.scores import PriorityFactor
+from services.casework.api.task_views import TaskView, view_of_task
 from services.casework.domain.cases import Case, WaitReason
 from services.casework.domain.names import ContactOutcome, Level, Metric, NpsClass, SurveyKind, Tier
 from services.casework.domain.timeline import ActorKind, EntryKind
@@ -204,6 +205,8 @@ class CaseDetail(CaseSummary):
     contact_attempts: list[ContactAttempt]
     resolutions: list[Resolution]
     timeline: list[TimelineEntry]
+    tasks: list[TaskView]
+    """What others do for it; it is not resolved before those of departments have ended."""
     earlier_cases: list[EarlierCase]
     earlier_responses: list[EarlierResponse]
 
@@ -226,6 +229,7 @@ def detail_of(
     resolutions: Sequence[Row[Any]],
     earlier_cases: Sequence[Row[Any]],
     earlier_answers: Sequence[Row[Any]],
+    tasks: Sequence[Row[Any]],
 ) -> CaseDetail:
     """The case in a row of `store.reading`, with what was read beside it."""
     case = case_of(row)
@@ -240,6 +244,7 @@ def detail_of(
         contact_attempts=[_attempt(entry) for entry in entries if entry.kind == "contacted"],
         resolutions=[Resolution.model_validate(each, from_attributes=True) for each in resolutions],
         timeline=entries,
+        tasks=[view_of_task(each) for each in tasks],
         earlier_cases=[EarlierCase.model_validate(each, from_attributes=True) for each in earlier_cases],
         earlier_responses=[EarlierResponse.model_validate(each, from_attributes=True) for each in earlier_answers],
     )

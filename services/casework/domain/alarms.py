@@ -166,8 +166,8 @@ def _responsible(case: Case, staff: Staff) -> Agent | None:
 
 
 def _name(firing: Firing) -> Clock:
-    if firing.clock == "waiting":
-        raise ValueError("waiting is over, and neither warns nor breaches")
+    if firing.clock == "waiting" or firing.clock == "task":  # noqa: PLR1714 - as one comparison, it narrows nothing
+        raise ValueError(f"{firing.clock} is no clock of the case")
     return firing.clock
 
 
@@ -191,5 +191,5 @@ def _with_clock(case: Case, firing: Firing, clock: Deadline) -> Case:
             return replace(case, version=case.version + 1, resolution=clock)
         case "escalation":
             return replace(case, version=case.version + 1, escalation=clock)
-        case "confirmation" | "waiting":
+        case "confirmation" | "waiting" | "task":
             raise ValueError(f"the {firing.clock} clock neither warns nor breaches")

@@ -132,7 +132,7 @@ Happening = Literal["warned", "breached", "reminded", "over", "silence"]
 class Firing(msgspec.Struct, frozen=True, gc=False):
     """Something that a clock makes happen to a case, once."""
 
-    clock: Clock | Literal["waiting"]
+    clock: Clock | Literal["waiting", "task"]
     happening: Happening
     due_at: datetime
     at: datetime
@@ -150,7 +150,7 @@ class Firing(msgspec.Struct, frozen=True, gc=False):
         return named(case_id, which)
 
 
-def firing_of(clock: Clock, deadline: Deadline, now: datetime) -> Firing | None:
+def firing_of(clock: Clock | Literal["task"], deadline: Deadline, now: datetime) -> Firing | None:
     """What `deadline` makes happen at `now`, if anything: never before its time."""
     if deadline.stage is Stage.BREACHED:
         return None

@@ -16,6 +16,7 @@ from services.casework.domain.errors import (
     AlreadyResolved,
     AtHighestLevel,
     NotContacted,
+    TasksOpen,
 )
 from services.casework.domain.levels import asked_again, can_climb, climb, unasked
 from services.casework.domain.waiting import resumed
@@ -137,11 +138,17 @@ def resolve(
     *,
     effort: Effort = NOT_ASKED,
     note: str | None = None,
+    open_tasks: int = 0,
 ) -> Decision:
-    """Solved, as far as we know: the customer is asked, and has this long to say so."""
+    """Solved, as far as we know: the customer is asked, and has this long to say so.
+
+    `open_tasks`: how many tasks of departments the case still waits for; there must be none.
+    """
     _refuse_unless_running(case)
     if case.status is not Status.CONTACTED:
         raise NotContacted(case.id)
+    if open_tasks:
+        raise TasksOpen(case.id, open_tasks)
     if case.waiting is not None:
         return resumed(case, "resolved", policy, cause, cause.at).then(
             lambda case: resolve(case, root_cause_id, policy, staff, cause, effort=effort, note=note)

@@ -11,6 +11,8 @@ CaseworkError
 │   ├── AlreadyWaiting
 │   ├── NotWaiting
 │   ├── WaitTooLong
+│   ├── TasksOpen
+│   ├── TaskEnded
 │   └── CustomerHasOpenCase
 └── NobodyToAssign           the company has not named a single agent: wait until it has
 """
@@ -108,6 +110,28 @@ class CustomerHasOpenCase(Refused):
 
     code = "customer-has-open-case"
     title = "The customer has another open case"
+
+
+class TasksOpen(Refused):
+    """Departments that were asked have not answered yet, so nobody can know that it is solved."""
+
+    code = "case-has-open-tasks"
+    title = "Departments have open tasks in this case"
+
+    def __init__(self, case_id: CaseId, tasks: int) -> None:
+        super().__init__(case_id)
+        self.tasks = tasks
+
+
+class TaskEnded(Refused):
+    """It was done or declined; a further task is another one."""
+
+    code = "task-already-ended"
+    title = "The task has ended"
+
+    def __init__(self, case_id: CaseId, task_id: UUID) -> None:
+        super().__init__(case_id)
+        self.task_id = task_id
 
 
 class InitiativeRefused(CaseworkError):

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, NewType
 from uuid import UUID
 
-from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason, Level
+from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason, Level, TaskKind
 from libs.events.contracts.responses import Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
 from libs.events.event import named
@@ -24,6 +24,7 @@ __all__ = [
     "ResponseId",
     "RootCauseId",
     "SurveyKind",
+    "TaskKind",
     "Tier",
     "case_id_of",
 ]

@@ -34,6 +34,12 @@ EntryKind = Literal[
     "noted",
     "confirmation_answered",
     "customer_erased",
+    "task_opened",
+    "task_assigned",
+    "task_done",
+    "task_declined",
+    "task_warned",
+    "task_breached",
 ]
 
 Details = dict[str, str | int | bool | None]

@@ -90,7 +90,10 @@ _FIRING: Final = text("""
     SELECT id FROM cases WHERE fires_at <= :now AND id <> ALL(CAST(:but AS uuid[])) ORDER BY fires_at LIMIT :limit
 """)
 
-_OLDEST_FIRING: Final = text("SELECT min(fires_at) AS fires_at FROM cases WHERE fires_at IS NOT NULL")
+_OLDEST_FIRING: Final = text("""
+    SELECT least((SELECT min(fires_at) FROM cases WHERE fires_at IS NOT NULL),
+                 (SELECT min(fires_at) FROM tasks WHERE fires_at IS NOT NULL)) AS fires_at
+""")
 
 _COLUMNS: Final = 46
 _STATUSES: Final = {status.value: status for status in Status}
@@ -166,7 +169,7 @@ async def firing(tx: Tx, limit: int, but: Iterable[CaseId]) -> list[CaseId]:
 
 
 async def oldest_firing(tx: Tx) -> datetime | None:
-    """The earliest instant at which a clock has, or had, something to do."""
+    """The earliest instant at which a clock of a case or of a task has, or had, something to do."""
     row = await tx.fetch_one(_OLDEST_FIRING)
     return None if row is None else row.fires_at
 

@@ -94,17 +94,25 @@ _PUT_TEAM: Final = text("""
 """)
 
 _DEPARTMENTS: Final = text("""
-    SELECT id, name, manager_id, version FROM departments WHERE id > :after ORDER BY id LIMIT :limit
+    SELECT id, name, manager_id, task_hours, calendar_id, version
+      FROM departments
+     WHERE id > :after
+     ORDER BY id
+     LIMIT :limit
 """)
 
-_DEPARTMENT: Final = text("SELECT id, name, manager_id, version FROM departments WHERE id = :id")
+_DEPARTMENT: Final = text("""
+    SELECT id, name, manager_id, task_hours, calendar_id, version FROM departments WHERE id = :id
+""")
 
 _LOCK_DEPARTMENT: Final = text("SELECT version FROM departments WHERE id = :id FOR NO KEY UPDATE")
 
 _PUT_DEPARTMENT: Final = text("""
-    INSERT INTO departments (id, name, manager_id, version) VALUES (:id, :name, :manager_id, 1)
+    INSERT INTO departments (id, name, manager_id, task_hours, calendar_id, version)
+    VALUES (:id, :name, :manager_id, :task_hours, :calendar_id, 1)
         ON CONFLICT (id) DO UPDATE
-       SET name = excluded.name, manager_id = excluded.manager_id, version = departments.version + 1
+       SET name = excluded.name, manager_id = excluded.manager_id, task_hours = excluded.task_hours,
+           calendar_id = excluded.calendar_id, version = departments.version + 1
 """)
 
 _UNSAID_OF_TEAM: Final[Mapping[str, object]] = {"programs": [], "touchpoints": [], "themes": [], "calendar_id": None}

@@ -132,6 +132,7 @@ _DELETE_CALENDAR: Final = text("""
        AND NOT EXISTS (SELECT FROM program_policies WHERE calendar_id = :id)
        AND NOT EXISTS (SELECT FROM agents WHERE calendar_id = :id)
        AND NOT EXISTS (SELECT FROM teams WHERE calendar_id = :id)
+       AND NOT EXISTS (SELECT FROM departments WHERE calendar_id = :id)
 """)
 
 _week: Final = msgspec.json.Decoder(tuple[list[tuple[int, int]], ...]).decode
@@ -279,5 +280,5 @@ def _minutes(day: Day) -> list[tuple[int, int]]:
 
 
 async def delete_calendar(tx: Tx, id_: str) -> bool:
-    """Take the calendar away, unless a policy, a team or an agent names it; whether it is gone."""
+    """Take the calendar away, unless a policy, a team, a department or an agent names it; whether it is gone."""
     return await tx.execute(_DELETE_CALENDAR, {"id": id_}) > 0

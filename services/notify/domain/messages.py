@@ -27,6 +27,12 @@ from libs.events.contracts.cases import (
     CaseEscalated,
     CaseReopened,
     CaseResolved,
+    CaseTaskAssigned,
+    CaseTaskBreached,
+    CaseTaskDeclined,
+    CaseTaskDone,
+    CaseTaskOpened,
+    CaseTaskWarned,
     Employee,
 )
 
@@ -34,6 +40,8 @@ if TYPE_CHECKING:
     from libs.events.contracts.customers import Language
     from libs.events.contracts.messages import MessageKind, SuppressionReason
     from libs.events.event import Contract, Event
+
+    _Task = CaseTaskOpened | CaseTaskAssigned | CaseTaskDone | CaseTaskDeclined | CaseTaskWarned | CaseTaskBreached
 
 MessageId = NewType("MessageId", UUID)
 Facts = dict[str, str | int | bool | None]
@@ -136,7 +144,49 @@ def notices_of(event: Event[Any]) -> tuple[Notice, ...]:
             notices = (_to_employee(event, case, "clock_breached", told, facts | {"as_owner": False}),)
         case CaseResolved() as case:
             notices = (confirmation_request(event, case),)
+        case (
+            CaseTaskOpened()
+            | CaseTaskAssigned()
+            | CaseTaskDone()
+            | CaseTaskDeclined()
+            | CaseTaskWarned()
+            | CaseTaskBreached()
+        ) as task:
+            notices = _of_task(event, task)
     return notices
+
+
+def _of_task(event: Event[Contract], case: _Task) -> tuple[Notice, ...]:
+    """Whose task it is hears that they have it and when it is due; the case's owner, what became of it."""
+    facts: Facts
+    match case:
+        case CaseTaskOpened() if case.owner.employee_id != case.case_owner.employee_id:
+            facts = {"due_at": case.due_at.isoformat(), "owner": case.case_owner.name}
+            return (_to_employee(event, case, "task_assigned", case.owner, facts),)
+        case CaseTaskAssigned() if case.owner.employee_id != case.previous_owner_id:
+            facts = {"due_at": case.due_at.isoformat(), "owner": None}
+            return (_to_employee(event, case, "task_assigned", case.owner, facts),)
+        case CaseTaskDone() | CaseTaskDeclined() if case.owner.employee_id != case.case_owner.employee_id:
+            reason = case.reason if isinstance(case, CaseTaskDeclined) else None
+            facts = {"reason": reason, "owner": case.owner.name}
+            return (_to_employee(event, case, "task_ended", case.case_owner, facts),)
+        case CaseTaskWarned():
+            facts = {"due_at": case.due_at.isoformat(), "owner": case.owner.name, "overdue": False, "as_owner": True}
+            return (_to_employee(event, case, "task_due", case.owner, facts),)
+        case CaseTaskBreached():
+            return _of_overdue_task(event, case)
+        case _:  # who would be told did it themselves
+            return ()
+
+
+def _of_overdue_task(event: Event[Contract], case: CaseTaskBreached) -> tuple[Notice, ...]:
+    told = {each.employee_id: each for each in (case.case_owner, case.manager, case.owner) if each is not None}
+    facts: Facts = {"due_at": case.due_at.isoformat(), "owner": case.owner.name, "overdue": True}
+    own = case.owner.employee_id
+    return tuple(
+        _to_employee(event, case, "task_due", each, facts | {"as_owner": each.employee_id == own})
+        for each in told.values()
+    )
 
 
 def _of_breach(event: Event[Contract], case: CaseClockBreached) -> tuple[Notice, ...]:
@@ -161,7 +211,7 @@ def _of_escalation(event: Event[Contract], case: CaseEscalated) -> tuple[Notice,
 
 def _to_employee(
     event: Event[Contract],
-    case: CaseAssigned | CaseReopened | CaseEscalated | CaseClockWarned | CaseClockBreached | CaseClockReminded,
+    case: CaseAssigned | CaseReopened | CaseEscalated | CaseClockWarned | CaseClockBreached | CaseClockReminded | _Task,
     kind: MessageKind,
     employee: Employee,
     facts: Facts,

@@ -142,6 +142,7 @@ _OPERATIONAL: Final = _IMPERSONAL | {
     "recomputation_id",
     "priority_parts",
     "response_id",
+    "task_id",
     "tier_reason",
 }
 _FREE_TEXT: Final = frozenset({"message.failed.v1"})

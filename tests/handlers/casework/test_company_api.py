@@ -127,7 +127,14 @@ async def test_teams_and_departments_know_who_leads_them(admin: httpx.AsyncClien
     assert (await admin.put("/v1/departments/retail", json={"name": "Розница"})).status_code == 201
     await admin.put("/v1/agents/boris", json=ANNA | {"role": "manager", "department_id": "retail"})
     managed = await admin.put("/v1/departments/retail", json={"name": "Розница", "manager_id": "boris"})
-    assert managed.json() == {"id": "retail", "name": "Розница", "manager_id": "boris", "version": 2}
+    assert managed.json() == {
+        "id": "retail",
+        "name": "Розница",
+        "manager_id": "boris",
+        "task_hours": 48,
+        "calendar_id": None,
+        "version": 2,
+    }
     team = {"name": "Первая линия", "lead_id": "boris", "department_id": "retail"}
     assert (await admin.put("/v1/teams/first", json=team)).json() == team | UNSAID | {"id": "first", "version": 1}
     assert (await admin.get("/v1/teams/first")).headers["etag"] == '"1"'

@@ -49,6 +49,9 @@ def a_message() -> Callable[..., Addressed]:
             "confirm_by": (MONDAY + timedelta(days=7)).isoformat(),
         },
         "new_contact": {"agent": "Анна Петрова", "answered_at": (MONDAY - timedelta(days=9)).isoformat()},
+        "task_assigned": {"owner": "Анна Петрова", "due_at": due_at},
+        "task_due": {"owner": "Анна Петрова", "due_at": due_at, "overdue": False, "as_owner": True},
+        "task_ended": {"owner": "Анна Петрова", "reason": None},
         "thanks": {"agent": "Анна Петрова", "answered_at": (MONDAY - timedelta(days=9)).isoformat()},
     }
 

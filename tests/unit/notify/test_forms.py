@@ -42,6 +42,13 @@ FACTS: dict[MessageKind, dict[str, st.SearchStrategy[Any]]] = {
     "clock_breached": {"clock": st.sampled_from(get_args(Clock)), "as_owner": st.booleans(), "owner": HOSTILE},
     "confirmation_request": {"agent": HOSTILE},
     "new_contact": {"agent": HOSTILE},
+    "task_assigned": {"owner": st.none() | HOSTILE},
+    "task_due": {"owner": HOSTILE, "overdue": st.booleans(), "as_owner": st.booleans()},
+    "task_ended": {
+        "owner": HOSTILE,
+        "reason": st.none()
+        | st.sampled_from(["not_ours", "not_possible", "not_needed", "duplicate", "other", "customer_erased"]),
+    },
     "thanks": {"agent": st.none() | HOSTILE},
 }
 

@@ -43,6 +43,11 @@ VARIANTS: list[tuple[MessageKind, dict[str, Any]]] = [
     ("new_contact", {"answered_at": None}),
     ("thanks", {}),
     ("thanks", {"agent": None}),
+    ("task_assigned", {}),
+    ("task_assigned", {"owner": None}),
+    *(("task_due", {"overdue": late, "as_owner": own}) for late, own in ((False, True), (True, True), (True, False))),
+    *(("task_ended", {"reason": reason}) for reason in (None, "not_ours", "not_possible", "not_needed", "duplicate")),
+    *(("task_ended", {"reason": reason}) for reason in ("other", "customer_erased")),
 ]
 
 

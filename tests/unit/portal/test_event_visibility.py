@@ -143,7 +143,7 @@ def test_a_field_that_a_contract_gains_later_is_hidden_until_somebody_decides(ro
 
 
 def test_every_field_of_every_contract_in_the_stream_has_been_decided_about() -> None:
-    free_text_or_person = {"comment", "owner", "responsible", "agent_name", "priority_parts"}
+    free_text_or_person = {"comment", "owner", "responsible", "agent_name", "priority_parts", "case_owner", "manager"}
     money = {"value_at_stake", "budget", "currency"}
     decided = stream._OPERATIONAL | free_text_or_person | money
     for topic in (SURVEY_SCORES, CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES):
