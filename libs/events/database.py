@@ -177,12 +177,17 @@ class Database:
         if tx._emitted:  # noqa: SLF001
             self.committed.set()
 
-    async def at_once(self, statement: TextClause, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    async def at_once(
+        self, statement: TextClause, parameters: Mapping[str, Any], *, publishes: bool = True
+    ) -> Sequence[Row[Any]]:
         """All rows of one `statement` that is a transaction by itself, when it is committed: one way there and back.
 
-        It stores events in the outbox by itself, and notifies as `:notify` says; the records are those of `outgoing`.
-        It must find what it looks up by indexes, as its plan is made without knowing how large tables are.
+        Where it `publishes`, it stores events in the outbox by itself, and notifies as `:notify` says; the records are
+        those of `outgoing`. It must find what it looks up by indexes, as its plan is made without knowing how large
+        tables are.
         """
+        if not publishes:
+            return await self._lanes.fetch(statement, parameters)
         rows = await self._lanes.fetch(statement, {**parameters, "notify": not self.relayed_here})
         self.committed.set()
         return rows

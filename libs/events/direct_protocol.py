@@ -37,14 +37,7 @@ class Direct(Protocol):
     prefix: bytes
     """Of the paths that it wants to see, those of POST only; there is at least one character after it."""
 
-    def take(
-        self,
-        name: str,
-        headers: Headers,
-        body: bytes,
-        client: tuple[str, int] | None,
-        answer: Callable[[Answer], None],
-    ) -> bool:
+    def take(self, name: str, headers: Headers, body: bytes, answer: Callable[[Answer], None]) -> bool:
         """Take the request to `prefix` + `name` and call `answer` once, or return False; raises nothing."""
 
 
@@ -147,7 +140,7 @@ class DirectProtocol(ImpatientProtocol):
 
         before, self.cycle = self.cycle, exchange  # type: ignore[assignment]  # all that is asked of it while it stands there
         name = self.url[len(direct.prefix) :].decode("ascii", "replace")
-        taken = direct.take(name, self.headers, body, self.client, answer)
+        taken = direct.take(name, self.headers, body, answer)
         if not taken:
             self.cycle = before
         return taken

@@ -4,7 +4,8 @@
                                                                  ├─ database away, unknown ─> NotDurable to each
                                                                  └─ any other error ────────> one by one, each its own
 
-Whoever finds nobody committing starts to; while a batch is being committed, the next one gathers. Nothing runs while
+Up to two batches are committed at a time, so that one is written while the other waits for the disk; meanwhile the next
+one gathers. Of one response they never tell at the same time: what arrived later is decided later. Nothing runs while
 nothing arrives. An outcome is given only for what is known to be committed.
 """
 
@@ -21,16 +22,28 @@ from msgspec.structs import replace
 
 from libs.events.crashpoint import crashpoint
 from libs.events.errors import is_unavailable
-from services.ingest.domain.deliveries import NOT_STORED, NotUnderstood, Status, delivery_key
+from services.ingest.domain.deliveries import (
+    NOT_STORED,
+    SAME_DELIVERY,
+    NotUnderstood,
+    Status,
+    Understood,
+    delivery_key,
+)
 from services.ingest.store.deliveries import Raced, record, record_again
 from services.ingest.store.firsts import record_firsts
+from services.ingest.store.repeated import record_repeated
 from services.ingest.telemetry import BATCH, DELIVERIES, ISOLATED, WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from libs.events.database import Database, Tx
     from services.ingest.domain.deliveries import Arrival, Outcome
+    from services.ingest.domain.responses import ResponseId
+
+    Settle = Callable[[Outcome | None], None]
+    """Is told the outcome; None where nothing became durable, or nobody knows."""
 
 log: Final = structlog.get_logger()
 
@@ -53,13 +66,15 @@ class Bounds:
     waiting: int = 4_000
     waiting_bytes: int = 32 * 1024 * 1024
     batch: int = 500
+    at_once: int = 2
+    """Batches under way."""
     commit: timedelta = timedelta(seconds=10)
 
 
 @dataclass(slots=True)  # a frozen one takes three times as long to make, and there is one for every delivery
 class _Waiting:
     arrival: Arrival
-    outcome: asyncio.Future[Outcome]
+    settle: Settle
 
 
 class Intake:
@@ -70,44 +85,91 @@ class Intake:
         self._bounds = bounds
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
-        self._committing: asyncio.Task[None] | None = None
+        self._committing: set[asyncio.Task[bool]] = set()
+        self._amount_under_way = 0
+        self._beginning = False
+        self._in_hand: set[ResponseId] = set()
+        """The responses that batches under way tell of: what else tells of one of them waits for its outcome."""
         self._all_new = True
         """Whether the last batch was new in all its parts: then the next one is thought to be so, too."""
+        self._repeating = False
+        """Whether something of the last batch was known: then the next one is looked through for such first."""
 
     async def submit(self, arrival: Arrival) -> Outcome:
         """Record `arrival` together with whatever else arrives now. Raises `QueueFull` or `NotDurable`."""
-        return await self.begin(arrival)
+        settled: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
 
-    def begin(self, arrival: Arrival) -> asyncio.Future[Outcome]:
-        """The same; the future raises `NotDurable`."""
+        def settle(outcome: Outcome | None) -> None:
+            if settled.done():
+                return
+            if outcome is None:
+                settled.set_exception(NotDurable())
+            else:
+                settled.set_result(outcome)
+
+        self.begin(arrival, settle)
+        return await settled
+
+    def begin(self, arrival: Arrival, settle: Settle) -> None:
+        """The same; `settle` is called once, later, and raises nothing. Raises `QueueFull`."""
         size = len(arrival.body)
         full = len(self._waiting) >= self._bounds.waiting
         if full or (self._waiting and self._waiting_bytes + size > self._bounds.waiting_bytes):
             raise QueueFull
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(arrival, loop.create_future())
-        self._waiting.append(waiting)
+        self._waiting.append(_Waiting(arrival, settle))
         self._waiting_bytes += size
-        if self._committing is None:
-            self._committing = loop.create_task(self._commit_all())
-        else:
+        if not self._begin_batch():
             crashpoint("ingest.batch_half_assembled")
-        return waiting.outcome
 
-    async def _commit_all(self) -> None:
-        try:
-            while self._waiting:
-                await self._commit(self._next_batch())
-        finally:
-            self._committing = None
-            # Only a cancelled task leaves anything behind: the process is going down.
-            _fail(self._waiting, NotDurable())
+    def _begin_batch(self) -> bool:
+        """Begin one if nothing is under way; beside others, as soon as it is not much smaller than they are."""
+        waiting, under_way = len(self._waiting), len(self._committing)
+        if self._beginning or not waiting or under_way >= self._bounds.at_once:
+            return False
+        if waiting * under_way * 2 < self._amount_under_way:
+            return False
+        self._beginning = True  # by the time that the task begins, more may have come
+        task = asyncio.get_running_loop().create_task(self._commit_next())
+        self._committing.add(task)
+        task.add_done_callback(self._ended)
+        return True
+
+    def _ended(self, task: asyncio.Task[bool]) -> None:
+        self._committing.discard(task)
+        if task.cancelled():
+            # The process is going down.
+            _fail(self._waiting)
             self._waiting.clear()
             self._waiting_bytes = 0
+            self._beginning = False
+        elif task.result():
+            self._begin_batch()
+
+    async def _commit_next(self) -> bool:
+        """Commit a batch; False where all that waits has to wait for another one, which begins the next at its end."""
+        self._beginning = False
+        batch = self._next_batch()
+        if not batch:
+            return False
+        told = _responses(batch)
+        self._in_hand |= told
+        self._amount_under_way += len(batch)
+        try:
+            await self._commit(batch)
+        finally:
+            self._in_hand -= told
+            self._amount_under_way -= len(batch)
+        return True
 
     def _next_batch(self) -> list[_Waiting]:
-        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._bounds.batch))]
-        self._waiting_bytes -= sum(len(waiting.arrival.body) for waiting in batch)
+        """What waits, in its order, up to the first that tells of a response of which another batch tells."""
+        batch: list[_Waiting] = []
+        waiting, in_hand = self._waiting, self._in_hand
+        while waiting and len(batch) < self._bounds.batch:
+            if in_hand and _response_of(waiting[0].arrival) in in_hand:
+                break
+            batch.append(waiting.popleft())
+        self._waiting_bytes -= sum([len(each.arrival.body) for each in batch])
         WAITING.set(self._waiting_bytes)
         return batch
 
@@ -117,25 +179,23 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - it classifies: the database is away, or one of the rows is at fault
             if is_unavailable(error):
                 log.warning("intake.not_durable", deliveries=len(batch), error=type(error).__name__)
-                _fail(batch, NotDurable())
+                _fail(batch)
             else:
                 log.warning("intake.isolating", deliveries=len(batch), error=type(error).__name__)
                 ISOLATED.inc()
                 await self._commit_each(batch)
         except BaseException:
-            _fail(batch, NotDurable())
+            _fail(batch)
             raise
         else:
             crashpoint("ingest.after_commit")
-            for waiting, outcome in zip(batch, outcomes, strict=True):
-                if not waiting.outcome.done():
-                    waiting.outcome.set_result(outcome)
+            _settle(batch, outcomes)
 
     async def _commit_each(self, batch: Sequence[_Waiting]) -> None:
         """Record a failed batch one by one; if the database goes away meanwhile, all that are left have to wait."""
         for number, waiting in enumerate(batch):
             if not await self._commit_alone(waiting):
-                _fail(batch[number:], NotDurable())
+                _fail(batch[number:])
                 return
 
     async def _commit_alone(self, waiting: _Waiting) -> bool:
@@ -148,23 +208,34 @@ class Intake:
                 if is_unavailable(error):
                     return False
             else:
-                if not waiting.outcome.done():
-                    waiting.outcome.set_result(outcome)
+                _settle([waiting], [outcome])
                 return True
-        _fail([waiting], NotDurable())
+        _fail([waiting])
         return True
 
     async def _record(self, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
         BATCH.observe(len(arrivals))
         async with asyncio.timeout(self._bounds.commit.total_seconds()):
-            outcomes = await record_firsts(self._database, arrivals) if self._all_new else None
-            self._all_new = outcomes is not None
-            if outcomes is None:
-                outcomes = await record_in(self._database, arrivals)
-                self._all_new = all(outcome.status is Status.ACCEPTED for outcome in outcomes)
-            else:
-                count_outcomes(outcomes)
-            return outcomes
+            if not self._repeating:
+                return await self._record_new(arrivals)
+            known = await record_repeated(self._database, arrivals)
+            count_outcomes([outcome for outcome in known if outcome is not None])
+            others = [arrival for arrival, outcome in zip(arrivals, known, strict=True) if outcome is None]
+            self._repeating = len(others) < len(arrivals)
+            new = iter(await self._record_new(others) if others else ())
+            return [next(new) if outcome is None else outcome for outcome in known]
+
+    async def _record_new(self, arrivals: Sequence[Arrival]) -> Sequence[Outcome]:
+        """Record what is thought to be new; what is not is found out on the way."""
+        outcomes = await record_firsts(self._database, arrivals) if self._all_new else None
+        self._all_new = outcomes is not None
+        if outcomes is None:
+            outcomes = await record_in(self._database, arrivals)
+            self._all_new = all(outcome.status is not Status.DUPLICATE for outcome in outcomes)
+            self._repeating = any(outcome.reason == SAME_DELIVERY for outcome in outcomes)
+        else:
+            count_outcomes(outcomes)
+        return outcomes
 
 
 async def record_in(
@@ -214,7 +285,22 @@ def _bare(arrival: Arrival) -> Arrival:
     )
 
 
-def _fail(batch: Iterable[_Waiting], error: Exception) -> None:
-    for waiting in batch:
-        if not waiting.outcome.done():
-            waiting.outcome.set_exception(error)
+def _fail(batch: Collection[_Waiting]) -> None:
+    _settle(batch, [None] * len(batch))
+
+
+def _settle(batch: Iterable[_Waiting], outcomes: Iterable[Outcome | None]) -> None:
+    for waiting, outcome in zip(batch, outcomes, strict=True):
+        try:
+            waiting.settle(outcome)
+        except Exception:  # whatever it is: the others are to be answered, too
+            log.exception("intake.answering_failed", delivery_id=str(waiting.arrival.id))
+
+
+def _responses(batch: Iterable[_Waiting]) -> set[ResponseId]:
+    return {id_ for waiting in batch if (id_ := _response_of(waiting.arrival)) is not None}
+
+
+def _response_of(arrival: Arrival) -> ResponseId | None:
+    verdict = arrival.verdict
+    return verdict.response_id if isinstance(verdict, Understood) else None

@@ -16,7 +16,7 @@ from services.ingest.vendors.generic import OWN_SHAPE
 from services.ingest.vendors.understanding import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from libs.events.database import Database
     from services.ingest.domain.sources import Source
@@ -89,13 +89,25 @@ class SourceBook:
             await self._look()
         return self._ready.get(name)
 
-    def at_hand(self, name: str) -> ReadySource | None:
-        """The same without a look at the database; None also where one is due."""
-        return None if self._older_than(self._fresh_seconds) else self._ready.get(name)
+    def at_hand(self) -> Mapping[str, ReadySource] | None:
+        """All sources without waiting for a look at the database; None where one is due.
+
+        When half of that time is over somebody looks, so that under traffic none is ever due.
+        """
+        if self._older_than(self._fresh_seconds):
+            return None
+        if self._looking is None and self._older_than(self._fresh_seconds / 2):
+            self._begin_to_look()
+        return self._ready
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the last look was a moment ago: then a delivery may be refused without another one."""
+        return not self._older_than(self._doubt_seconds)
 
     async def look_again(self) -> bool:
         """Look anew unless that was done a moment ago; whether what is known may have changed."""
-        if not self._older_than(self._doubt_seconds):
+        if self.is_sure:
             return False
         await self._look()
         return True
@@ -109,10 +121,12 @@ class SourceBook:
 
     async def _look(self) -> None:
         # All who need it share one look; a request that goes away does not take it along.
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._read())
-            self._looking.add_done_callback(self._looked)
-        await asyncio.shield(self._looking)
+        await asyncio.shield(self._looking or self._begin_to_look())
+
+    def _begin_to_look(self) -> asyncio.Task[None]:
+        self._looking = asyncio.create_task(self._read())
+        self._looking.add_done_callback(self._looked)
+        return self._looking
 
     def _looked(self, task: asyncio.Task[None]) -> None:
         self._looking = None

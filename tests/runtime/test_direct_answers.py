@@ -29,15 +29,7 @@ class App:
     def direct(self) -> "App":
         return self
 
-    def take(
-        self,
-        name: str,
-        _headers: Headers,
-        body: bytes,
-        client: tuple[str, int] | None,
-        answer: Callable[[Answer], None],
-    ) -> bool:
-        assert client is not None
+    def take(self, name: str, _headers: Headers, body: bytes, answer: Callable[[Answer], None]) -> bool:
         if body == b"now":
             answer(direct(b"at once"))
         elif body.startswith(b"later"):

@@ -25,7 +25,6 @@ from services.ingest.intake import NotDurable, QueueFull
 from services.ingest.telemetry import REFUSED
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
@@ -64,45 +63,41 @@ class WebhookDoor:
         self._most_bytes = most_bytes
         self._decoy = (Secret(secrets.token_bytes(32)),)
 
-    def take(
-        self,
-        name: str,
-        headers: Headers,
-        body: bytes,
-        client: tuple[str, int] | None,
-        answer: Callable[[Answer], None],
-    ) -> bool:
-        """Take what is authentic as far as is known without a look at the database, and answer when it is durable.
+    def take(self, name: str, headers: Headers, body: bytes, answer: Callable[[Answer], None]) -> bool:
+        """Take what can be settled with the sources at hand.
 
-        All else is for `answer`. Finding out takes as long, here as there, whether there is such a source or not.
+        That is what is authentic, answered when it is durable, and what is not, refused as `answer` does it, after the
+        same work whether there is such a source or not. All else is for `answer`.
         """
+
+        def settle(outcome: Outcome | None) -> None:
+            if outcome is None:
+                REFUSED.labels("unavailable").inc()
+            answer(_UNAVAILABLE if outcome is None else _accepted(outcome))
+
         try:
-            now = self._clock()
-            ready = self._book.at_hand(name)
-            told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
-            verification = self._verify(ready, told, body, now, client)
-            # Behind a proxy, whose word for it counts is not known here.
-            if ready is None or ready.source.networks or verification is not Verification.VALID:
+            sources = self._book.at_hand()
+            if sources is None:
                 return False
-            if not _takes(ready, told):
+            now = self._clock()
+            ready = sources.get(name)
+            told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+            verification = self._signed(ready, told, body, now)
+            if ready is None or verification is not Verification.VALID:
+                if not self._book.is_sure:
+                    return False
+                answer(_refused(ready, verification))
+                return True
+            # Behind a proxy, whose word for it counts is not known here.
+            if ready.source.networks or not _takes(ready, told):
                 return False
             crashpoint("ingest.after_verify")
-            waiting = self._intake.begin(webhook_arrival(ready, told, body, now, self._ids.new(now)))
+            self._intake.begin(webhook_arrival(ready, told, body, now, self._ids.new(now)), settle)
         except QueueFull:
             REFUSED.labels("queue_full").inc()
             answer(_QUEUE_FULL)
-            return True
         except Exception:  # noqa: BLE001 - whatever it is, it comes again on the usual way, where it is answered and logged
             return False
-
-        def settled(done: asyncio.Future[Outcome]) -> None:
-            if done.exception() is None:
-                answer(_accepted(done.result()))
-            else:
-                REFUSED.labels("unavailable").inc()
-                answer(_UNAVAILABLE)
-
-        waiting.add_done_callback(settled)
         return True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,11 +122,11 @@ class WebhookDoor:
         except NotDurable:
             REFUSED.labels("unavailable").inc()
             return _UNAVAILABLE
-        return _UNAUTHENTICATED if outcome is None else _accepted(outcome)
+        return outcome if isinstance(outcome, tuple) else _accepted(outcome)
 
     async def _deliver(
         self, name: str, headers: Mapping[str, str], body: bytes, client: tuple[str, int] | None
-    ) -> Outcome | None:
+    ) -> Outcome | Answer:
         now = self._clock()
         ready = await self._book.find(name)
         verification = self._verify(ready, headers, body, now, client)
@@ -140,8 +135,7 @@ class WebhookDoor:
             ready = await self._book.find(name)
             verification = self._verify(ready, headers, body, now, client)
         if ready is None or verification is not Verification.VALID:
-            REFUSED.labels("unknown_source" if ready is None else verification.value).inc()
-            return None
+            return _refused(ready, verification)
         # Only now: the content type that a source takes would tell what it is.
         if not _takes(ready, headers):
             REFUSED.labels("content_type").inc()
@@ -157,13 +151,23 @@ class WebhookDoor:
         now: datetime,
         client: tuple[str, int] | None,
     ) -> Verification:
+        found = self._signed(ready, headers, body, now)
+        if found is Verification.VALID and ready is not None and ready.source.networks:
+            return found if ready.source.admits(None if client is None else client[0]) else Verification.NETWORK
+        return found
+
+    def _signed(
+        self, ready: ReadySource | None, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> Verification:
         if ready is None:
             verify(STANDARD_WEBHOOKS, headers, body, self._decoy, now)
             return Verification.WRONG
-        found = verify(ready.vendor.authentication, headers, body, ready.secrets, now)
-        if ready.source.networks and not ready.source.admits(None if client is None else client[0]):
-            return Verification.NETWORK
-        return found
+        return verify(ready.vendor.authentication, headers, body, ready.secrets, now)
+
+
+def _refused(ready: ReadySource | None, verification: Verification) -> Answer:
+    REFUSED.labels("unknown_source" if ready is None else verification.value).inc()
+    return _UNAUTHENTICATED
 
 
 def _takes(ready: ReadySource, headers: Mapping[str, str]) -> bool:

@@ -52,7 +52,7 @@ ANNOUNCED: Final = because("announced")
 UNSUBSCRIBED: Final = because("unsubscribed")
 NOT_STORED: Final = because("not-stored")
 _UNSUBSCRIPTION_KNOWN: Final = because("unsubscription-known")
-_SAME_DELIVERY: Final = because("same-delivery")
+SAME_DELIVERY: Final = because("same-delivery")
 _OUTDATED: Final = because("outdated")
 
 Via = Literal["webhook", "rest", "api", "file"]
@@ -254,7 +254,7 @@ def plan(
             firsts[key] = (arrival.body_hash, outcome)
             found.rows.append(Row(_keepable(arrival, outcome), outcome, conflicting=False))
         elif first[0] == arrival.body_hash:
-            outcome = _repeated(found, first[1], first[1], _SAME_DELIVERY)
+            outcome = _repeated(found, first[1], first[1], SAME_DELIVERY)
         else:
             outcome = _conflicting(found, arrival, first[1], conflicts)
         found.outcomes.append(outcome)
@@ -351,6 +351,11 @@ def _understood(
             arrival.source.name, response.vendor_response_id, now_latest.customer_id, now_latest
         )
     return outcome
+
+
+def repetition_of(first: Outcome) -> Outcome:
+    """What the sender of the same delivery again is told, where `first` is what became of it."""
+    return Outcome(first.delivery_id, Status.DUPLICATE, SAME_DELIVERY, first.response_id, first.event_ids)
 
 
 def _repeated(found: Plan, kept: Outcome, first: Outcome, reason: str) -> Outcome:

@@ -9,12 +9,14 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from deploy.local.ports import free_ports
 from libs.events.database import Database
 from libs.events.direct_protocol import DirectProtocol
 from services.ingest.api import build_app
 from services.ingest.intake import Bounds
+from services.ingest.telemetry import REFUSED
 
 Put = Callable[..., Awaitable[dict[str, Any]]]
 Signed = Callable[..., Any]
@@ -31,6 +33,15 @@ class Counting(DirectProtocol):
         taken = super()._taken(body)
         Counting.directly += taken
         return taken
+
+
+def refusals(reason: str) -> float:
+    counted: float = REFUSED.labels(reason)._value.get()
+    return counted
+
+
+def forged_secret() -> str:
+    return "whsec_" + "A" * 44
 
 
 async def a_server(app: FastAPI) -> uvicorn.Server:
@@ -69,7 +80,7 @@ async def test_what_is_authentic_is_answered_directly_and_all_answers_are_those_
         signed(),
         signed(age=timedelta(minutes=6)),
         signed(source="nobody"),
-        signed(secret="whsec_" + "A" * 44),
+        signed(secret=forged_secret()),
         signed(content_type="text/plain"),
         signed(body=b"nonsense"),
     ):
@@ -79,6 +90,43 @@ async def test_what_is_authentic_is_answered_directly_and_all_answers_are_those_
         headers = dict(direct.headers)
         assert headers.pop("date")
         assert headers == dict(usual.headers)
+
+
+async def test_forgeries_are_refused_directly_once_the_sources_are_sure(
+    connected: httpx.AsyncClient, a_source: Put, signed: Signed, deliver: Deliver, deliveries: Rows
+) -> None:
+    await a_source()
+    await a_source("fenced", networks=["192.0.2.0/24"])
+    await deliver(signed(), connected)
+    forged = signed(secret=forged_secret())
+    refused = {"wrong": forged, "stale": signed(age=timedelta(minutes=6)), "unknown_source": signed(source="nobody")}
+    refused |= {"missing": signed(webhook_signature=""), "fenced": signed(source="fenced", secret=forged_secret())}
+    for name, sent in refused.items():
+        reason = "wrong" if name == "fenced" else name
+        before, counted = Counting.directly, refusals(reason)
+        async with asyncio.timeout(30):
+            tries = 0
+            while Counting.directly == before:  # the first one after a moment is worth a look at the database
+                assert (await deliver(sent, connected)).status_code == 401
+                tries += 1
+        assert refusals(reason) == counted + tries
+    # Authentic, and from elsewhere: whose word counts for the address is not known before the usual way.
+    assert (await deliver(signed(source="fenced"), connected)).status_code == 401
+    assert len(await deliveries()) == 1
+
+
+async def test_a_rotated_secret_is_noticed_although_the_sources_were_at_hand(
+    connected: httpx.AsyncClient, database: Database, a_source: Put, signed: Signed, deliver: Deliver, other_secret: str
+) -> None:
+    await a_source()
+    sent = signed(secret=other_secret)
+    assert (await deliver(signed({"response_id": "r-0"}), connected)).status_code == 202
+    async with database.transaction() as tx:  # as another process does it
+        await tx.execute(text("UPDATE source_secrets SET secret = :secret"), {"secret": other_secret})
+    async with asyncio.timeout(30):
+        while (answer := await deliver(sent, connected)).status_code == 401:
+            pass
+    assert answer.json()["status"] == "accepted"
 
 
 async def test_many_over_many_connections_are_each_answered_with_their_own(

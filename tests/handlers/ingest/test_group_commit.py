@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -18,6 +19,7 @@ from libs.events.event import Event
 from services.ingest.api import build_app
 from services.ingest.domain.deliveries import (
     Arrival,
+    Ignored,
     NotUnderstood,
     Status,
     Understood,
@@ -26,7 +28,8 @@ from services.ingest.domain.deliveries import (
     new_delivery_id,
 )
 from services.ingest.domain.fields import FieldMap
-from services.ingest.domain.responses import Response
+from services.ingest.domain.reasons import because
+from services.ingest.domain.responses import DeliveryId, Response
 from services.ingest.domain.sources import Source
 from services.ingest.intake import Bounds, Intake, NotDurable, QueueFull
 
@@ -84,12 +87,14 @@ class Breaking(Database):
         if failure is not None:
             raise failure
 
-    async def at_once(self, statement: TextClause, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    async def at_once(
+        self, statement: TextClause, parameters: Mapping[str, Any], *, publishes: bool = True
+    ) -> Sequence[Row[Any]]:
         self.transactions += 1
         failure = self.failures.pop(0) if self.failures else None
         if failure is not None and not self.after_commit:
             raise failure
-        rows = await super().at_once(statement, parameters)
+        rows = await super().at_once(statement, parameters, publishes=publishes)
         if failure is not None:
             raise failure
         return rows
@@ -124,6 +129,74 @@ async def test_a_batch_that_is_all_new_takes_one_statement(
         await asyncio.gather(*(intake.submit(an_arrival(number)) for number in range(size)))
     assert len(seen) == 1  # what is known of them; they, their responses, their events and the notification
     assert len(await published()) == size
+
+
+async def test_what_is_not_understood_is_kept_by_the_same_statement_and_takes_nobody_along(
+    database: Database, statements: Statements, deliveries: Rows, published: Published
+) -> None:
+    arrivals = [an_arrival(number) for number in range(8)]
+    arrivals[3] = replace(arrivals[3], verdict=NotUnderstood(because("json-depth")))
+    arrivals[5] = replace(arrivals[5], verdict=Ignored(because("outdated")), content_type="text/plain")
+    intake = Intake(database)
+    with statements(database) as seen:
+        outcomes = await asyncio.gather(*map(intake.submit, arrivals))
+        await asyncio.gather(*(intake.submit(an_arrival(number)) for number in range(20, 24)))
+    assert len(seen) == 2  # nor is the next batch looked at more closely
+    kept = {row.id: row for row in await deliveries()}
+    assert Counter(outcome.status.value for outcome in outcomes) == {"accepted": 6, "quarantined": 1, "ignored": 1}
+    for arrival, outcome in zip(arrivals, outcomes, strict=True):
+        row = kept[outcome.delivery_id]
+        assert (row.status, row.reason, tuple(row.event_ids)) == (outcome.status, outcome.reason, outcome.event_ids)
+        assert (row.delivery_key, row.content_type, row.body) == (arrival.key, arrival.content_type, arrival.body)
+    assert kept[arrivals[3].id].why == {"code": "json-depth", "parameters": {}}
+    assert len(await published()) == 10
+    # The same again is a repetition, whatever became of it the first time.
+    again = await asyncio.gather(*(intake.submit(replace(each, id=DeliveryId(uuid4()))) for each in arrivals))
+    assert [outcome.delivery_id for outcome in again] == [arrival.id for arrival in arrivals]
+    assert {row.copies for row in await deliveries() if row.id in {arrival.id for arrival in arrivals}} == {2}
+
+
+async def test_a_storm_of_duplicates_takes_one_statement_a_batch_and_each_is_counted(
+    database: Database, statements: Statements, deliveries: Rows, published: Published
+) -> None:
+    intake = Intake(database)
+    first = await asyncio.gather(*(intake.submit(an_arrival(number)) for number in range(10)))
+    conflicting = replace(an_arrival(99), key=an_arrival(3).key)
+    for round_ in range(4):
+        with statements(database) as seen:
+            again = await asyncio.gather(*(intake.submit(an_arrival(number % 10)) for number in range(30)))
+        assert len(seen) == 1 or round_ == 0
+        assert {outcome.status for outcome in again} == {Status.DUPLICATE}
+        for number, outcome in enumerate(again):
+            told = first[number % 10]
+            assert (outcome.delivery_id, outcome.response_id) == (told.delivery_id, told.response_id)
+            assert outcome.event_ids == told.event_ids
+    # Among them something new and another body under a known id are what they are.
+    mixed = await asyncio.gather(*map(intake.submit, [an_arrival(1), an_arrival(50), conflicting, an_arrival(2)]))
+    assert [outcome.status.value for outcome in mixed] == ["duplicate", "accepted", "duplicate", "duplicate"]
+    assert mixed[2].reason == because("other-body", delivery=str(first[3].delivery_id))
+    rows = await deliveries()
+    assert sum(row.copies for row in rows) == 10 + 4 * 30 + 4
+    assert len(rows) == 12
+    assert len(await published()) == 11
+
+
+async def test_two_batches_at_a_time_never_tell_of_the_same_response(
+    database: Database, responses: Rows, published: Published
+) -> None:
+    intake = Intake(database, Bounds(batch=2))
+    # The vendor's times do not tell which revision is later: the order in which they came does.
+    arrivals = [replace(an_arrival(number), verdict=told(number % 3, score=number % 11)) for number in range(60)]
+    await asyncio.gather(*map(intake.submit, arrivals))
+    assert {row.revision for row in await responses()} == {20}
+    scores: dict[str, list[int]] = {}
+    for event in await published():
+        scores.setdefault(event.payload.response_id, []).append(event.payload.score)
+    assert sorted(scores.values()) == sorted([number % 11 for number in range(rest, 60, 3)] for rest in range(3))
+
+
+def told(response: int, *, score: int) -> Understood:
+    return Understood.of("shop", Response(f"r-{response}", score, None, "c", None, None, MONDAY))
 
 
 @pytest.mark.parametrize("mixed", [False, True])

@@ -1,6 +1,7 @@
 """No statement that grows with what was kept reads a whole table, large as it is."""
 
 import re
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy import TextClause, text
 
 from libs.events.database import Database
 from libs.events.lanes import SETTINGS
-from services.ingest.store import deliveries, firsts, kept, known
+from services.ingest.store import deliveries, firsts, kept, known, repeated
 
 ID = UUID(int=1)
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
@@ -101,3 +102,15 @@ async def test_the_plan_that_is_kept_from_the_first_batch_on_finds_rows_by_their
     looked_up = [line.strip() for line in plan if re.search(r"Scan.* on (deliveries|responses|outbox)", line)]
     assert [line.partition("  (")[0] for line in looked_up] == ["->  Index Only Scan using responses_pkey on responses"]
     assert any("Index Cond: (id = arrived" in line for line in plan)
+
+
+async def test_repetitions_are_found_by_their_keys_by_a_plan_that_is_kept(database: Database) -> None:
+    async with database.transaction() as tx:
+        for setting in SETTINGS:
+            await tx.execute(text(setting.replace("SET", "SET LOCAL")))
+        nothing: dict[str, Any] = {"sources": [], "keys": [], "hashes": [], "more": []}
+        plan = [row[0] for row in await tx.fetch(text(f"EXPLAIN {repeated._COUNT.text}"), nothing)]
+    scans = Counter(index for line in plan for index in re.findall(r"Index Scan using (\w+) on deliveries", line))
+    assert scans == {"deliveries_once": 1, "deliveries_pkey": 2}, plan
+    assert not [line for line in plan if re.search("Seq Scan on deliveries|Sort Key: deliveries", line)], plan
+    assert sum("Index Cond" in line for line in plan) == scans.total()
