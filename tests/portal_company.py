@@ -68,7 +68,10 @@ _EMPTY: Final = {
     "portal": text(
         "TRUNCATE people, sessions, login_attempts, events, forgotten_customers, daily_counts, inbox, outbox"
     ),
-    "casework": text("TRUNCATE customers, answers, cases, timeline, agent_loads, idempotency_keys, inbox, outbox"),
+    "casework": text(
+        "TRUNCATE customers, answers, cases, timeline, agent_loads, initiatives, initiative_cases, initiative_history,"
+        " recomputations, recomputed_breaches, program_policies, idempotency_keys, inbox, outbox CASCADE"
+    ),
     "scoring": text(
         "TRUNCATE responses, instrument_versions, tallies, day_counts, month_counts, driver_runs, customers,"
         " inbox, outbox CASCADE"
@@ -78,6 +81,11 @@ _EMPTY: Final = {
         " responses, idempotency_keys, outbox CASCADE"
     ),
 }
+_UNORGANISED: Final = (
+    text("UPDATE agents SET team_id = NULL, department_id = NULL, capacity = 20, disabled = false"),
+    text("DELETE FROM teams"),
+    text("DELETE FROM departments"),
+)
 _AGENTS: Final = {"irina": 3, "pavel": 1, "olga": 3, "viktor": 3}
 _KEYS: Final = {
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
@@ -153,6 +161,9 @@ class Company:
             line.state.seen.clear()
         for name, statement in _EMPTY.items():
             async with self.databases[name].transaction() as tx:
+                await tx.execute(statement)
+        async with self.databases["casework"].transaction() as tx:
+            for statement in _UNORGANISED:
                 await tx.execute(statement)
         async with self.database.transaction() as tx:
             for id_, name, role, language in PEOPLE:

@@ -13,6 +13,7 @@ from services.portal.accounts import Passwords
 from services.portal.api import (
     accounts,
     cases,
+    causes,
     customers,
     dead_letters,
     deliveries,
@@ -21,9 +22,12 @@ from services.portal.api import (
     field_maps,
     home,
     imports,
+    initiatives,
     instruments,
     login,
+    loop,
     metrics,
+    people,
     segments,
     source_setup,
     source_waiting,
@@ -84,6 +88,10 @@ def create(
     app.include_router(login.routes(database, pages, passwords, door))
     app.include_router(home.routes(database, pages, casework, scoring, letters))
     app.include_router(cases.routes(pages, casework))
+    app.include_router(loop.routes(pages, casework))
+    app.include_router(causes.routes(pages, casework))
+    app.include_router(initiatives.routes(pages, casework))
+    app.include_router(people.routes(pages, casework))
     app.include_router(events.routes(database, pages, broadcast))
     app.include_router(dead_letters.routes(pages, letters))
     # Before `/sources/{source}`, as no source page is called "new".

@@ -8,7 +8,7 @@ and a new one made, so a token that somebody planted beforehand is worth nothing
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -24,7 +24,7 @@ from services.portal import store
 from services.portal.domain.people import Person, Right
 from services.portal.domain.sessions import SessionRules, same_origin
 
-MAX_FIELDS: Final = 40
+MAX_FIELDS: Final = 200
 _TOKEN_BYTES: Final = 32
 _STRANGER: Final = timedelta(hours=12)
 
@@ -158,6 +158,11 @@ class Form:
     """The fields of a form that one of our own pages sent."""
 
     fields: dict[str, str]
+    lists: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Each value of a field that may come several times, as boxes to tick do."""
+        return self.lists.get(name, ())
 
     def get(self, name: str) -> str:
         """The field, without space around it; empty where it is missing."""
@@ -176,14 +181,15 @@ async def posted_form(request: Request) -> Form:
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise of_status(415)
     form = await request.form(max_files=0, max_fields=MAX_FIELDS)
-    fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    if any("\0" in value for value in fields.values()):
+    lists = {name: tuple(value for value in form.getlist(name) if isinstance(value, str)) for name in form}
+    if any("\0" in value for values in lists.values() for value in values):
         raise of_status(400)
+    fields = {name: values[-1] for name, values in lists.items() if values}
     door: Door = request.app.state.door
     visitor = await door.visitor(request)
     if not hmac.compare_digest(fields.get("form_token", "").encode(), visitor.form_token.encode()):
         raise _foreign()
-    return Form(fields)
+    return Form(fields, lists)
 
 
 FORM_TOKEN: Final = "Otklik-Form-Token"  # noqa: S105 - a header's name

@@ -1,7 +1,9 @@
 """The pages of cases: the list, one case, and what people do with it, as plain forms that work without scripts."""
 
 import asyncio
+import re
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -23,6 +25,7 @@ from services.portal.domain.people import Person, Right, Role
 SEE_OTHER: Final = 303
 _LONGEST_CURSOR: Final = 1_024
 _NOT_FOUND: Final = 404
+_OWNER: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 _FIELDS: Final[dict[Action, tuple[str, ...]]] = {
     Action.CONTACT: ("outcome", "note"),
@@ -44,18 +47,21 @@ class Filters:
     whose: str
     level: str
     tier: str
+    due: str
     sort: str
 
-    def params(self, person: Person) -> dict[str, str]:
+    def params(self, person: Person, *, now: datetime) -> dict[str, str]:
         """As casework takes them."""
         found = {"status": self.status, "level": self.level, "tier": self.tier, "sort": self.sort}
-        if self.whose == "mine":
-            found["owner"] = person.id
+        if self.whose != "all":
+            found["owner"] = person.id if self.whose == "mine" else self.whose
+        if self.due:
+            found["due_before"] = (now + casefile.DUE_WITHIN[self.due]).isoformat()
         return {name: value for name, value in found.items() if value}
 
     def query(self, **more: str) -> str:
         """As our own address carries them."""
-        told = {name: getattr(self, name) for name in ("status", "whose", "level", "tier", "sort")}
+        told = {name: getattr(self, name) for name in ("status", "whose", "level", "tier", "due", "sort")}
         return urlencode({name: value for name, value in (told | more).items() if value})
 
 
@@ -109,15 +115,26 @@ class CasePages:
         filters = _filters(request, visit.person)
         cursor = request.query_params.get("cursor", "")[:_LONGEST_CURSOR] or None
         context: dict[str, Any] = {"filters": filters, "casefile": casefile, "away": False, "cursor": cursor}
+        now = self._pages.words(request, visit.person).now
         try:
-            page = await self._casework.cases(visit.person, filters.params(visit.person), cursor=cursor)
+            page, agents = await asyncio.gather(
+                self._casework.cases(visit.person, filters.params(visit.person, now=now), cursor=cursor),
+                self._casework.agents(visit.person),
+            )
         except ServiceAwayError:
             return self._pages.page(
-                request, visit, "cases.html", status=503, **context | {"away": True, "cases": [], "next_cursor": None}
+                request,
+                visit,
+                "cases.html",
+                status=503,
+                **context | {"away": True, "cases": [], "next_cursor": None, "agents": []},
             )
         except Refusal as refusal:
             raise _as_problem(refusal) from refusal
-        return self._pages.page(request, visit, "cases.html", **context, cases=page.items, next_cursor=page.next_cursor)
+        others = sorted((agent for agent in agents if agent.id != visit.person.id), key=lambda agent: agent.name)
+        return self._pages.page(
+            request, visit, "cases.html", **context, cases=page.items, next_cursor=page.next_cursor, agents=others
+        )
 
     async def one(
         self, request: Request, visit: Visit, case_id: str, *, failed: Failed | None = None, status: int = 200
@@ -213,11 +230,13 @@ def _id(written: str) -> str:
 def _filters(request: Request, person: Person) -> Filters:
     """Agents see their own cases unless they ask for all; everybody else sees all."""
     usual = "mine" if person.role is Role.AGENT else "all"
+    whose = request.query_params.get("whose", "")
     return Filters(
         status=_one_of(request, "status", casefile.STATUSES),
-        whose=_one_of(request, "whose", ("mine", "all")) or usual,
+        whose=whose if _OWNER.fullmatch(whose) else usual,
         level=_one_of(request, "level", casefile.LEVELS),
         tier=_one_of(request, "tier", casefile.TIERS),
+        due=_one_of(request, "due", tuple(casefile.DUE_WITHIN)),
         sort=_one_of(request, "sort", ("priority",)),
     )
 

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from services.portal.clients.initiatives import Initiatives
+from services.portal.clients.loop import Loop
+from services.portal.clients.people import People
 from services.portal.clients.policies import Policies
 from services.portal.clients.service import Listed
 from services.portal.domain import casefile
@@ -246,6 +249,9 @@ class Casework:
     def __init__(self, service: Service) -> None:
         self._service = service
         self.policies: Final = Policies(service)
+        self.loop: Final = Loop(service)
+        self.initiatives: Final = Initiatives(service)
+        self.people: Final = People(service)
 
     async def close(self) -> None:
         """Close the connections."""

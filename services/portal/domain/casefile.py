@@ -36,6 +36,8 @@ WAIT_REASONS: Final = (
     "customer_away",
     "other",
 )
+DUE_WITHIN: Final = {"overdue": timedelta(), "soon": timedelta(hours=4), "day": timedelta(days=1)}
+"""How long before now ends what a list can be narrowed to: what is overdue, or will be soon."""
 LONGEST_NOTE: Final = 10_000
 
 

@@ -34,6 +34,12 @@ class Right(StrEnum):
     """See customers and accounts with what they are worth, and by which rules and themes feedback is read."""
     RULES = "rules"
     """Decide by which rules customers are valued and what drivers are looked for."""
+    LEAD = "lead"
+    """See to changes, to colleagues and to the rules of the loop."""
+    DECIDE = "decide"
+    """Decide which changes are made."""
+    SETUP = "setup"
+    """See how the loop is set up: deadlines, calendars, people."""
     DEAD_LETTERS = "dead_letters"
     """See what services set aside, and decide about it."""
     SOURCES = "sources"
@@ -43,10 +49,10 @@ class Right(StrEnum):
 _OF_EVERYBODY: Final = frozenset({Right.EVENTS, Right.METRICS})
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.AGENT: _OF_EVERYBODY | {Right.CASES},
-    Role.MANAGER: _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS},
-    Role.EXECUTIVE: _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS, Right.RULES},
+    Role.MANAGER: _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS, Right.LEAD, Right.SETUP},
+    Role.EXECUTIVE: _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS, Right.RULES, Right.LEAD, Right.DECIDE, Right.SETUP},
     Role.EMPLOYEE: _OF_EVERYBODY,
-    Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS, Right.SOURCES},
+    Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS, Right.SOURCES, Right.SETUP},
     Role.ADMINISTRATOR: frozenset(Right),
 }
 

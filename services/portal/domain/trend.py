@@ -146,7 +146,7 @@ def line(run: Sequence[Point]) -> str:
 
 def _grid(like: Measure, lowest: float, highest: float) -> list[float]:
     """Round values from below the lowest to above the highest."""
-    step = 25.0 if like.metric == "nps" else max((like.most - like.least) / 6, 0.25)
+    step = 25.0 if like.metric in ("nps", "share") else max((like.most - like.least) / 6, 0.25)
     bottom = like.least + step * int((max(lowest, like.least) - like.least) / step)
     values = [bottom]
     while values[-1] < min(highest, like.most) - 1e-9:

@@ -1,0 +1,114 @@
+"""How the loop is doing: shares with their intervals, over time and by groups, and what delay does."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from services.portal.api.access import Visit, needs
+from services.portal.api.view import Pages
+from services.portal.clients import Casework, Refusal, ServiceAwayError
+from services.portal.domain.casefile import TIERS
+from services.portal.domain.loop import GROUPINGS, PERIODS, SHARES, STEP_OF, WANTED, over_time
+from services.portal.domain.people import Person, Right
+from services.portal.domain.period import Period, Span, span_of
+
+_LONGEST: Final = 200
+_OF_DELAY: Final = ("tier", "program")
+_SEES_NAMES: Final = (Right.CASES, Right.SETUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the page was asked to show; a filter that is not there means all."""
+
+    period: Period
+    span: Span
+    by: str
+    share: str
+    filters: Mapping[str, str]
+
+
+def routes(pages: Pages, casework: Casework) -> APIRouter:
+    """`/loop`."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/loop")
+    async def health(request: Request, visit: Annotated[Visit, needs(Right.METRICS)]) -> Response:
+        words = pages.words(request, visit.person)
+        asked = _asked(request)
+        asked = Asked(asked[0], span_of(asked[0], now=words.now, zone=words.zone), asked[1], asked[2], asked[3])
+        context: dict[str, Any] = {
+            "asked": asked,
+            "periods": PERIODS,
+            "groupings": GROUPINGS,
+            "shares": SHARES,
+            "wanted": WANTED,
+            "tiers": TIERS,
+            "step": STEP_OF[asked.period],
+        }
+        try:
+            found = await _found(casework, visit.person, asked)
+        except (ServiceAwayError, Refusal):
+            return pages.page(request, visit, "loop.html", status=503, **context, away=True)
+        return pages.page(request, visit, "loop.html", **context, **found, away=False)
+
+    return router
+
+
+async def _found(casework: Casework, person: Person, asked: Asked) -> dict[str, Any]:
+    since, until = asked.span.since, asked.span.until
+    step = STEP_OF[asked.period]
+    of_delay = {name: value for name, value in asked.filters.items() if name in _OF_DELAY}
+    whole, groups, steps, delays, programs, names = await asyncio.gather(
+        casework.loop.health(person, since, until, asked.filters),
+        casework.loop.health(person, since, until, asked.filters, by=asked.by),
+        casework.loop.health(person, since, until, asked.filters, by=step),
+        casework.loop.delay(person, since, until, of_delay),
+        casework.loop.health(person, since, until, {}, by="program"),
+        group_names(casework, person),
+    )
+    return {
+        "whole": whole.groups[0] if whole.groups else None,
+        "told": whole.initiatives,
+        "groups": groups.groups,
+        "line": over_time(step, asked.share, steps.groups),
+        "delays": delays,
+        "programs": [each.group for each in programs.groups if each.group],
+        "names": names,
+    }
+
+
+async def group_names(casework: Casework, person: Person) -> dict[str, dict[str, str]]:
+    """What teams and departments are called, for those who may know how the company is set up."""
+    if not any(person.may(right) for right in _SEES_NAMES):
+        return {"team": {}, "department": {}}
+    teams, departments = await asyncio.gather(casework.people.teams(person), casework.people.departments(person))
+    return {
+        "team": {each.id: each.name for each in teams},
+        "department": {each.id: each.name for each in departments},
+    }
+
+
+def _asked(request: Request) -> tuple[Period, str, str, dict[str, str]]:
+    query = request.query_params
+    period = query.get("period", "")
+    by = query.get("by", "")
+    share = query.get("share", "")
+    filters = {
+        name: value
+        for name in ("team", "department", "tier", "program")
+        if (value := query.get(name, "").strip().replace("\0", "")[:_LONGEST])
+    }
+    if filters.get("tier") not in TIERS:
+        filters.pop("tier", None)
+    return (
+        Period(period) if period in PERIODS else Period.QUARTER,
+        by if by in GROUPINGS else GROUPINGS[0],
+        share if share in SHARES else SHARES[0],
+        filters,
+    )
