@@ -18,6 +18,13 @@ PAGES: Final = (
     "/",
     "/cases?whose=all",
     "case",
+    "/loop?by=tier",
+    "/causes",
+    "/initiatives",
+    "/initiatives?status=proposed",
+    "/initiatives/new?cause=service.waiting",
+    "change",
+    "/people",
     "/events",
     "/nps?a=branch&b=Колл-центр",
     "/drivers",
@@ -152,6 +159,41 @@ async def fill(company: Company) -> str:
     return case_id
 
 
+async def changed(company: Company) -> str:
+    """A change that shipped, others on their way, and a case that was solved; the address of the first."""
+    await company.casework("PUT", "/v1/departments/service", json={"name": "Обслуживание", "manager_id": "olga"})
+    await company.casework("PUT", "/v1/teams/first", json={"name": "Первая линия", "department_id": "service"})
+    for number in range(3):
+        solved = await company.unhappy(f"solved-{number}", f"Solved {number}", hours_ago=9 * number + 1)
+        for action, body in (
+            ("contact-attempts", {"outcome": "reached"}),
+            ("resolve", {"root_cause_id": "service.waiting"}),
+        ):
+            await company.casework("POST", f"/v1/cases/{solved}/{action}", json=body)
+    await company.carry()
+    proposal = {
+        "problem": "Люди ждут сорок минут.\nВ обед открыто одно окно.",
+        "root_causes": ["service.waiting"],
+        "themes": ["waiting"],
+        "department_id": "service",
+        "owner_id": "olga",
+    }
+    steps: tuple[tuple[str, dict[str, object]], ...] = (
+        ("approve", {"due_on": "2027-03-01", "budget": 1_200_000, "currency": "RUB", "reason": "Дешевле, чем терять"}),
+        ("start", {}),
+        ("ship", {"learned": "Ждут в обед", "changed": "Второе окно", "next_steps": "Запись по телефону"}),
+    )
+    addresses = []
+    for done in range(len(steps), -1, -1):
+        title = f"Второе окно в обеденные часы во всех отделениях города {done}"
+        found = await company.casework("POST", "/v1/initiatives", json=proposal | {"title": title})
+        for step, told in steps[:done]:
+            await company.casework("POST", f"/v1/initiatives/{found['id']}/{step}", json=told)
+        addresses.append(f"/initiatives/{found['id']}")
+    await company.carry()
+    return addresses[0]
+
+
 async def delivered(company: Company) -> str:
     """A source with an account at its vendor, one delivery understood and one not; the id of that one."""
     token = "a token that is long enough"
@@ -194,7 +236,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
     language: str,
     login: str,
 ) -> None:
-    case_id, delivery_id = await fill(company), await delivered(company)
+    case_id, delivery_id, change = await fill(company), await delivered(company), await changed(company)
     desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
     desk.refusals_expected = True
     wrong: dict[str, Any] = {}
@@ -203,6 +245,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
             "case": f"/cases/{case_id}",
             "letter": LETTER,
             "delivery": f"/deliveries/{delivery_id}",
+            "change": change,
         }.get(page_of, page_of)
         page = await desk.go(path + ("&" if "?" in path else "?") + f"lang={language}")
         await settled(page, path)
@@ -251,10 +294,10 @@ async def test_all_the_forms_of_a_case_can_be_read_and_used(company: Company, si
 
 async def test_large_text_does_not_break_a_page(company: Company, sit_down: SitDown) -> None:
     """WCAG 1.4.4 and 1.4.10: twice the text size, in a narrow window."""
-    case_id, delivery_id = await fill(company), await delivered(company)
+    case_id, delivery_id, change = await fill(company), await delivered(company), await changed(company)
     desk = await (await sit_down(width=640)).log_in("ada")
     others = [page_of for page_of in PAGES if page_of.startswith("/") and page_of != "/nowhere"]
-    for path in (*others, f"/cases/{case_id}", LETTER, f"/deliveries/{delivery_id}"):
+    for path in (*others, f"/cases/{case_id}", LETTER, f"/deliveries/{delivery_id}", change):
         page = await desk.go(path)
         await page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 640, path

@@ -1,0 +1,82 @@
+"""Who comes where in the portal: every page and every act, and the roles that may."""
+
+from typing import Any, Final
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from services.portal.api.access import Needs
+from services.portal.domain.people import RIGHTS, Right, Role
+from services.reference import apps
+from tests.unit.webapi.test_every_route_has_a_rule import PUBLIC, path_of, rules_of
+
+LETTERS: Final = {
+    "A": Role.AGENT,
+    "M": Role.MANAGER,
+    "X": Role.EXECUTIVE,
+    "E": Role.EMPLOYEE,
+    "O": Role.OPERATOR,
+    "R": Role.ADMINISTRATOR,
+}
+EVERYBODY: Final = "AMXEOR"
+CLOSES: Final = "AMXR"
+LEADS: Final = "MXR"
+DECIDES: Final = "XR"
+RUNS: Final = "OR"
+
+TABLE: Final[dict[str, str]] = {
+    "GET /": EVERYBODY,
+    "GET /cases": CLOSES,
+    "GET /cases/{case_id}": CLOSES,
+    "POST /cases/{case_id}/{action}": CLOSES,
+    "GET /loop": EVERYBODY,
+    "GET /causes": CLOSES,
+    "GET /initiatives": CLOSES,
+    "GET /initiatives/new": LEADS,
+    "POST /initiatives/new": LEADS,
+    "GET /initiatives/{initiative_id}": CLOSES,
+    "GET /initiatives/{initiative_id}/edit": LEADS,
+    "POST /initiatives/{initiative_id}/edit": LEADS,
+    "POST /initiatives/{initiative_id}/{step}": LEADS,
+    "GET /people": "MXOR",
+    "GET /events": EVERYBODY,
+    "GET /v1/events": EVERYBODY,
+    "GET /nps": EVERYBODY,
+    "GET /drivers": EVERYBODY,
+    "POST /drivers": DECIDES,
+    "GET /instruments": EVERYBODY,
+    "POST /instruments/{instrument_id}/{version}": DECIDES,
+    "GET /segments": LEADS,
+    "POST /segments": DECIDES,
+    "GET /customers": LEADS,
+    "GET /customers/{customer_id:path}": LEADS,
+    "GET /accounts": LEADS,
+    "GET /accounts/{account_id:path}": LEADS,
+    "GET /silences": LEADS,
+}
+OPERATED: Final = ("/dead-letters", "/sources", "/deliveries", "/imports")
+"""Below these everything is for those who run the system."""
+ROUTES: Final = [
+    (f"{method} {path_of(route)}", route)
+    for route in iter_route_contexts(apps()["portal"].routes)
+    if ("portal", path_of(route)) not in PUBLIC and ("*", path_of(route)) not in PUBLIC
+    for method in sorted((route.methods or {"GET"}) - {"HEAD"})
+]
+
+
+def roles_of(route: Any) -> str:  # noqa: ANN401 - Starlette's and FastAPI's routes have no common type
+    rights: list[Right | None] = [rule.right for rule in rules_of(route) if isinstance(rule, Needs)]
+    return "".join(
+        letter for letter, role in LETTERS.items() if all(right is None or right in RIGHTS[role] for right in rights)
+    )
+
+
+@pytest.mark.parametrize(("name", "route"), ROUTES, ids=[name for name, _ in ROUTES])
+def test_a_page_is_for_the_roles_of_the_table_and_for_nobody_else(name: str, route: Any) -> None:  # noqa: ANN401
+    path = name.partition(" ")[2]
+    expected = RUNS if path.startswith(OPERATED) and name not in TABLE else TABLE[name]
+    assert roles_of(route) == expected
+
+
+def test_every_line_of_the_table_is_a_page() -> None:
+    assert TABLE.keys() <= {name for name, _ in ROUTES}
