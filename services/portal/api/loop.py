@@ -16,6 +16,7 @@ from services.portal.domain.casefile import TIERS
 from services.portal.domain.loop import GROUPINGS, PERIODS, SHARES, STEP_OF, WANTED, over_time
 from services.portal.domain.people import Person, Right
 from services.portal.domain.period import Period, Span, span_of
+from services.portal.texts import Words
 
 _LONGEST: Final = 200
 _OF_DELAY: Final = ("tier", "program")
@@ -40,8 +41,7 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
     @router.get("/loop")
     async def health(request: Request, visit: Annotated[Visit, needs(Right.METRICS)]) -> Response:
         words = pages.words(request, visit.person)
-        asked = _asked(request)
-        asked = Asked(asked[0], span_of(asked[0], now=words.now, zone=words.zone), asked[1], asked[2], asked[3])
+        asked = _asked(request, words)
         context: dict[str, Any] = {
             "asked": asked,
             "periods": PERIODS,
@@ -94,7 +94,7 @@ async def group_names(casework: Casework, person: Person) -> dict[str, dict[str,
     }
 
 
-def _asked(request: Request) -> tuple[Period, str, str, dict[str, str]]:
+def _asked(request: Request, words: Words) -> Asked:
     query = request.query_params
     period = query.get("period", "")
     by = query.get("by", "")
@@ -106,8 +106,10 @@ def _asked(request: Request) -> tuple[Period, str, str, dict[str, str]]:
     }
     if filters.get("tier") not in TIERS:
         filters.pop("tier", None)
-    return (
-        Period(period) if period in PERIODS else Period.QUARTER,
+    chosen = Period(period) if period in PERIODS else Period.QUARTER
+    return Asked(
+        chosen,
+        span_of(chosen, now=words.now, zone=words.zone),
         by if by in GROUPINGS else GROUPINGS[0],
         share if share in SHARES else SHARES[0],
         filters,

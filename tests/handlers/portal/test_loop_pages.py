@@ -4,6 +4,7 @@ import re
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.handlers.portal.test_case_pages import rows, text_of
 from tests.portal_company import Company, Visitor
@@ -52,10 +53,7 @@ async def test_the_health_of_the_loop_has_shares_with_intervals_medians_and_grou
 
 async def test_a_share_over_time_has_a_picture_and_a_table(company: Company, olga: Visitor) -> None:
     await solved(company, "customer-1", hours_ago=1)
-    company.clock.shift = -company.clock.shift
     async with company.databases["casework"].transaction() as tx:
-        from sqlalchemy import text
-
         await tx.execute(text("UPDATE cases SET opened_at = opened_at - interval '15 days'"))
     await solved(company, "customer-2", hours_ago=1)
     page = await olga.get("/loop?period=quarter")
