@@ -12,10 +12,13 @@ from starlette.responses import Response
 from services.portal.api.access import Visit, needs
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
+from services.portal.clients.loop import Health
 from services.portal.domain.casefile import TIERS
-from services.portal.domain.loop import GROUPINGS, PERIODS, SHARES, STEP_OF, WANTED, over_time
+from services.portal.domain.loop import GROUPINGS, PERIODS, SHARES, STEP_OF, WANTED, share_of
+from services.portal.domain.measures import Measure
 from services.portal.domain.people import Person, Right
 from services.portal.domain.period import Period, Span, span_of
+from services.portal.domain.trend import Step, trend
 from services.portal.texts import Words
 
 _LONGEST: Final = 200
@@ -76,11 +79,20 @@ async def _found(casework: Casework, person: Person, asked: Asked) -> dict[str, 
         "whole": whole.groups[0] if whole.groups else None,
         "told": whole.initiatives,
         "groups": groups.groups,
-        "line": over_time(step, asked.share, steps.groups),
+        "line": trend(step, _over_time(step, asked.share, steps.groups), ()),
         "delays": delays,
         "programs": [each.group for each in programs.groups if each.group],
         "names": names,
     }
+
+
+def _over_time(step: Step, share: str, groups: list[Health]) -> list[Measure]:
+    found = ((each.group, each.portion(share)) for each in groups)
+    return [
+        share_of(step, group, n=each.n, value=each.value, low=each.low, high=each.high)
+        for group, each in found
+        if group
+    ]
 
 
 async def group_names(casework: Casework, person: Person) -> dict[str, dict[str, str]]:

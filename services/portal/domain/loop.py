@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from services.portal.domain.measures import Measure
 from services.portal.domain.period import Period
-from services.portal.domain.trend import Step, Trend, trend
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from services.portal.clients.loop import Health, Portion
+    from services.portal.domain.trend import Step
 
 SHARES: Final = ("contacted_within_48_hours", "confirmed", "unconfirmed", "reopened", "escalated")
 WANTED: Final = frozenset({"contacted_within_48_hours", "confirmed"})
@@ -27,24 +26,17 @@ STEP_OF: Final[Mapping[Period, Step]] = {
 }
 
 
-def over_time(step: Step, share: str, groups: Sequence[Health]) -> Trend | None:
-    """One share by days, weeks or months; None where there are no two points to join."""
-    points = [_measure(step, each.group, each.portion(share)) for each in groups if each.group is not None]
-    return trend(step, points, ())
-
-
-def _measure(step: Step, group: str, found: Portion) -> Measure:
+def share_of(step: Step, group: str, *, n: int, value: float | None, low: float | None, high: float | None) -> Measure:
+    """A share of one day, week or month; `value`, `low` and `high` are parts of 1."""
     name = f"{date.fromisoformat(group):%G-W%V}" if step == "week" else group
-    if found.value is None:
-        return Measure("share", "", name, 0.0, 100.0)
     return Measure(
         "share",
         "",
         name,
         0.0,
         100.0,
-        n=found.n,
-        value=100 * found.value,
-        low=None if found.low is None else 100 * found.low,
-        high=None if found.high is None else 100 * found.high,
+        n=n,
+        value=None if value is None else 100 * value,
+        low=None if low is None else 100 * low,
+        high=None if high is None else 100 * high,
     )
