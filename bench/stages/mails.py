@@ -48,9 +48,11 @@ _FILL: Final = """
     WITH numbers AS (
              SELECT n, 'c-' || n AS customer, md5('mail ' || n)::uuid AS id FROM generate_series($1::int, $2) AS n),
          people AS (
-             INSERT INTO profiles (customer_id, version, name, email, language, time_zone, email_consent)
+             INSERT INTO profiles (customer_id, version, name, email, language, time_zone, email_consent,
+                                   email_mark)
              SELECT customer, 1, 'Екатерина Иванова ' || n, 'customer-' || n || '@mail.example',
-                    CASE WHEN n % 2 = 0 THEN 'ru' ELSE 'en' END, 'Europe/Moscow', n % 50 <> 0 FROM numbers),
+                    CASE WHEN n % 2 = 0 THEN 'ru' ELSE 'en' END, 'Europe/Moscow', n % 50 <> 0,
+                    encode(sha256(convert_to('customer-' || n || '@mail.example', 'UTF8')), 'hex') FROM numbers),
          rounds AS (
              INSERT INTO confirmations (case_id, round, case_version, message_id, customer_id, agent_name, asked_about,
                                         confirm_by)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
-from libs.events.contracts.messages import MessageFailed, MessageQueued, MessageSent, MessageSuppressed
+from libs.events.contracts.messages import (
+    CustomerOptedOut,
+    MessageBounced,
+    MessageFailed,
+    MessageHeld,
+    MessageQueued,
+    MessageSent,
+    MessageSuppressed,
+)
 from libs.events.event import Event
 
 if TYPE_CHECKING:
-    from libs.events.contracts.messages import MessageKind, SuppressionReason
+    from uuid import UUID
+
+    from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind, Purpose, SuppressionReason
     from libs.events.database import Tx
     from libs.events.event import Contract
+    from services.notify.domain.contacts import Waits
     from services.notify.domain.messages import Entry
 
 SOURCE: Final = "/notify"
@@ -48,6 +59,35 @@ def doubtful(tx: Tx, entry: Entry, reason: str) -> None:
 def suppressed(tx: Tx, entry: Entry, reason: SuppressionReason) -> None:
     """A rule held it back."""
     _announce(tx, entry, MessageSuppressed(**_identity(entry), reason=reason))
+
+
+def held(tx: Tx, entry: Entry, wait: Waits) -> None:
+    """A rule makes it wait."""
+    payload = MessageHeld(**_identity(entry), reason=wait.reason, until=wait.until, channel=wait.channel)
+    _announce(tx, entry, payload, part="held")
+
+
+def bounced(tx: Tx, entry: Entry, bounce: Bounce, code: str) -> None:
+    """It came back, or was called unwanted."""
+    _announce(tx, entry, MessageBounced(**_identity(entry), bounce=bounce, code=code), part=f"{bounce}/{code}")
+
+
+def opted_out(
+    tx: Tx,
+    cause_id: UUID,
+    customer_id: str,
+    channel: MessageChannel,
+    purpose: Purpose,
+    *,
+    by: Literal["customer", "complaint", "operator"],
+) -> None:
+    """The customer wants no more of a kind."""
+    payload = CustomerOptedOut(
+        customer_id=customer_id, channel=channel, purpose=purpose, told_by=by, unsubscribed_at=tx.now
+    )
+    part = f"{channel}/{purpose}"
+    event = Event.caused_by_command(cause_id, payload, subject=customer_id, time=tx.now, source=SOURCE, part=part)
+    tx.emit(event, key=customer_id)
 
 
 def _identity(entry: Entry) -> _Identity:

@@ -54,6 +54,7 @@ def _profile(changed: CustomerProfileChanged) -> Profile:
         language=changed.language,
         time_zone=changed.time_zone,
         email_consent=changed.email_consent,
+        phone=changed.phone,
     )
 
 

@@ -23,8 +23,9 @@ from libs.events.errors import is_unavailable
 from libs.webapi.idempotency import prune_keys
 from services.notify import announcements
 from services.notify.clients import Envelope, MailServerAway
-from services.notify.domain.messages import Status, hold, is_address
+from services.notify.domain.messages import Status
 from services.notify.domain.outcomes import Deferred, Outcome, Released, Settlement, deferred, settle
+from services.notify.holding import Holding
 from services.notify.journal import record
 from services.notify.letters import Addressed
 from services.notify.mime import Mailbox
@@ -35,10 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from libs.events.contracts.customers import Language
-    from libs.events.contracts.messages import SuppressionReason
     from libs.events.database import Database, Tx
     from services.notify.clients import MailServer, Receipts
-    from services.notify.domain.messages import Entry, MessageId
+    from services.notify.domain.messages import Entry
     from services.notify.journal import Journal
     from services.notify.letters import Letters, TemplateKey
     from services.notify.presence import Presence
@@ -75,6 +75,7 @@ class Sender:
         self._letters = letters
         self._journal = journal
         self._presence = presence
+        self._holding = Holding(time_zone=letters.time_zone)
         self._capacity = connections * _AHEAD
         self._in_flight: set[asyncio.Task[None]] = set()
         self._trouble: MailServerAway | None = None
@@ -141,17 +142,9 @@ class Sender:
     async def _claim(self, number: int, limit: int) -> list[Claimed]:
         async with self._database.transaction() as tx:
             claimed = await delivery.claim(tx, sender=number, limit=limit)
-            held: dict[MessageId, SuppressionReason] = {}
-            for message in claimed:
-                reason = held_back(message)
-                if reason is not None:
-                    held[message.entry.id] = reason
-                    announcements.suppressed(tx, message.entry, reason)
-                    MESSAGES.labels(message.entry.kind, str(Status.SUPPRESSED)).inc()
-            if held:
-                await delivery.suppress(tx, held)
-            await learn(tx, self._letters, [_addressed(message).template for message in claimed])
-        return [message for message in claimed if message.entry.id not in held]
+            going = await self._holding.sift(tx, claimed)
+            await learn(tx, self._letters, [_addressed(message).template for message in going])
+        return going
 
     async def _deliver(self, message: Claimed) -> None:
         crashpoint("notify.after_claim")
@@ -183,15 +176,6 @@ class Sender:
             if not is_unavailable(error):
                 raise
             return Deferred("the database was away before the last dot")
-
-
-def held_back(message: Claimed) -> SuppressionReason | None:
-    """Why a message that was queued must not go now: the world may have changed since."""
-    if message.ended is not None:
-        return "outdated"
-    if message.to_customer:
-        return hold(message.profile)
-    return None if is_address(message.address) else "no_address"
 
 
 def _addressed(message: Claimed) -> Addressed:

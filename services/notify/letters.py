@@ -78,7 +78,7 @@ class Letters:
         self.sender: Final = sender
         self._links = links
         self._portal_url = portal_url.rstrip("/")
-        self._time_zone = time_zone
+        self.time_zone: Final = time_zone
         self._templates: Final[dict[TemplateKey, Compiled]] = {
             (kind, language, None): compiled(shipped(language, kind))
             for language in LANGUAGES
@@ -157,7 +157,7 @@ class Letters:
         return choices, blanks
 
     def _values(self, message: Addressed, now: datetime) -> dict[str, Any]:
-        where = zone(message.time_zone, self._time_zone)
+        where = zone(message.time_zone, self.time_zone)
         facts = message.facts
         values: dict[str, Any] = {
             "language": message.language,

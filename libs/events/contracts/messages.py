@@ -36,6 +36,11 @@ SuppressionReason = Literal[
 hand on the list of those who are not written to; `frequency`: they had enough messages of the kind already; `too_late`:
 it waited for the hours in which they may be written to until it was of no use any more."""
 
+HoldReason = Literal["quiet_hours", "frequency"]
+MessageChannel = Literal["email", "sms", "messenger", "chat"]
+Purpose = Literal["work", "service", "courtesy", "news"]
+Bounce = Literal["hard", "soft", "complaint"]
+
 
 class _Message(Contract, frozen=True, kw_only=True):
     message_id: str
@@ -74,6 +79,39 @@ class MessageSuppressed(_Message, frozen=True, kw_only=True):
     TYPE: ClassVar[str] = "message.suppressed.v1"
 
     reason: SuppressionReason
+
+
+class MessageHeld(_Message, frozen=True, kw_only=True):
+    """A rule makes the message wait: recorded, never silent."""
+
+    TYPE: ClassVar[str] = "message.held.v1"
+
+    reason: HoldReason
+    until: Instant
+    channel: MessageChannel
+
+
+class MessageBounced(_Message, frozen=True, kw_only=True):
+    """What had been accepted came back, or its recipient called it unwanted."""
+
+    TYPE: ClassVar[str] = "message.bounced.v1"
+
+    bounce: Bounce
+    """`hard`: nothing will ever arrive there; `soft`: this one did not; `complaint`: it is not wanted."""
+    code: str
+    """The enhanced status code (RFC 3463) where there is one, such as 5.1.1; else what kind of report it was."""
+
+
+class CustomerOptedOut(Contract, frozen=True, kw_only=True):
+    """The customer wants no more messages of this purpose over this channel."""
+
+    TYPE: ClassVar[str] = "customer.unsubscribed.v1"
+
+    customer_id: str
+    channel: MessageChannel
+    purpose: Purpose
+    told_by: Literal["customer", "complaint", "operator"]
+    unsubscribed_at: Instant
 
 
 class ConfirmationAnswered(Contract, frozen=True, kw_only=True):

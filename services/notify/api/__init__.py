@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.notify.api import messages, templates
+from services.notify.api import contacts, messages, suppressions, templates
 from services.notify.api.pages import ConfirmationPages, is_page
 from services.notify.letters import Letters
 
@@ -46,5 +46,7 @@ def build_app(
     app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
     app.include_router(messages.router)
     app.include_router(templates.router)
+    app.include_router(contacts.router)
+    app.include_router(suppressions.router)
     app.include_router(pages.router)
     return app

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from libs.events.contracts.messages import MessageKind
+from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind
 from libs.events.database import Tx
 from libs.webapi.auth import Principal, requires
 from libs.webapi.idempotency import once
@@ -32,9 +32,10 @@ Resolver = Annotated[Principal, requires("messages:write", roles={"operator", "a
 Filter = Annotated[str | None, Query(min_length=1, max_length=512)]
 
 _RESOLVABLE: Final[dict[str, tuple[Status, tuple[Status, ...]]]] = {
-    # A failed message was certainly not delivered: sending it again is safe, for example to a corrected address.
+    # One that failed or was held back was certainly not delivered: sending it again is safe, for example to a corrected
+    # address. Whether it may go by now is asked anew.
     "sent": (Status.SENT, (Status.DOUBTFUL,)),
-    "resend": (Status.QUEUED, (Status.DOUBTFUL, Status.FAILED)),
+    "resend": (Status.QUEUED, (Status.DOUBTFUL, Status.FAILED, Status.SUPPRESSED)),
 }
 
 
@@ -48,6 +49,11 @@ class Message(BaseModel):
     """Why it was suppressed, why it failed, or what the mail server said last."""
     cause_id: UUID
     """The event that caused it: one message per cause and recipient."""
+    channel: MessageChannel | None
+    """Over which it goes; null until that was decided."""
+    bounce: Bounce | None
+    """What came back after it had been accepted."""
+    template_version: int | None
     case_id: str | None
     round: int | None
     customer_id: str | None
@@ -74,6 +80,8 @@ async def list_messages(
     status: Status | None = None,
     case: Filter = None,
     recipient: Filter = None,
+    kind: MessageKind | None = None,
+    bounce: Bounce | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[Message]:
@@ -85,6 +93,8 @@ async def list_messages(
             status=status,
             case_id=case,
             recipient=recipient,
+            kind=kind,
+            bounce=bounce,
             after=after,
             limit=limit + 1,
         )
@@ -110,7 +120,7 @@ async def get_message(request: Request, principal: Reader, message_id: UUID) -> 
     summary="Resolve a doubt",
 )
 async def resolve(request: Request, principal: Resolver, message_id: UUID, resolution: Resolution) -> Response:
-    """`sent`: it arrived after all. `resend`: it did not (or it failed); it is sent again under the same Message-ID.
+    """`sent`: it arrived after all. `resend`: it did not (or failed, or was held back); it is sent again.
 
     Look at the receiving side first: nothing else can tell, and `resend` of a message that arrived is a second mail.
     """
@@ -145,6 +155,9 @@ def _message(row: "Row[Any]") -> Message:
         status=Status(row.status),
         reason=row.reason,
         cause_id=row.cause_id,
+        channel=row.channel,
+        bounce=row.bounce,
+        template_version=row.template_version,
         case_id=row.case_id,
         round=row.round,
         customer_id=row.customer_id,

@@ -13,10 +13,9 @@ What an outcome means, and the rule by which a doubt is resolved, stand in `outc
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, NewType
+from typing import TYPE_CHECKING, Any, NewType
 from uuid import UUID, uuid5
 
 from libs.events.contracts.cases import (
@@ -35,6 +34,8 @@ from libs.events.contracts.cases import (
     CaseTaskWarned,
     Employee,
 )
+from libs.events.contracts.responses import address_mark
+from services.notify.domain.mailboxes import verdict
 
 if TYPE_CHECKING:
     from libs.events.contracts.customers import Language
@@ -109,6 +110,7 @@ class Profile:
     language: Language
     time_zone: str
     email_consent: bool
+    phone: str | None = None
 
 
 def message_id(cause_id: UUID, recipient: str) -> MessageId:
@@ -257,7 +259,12 @@ def confirmation_request(event: Event[Contract], case: CaseResolved) -> Notice:
 
 def is_address(text: str | None) -> bool:
     """Whether mail can be addressed to it at all; whether it arrives is for the mail server to say."""
-    return text is not None and _ADDRESS.fullmatch(text) is not None
+    return text is not None and verdict(text).problem is None
+
+
+def phone_mark(phone: str) -> str:
+    """What stands for a phone number where numbers must not be kept: the mark of its digits."""
+    return address_mark("+" + "".join(digit for digit in phone if digit.isdigit()))
 
 
 def hold(profile: Profile | None) -> SuppressionReason | None:
@@ -269,6 +276,3 @@ def hold(profile: Profile | None) -> SuppressionReason | None:
     if not profile.email_consent:
         return "no_consent"
     return None
-
-
-_ADDRESS: Final = re.compile(r"[^@\s\x00-\x1f\x7f<>()\[\],;:\\\"]+@[^@\s\x00-\x1f\x7f<>()\[\],;:\\\"]+")

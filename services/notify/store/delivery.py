@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from libs.events.contracts.messages import SuppressionReason
+    from libs.events.contracts.messages import MessageChannel, SuppressionReason
     from libs.events.database import Tx
     from services.notify.domain.messages import Facts, MessageId
     from services.notify.domain.outcomes import Settlement
@@ -27,15 +28,23 @@ if TYPE_CHECKING:
 PRESENCE_CLASS: Final = 0x6E6F7466
 """First number of the advisory lock that a living sender holds; the second is its own."""
 
+_NO_CHOICES: Final[Mapping[str, bool]] = MappingProxyType({})
+
 _ANY_DUE: Final = text("SELECT EXISTS (SELECT FROM messages WHERE status = 'queued' AND due_at <= :now) AS any_due")
 _CLAIM: Final = text("""
     WITH due AS MATERIALIZED (
         SELECT m.id, p.customer_id AS profile_of, p.version, p.name, p.email, p.language, p.time_zone,
-               p.email_consent, c.ended, t.version AS template_version
+               p.email_consent, p.phone, c.ended, t.version AS template_version, se.reason AS email_listed,
+               sp.reason AS phone_listed, cc.choices
           FROM messages m
           LEFT JOIN profiles p ON p.customer_id = m.customer_id
           LEFT JOIN confirmations c ON c.message_id = m.id
           LEFT JOIN templates_in_use t ON t.kind = m.kind AND t.language = coalesce(m.language, p.language)
+          LEFT JOIN suppressions se ON se.mark = coalesce(p.email_mark, m.address_mark) AND se.removed_at IS NULL
+                                   AND (se.until IS NULL OR se.until > :now)
+          LEFT JOIN suppressions sp ON sp.mark = p.phone_mark AND sp.removed_at IS NULL
+                                   AND (sp.until IS NULL OR sp.until > :now)
+          LEFT JOIN contact_choices cc ON cc.customer_id = m.customer_id
          WHERE m.status = 'queued' AND m.due_at <= :now
          ORDER BY m.due_at, m.id
          LIMIT :limit
@@ -49,7 +58,9 @@ _CLAIM: Final = text("""
            m.failures, m.address, m.name, m.language, CAST(m.facts AS text) AS facts, m.created_at,
            due.profile_of, due.version AS profile_version, due.name AS profile_name, due.email AS profile_email,
            due.language AS profile_language, due.time_zone AS profile_time_zone, due.email_consent AS profile_consent,
-           due.ended, m.template_version
+           due.phone AS profile_phone, due.ended, m.template_version, due.email_listed, due.phone_listed,
+           CAST(due.choices AS text) AS choices, m.channel,
+           (SELECT coalesce(max(revision), 0) FROM contact_rules) AS rules_revision
 """)
 _SUPPRESS: Final = text("""
     UPDATE messages m SET status = 'suppressed', reason = held.reason, sender = NULL, changed_at = :now
@@ -121,6 +132,15 @@ class Claimed:
     ended: Ending | None
     template_version: int | None
     """By which it is written: that which was in use when it was first taken in hand."""
+    channel: MessageChannel
+    email_listed: SuppressionReason | None
+    """Why the address is on the list of those that are not written to; so also of the phone."""
+    phone_listed: SuppressionReason | None
+    choices: Mapping[str, bool]
+    rules_revision: int
+    """Of the rules of contact that are in force."""
+    chat: str | None = None
+    """An employee's address in chat."""
 
     @property
     def to_customer(self) -> bool:
@@ -178,6 +198,7 @@ def _claimed(row: Row[Any]) -> Claimed:
             language=row.profile_language,
             time_zone=row.profile_time_zone,
             email_consent=row.profile_consent,
+            phone=row.profile_phone,
         )
     return Claimed(
         entry=entries([row])[0],
@@ -190,7 +211,16 @@ def _claimed(row: Row[Any]) -> Claimed:
         profile=profile,
         ended=row.ended,
         template_version=row.template_version,
+        channel=row.channel or "email",
+        email_listed=row.email_listed,
+        phone_listed=row.phone_listed,
+        choices=_NO_CHOICES if row.choices is None else _granted(row.choices),
+        rules_revision=row.rules_revision,
     )
+
+
+def _granted(choices: str) -> dict[str, bool]:
+    return {key: each["granted"] for key, each in msgspec.json.decode(choices).items()}
 
 
 async def suppress(tx: Tx, held: Mapping[MessageId, SuppressionReason]) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy import text
 
+from libs.events.contracts.responses import address_mark
 from services.notify.domain.messages import Entry, Status
 from services.notify.domain.rounds import ANSWER_GRACE
 
@@ -18,24 +19,25 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from libs.events.contracts.messages import SuppressionReason
+    from libs.events.contracts.messages import MessageKind, SuppressionReason
     from libs.events.database import Tx
     from services.notify.domain.messages import MessageId, Notice
     from services.notify.domain.rounds import Ended
 
 _WRITE: Final = text("""
     INSERT INTO messages (id, cause_id, recipient, kind, case_id, case_version, round, customer_id, employee_id,
-                          address, name, language, facts, status, reason, due_at, traceparent, created_at, changed_at)
+                          address, address_mark, name, language, facts, status, reason, due_at, traceparent,
+                          created_at, changed_at)
     SELECT id, cause_id, recipient, kind, case_id, case_version, round, customer_id, employee_id,
-           address, name, language, CAST(facts AS jsonb), status, reason, due_at, traceparent, :now, :now
+           address, address_mark, name, language, CAST(facts AS jsonb), status, reason, due_at, traceparent, :now, :now
       FROM unnest(CAST(:ids AS uuid[]), CAST(:cause_ids AS uuid[]), CAST(:recipients AS text[]),
                   CAST(:kinds AS text[]), CAST(:case_ids AS text[]), CAST(:case_versions AS integer[]),
                   CAST(:rounds AS integer[]), CAST(:customer_ids AS text[]), CAST(:employee_ids AS text[]),
-                  CAST(:addresses AS text[]), CAST(:names AS text[]), CAST(:languages AS text[]),
-                  CAST(:facts AS text[]), CAST(:statuses AS text[]), CAST(:reasons AS text[]),
-                  CAST(:due_ats AS timestamptz[]), CAST(:traceparents AS text[]))
+                  CAST(:addresses AS text[]), CAST(:address_marks AS text[]), CAST(:names AS text[]),
+                  CAST(:languages AS text[]), CAST(:facts AS text[]), CAST(:statuses AS text[]),
+                  CAST(:reasons AS text[]), CAST(:due_ats AS timestamptz[]), CAST(:traceparents AS text[]))
            AS noted (id, cause_id, recipient, kind, case_id, case_version, round, customer_id, employee_id,
-                     address, name, language, facts, status, reason, due_at, traceparent)
+                     address, address_mark, name, language, facts, status, reason, due_at, traceparent)
         ON CONFLICT (cause_id, recipient) DO NOTHING
  RETURNING id
 """)
@@ -114,6 +116,9 @@ async def write(
             "customer_ids": [notice.customer_id for notice, _, _ in noted],
             "employee_ids": [notice.employee_id for notice, _, _ in noted],
             "addresses": [notice.employee.email if notice.employee else None for notice, _, _ in noted],
+            "address_marks": [
+                address_mark(notice.employee.email) if notice.employee else None for notice, _, _ in noted
+            ],
             "names": [notice.employee.name if notice.employee else None for notice, _, _ in noted],
             "languages": [notice.employee.language if notice.employee else None for notice, _, _ in noted],
             "facts": [msgspec.json.encode(notice.facts).decode() for notice, _, _ in noted],
@@ -163,6 +168,9 @@ _MESSAGES: Final = sa.table(
             "employee_id",
             "status",
             "reason",
+            "channel",
+            "bounce",
+            "template_version",
             "attempt",
             "failures",
             "due_at",
@@ -180,6 +188,8 @@ async def listed(
     status: Status | None,
     case_id: str | None,
     recipient: str | None,
+    kind: MessageKind | None = None,
+    bounce: str | None = None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[Row[Any]]:
@@ -188,6 +198,8 @@ async def listed(
     for column, wanted in (
         (_MESSAGES.c.status, status and str(status)),
         (_MESSAGES.c.case_id, case_id),
+        (_MESSAGES.c.kind, kind),
+        (_MESSAGES.c.bounce, bounce),
     ):
         if wanted is not None:
             statement = statement.where(column == wanted)

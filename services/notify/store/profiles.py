@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import text
 
-from services.notify.domain.messages import Profile
+from libs.events.contracts.responses import address_mark
+from services.notify.domain.messages import Profile, phone_mark
 from services.notify.store.ledger import entries
 
 if TYPE_CHECKING:
@@ -16,17 +17,20 @@ if TYPE_CHECKING:
     from services.notify.domain.messages import Entry
 
 _PUT: Final = text("""
-    INSERT INTO profiles (customer_id, version, name, email, language, time_zone, email_consent)
+    INSERT INTO profiles (customer_id, version, name, email, language, time_zone, email_consent, phone, email_mark,
+                          phone_mark)
     SELECT * FROM unnest(CAST(:customer_ids AS text[]), CAST(:versions AS integer[]), CAST(:names AS text[]),
                          CAST(:emails AS text[]), CAST(:languages AS text[]), CAST(:time_zones AS text[]),
-                         CAST(:consents AS boolean[]))
+                         CAST(:consents AS boolean[]), CAST(:phones AS text[]), CAST(:email_marks AS text[]),
+                         CAST(:phone_marks AS text[]))
     ON CONFLICT (customer_id) DO UPDATE
        SET version = excluded.version, name = excluded.name, email = excluded.email, language = excluded.language,
-           time_zone = excluded.time_zone, email_consent = excluded.email_consent
+           time_zone = excluded.time_zone, email_consent = excluded.email_consent,
+           phone = excluded.phone, email_mark = excluded.email_mark, phone_mark = excluded.phone_mark
      WHERE profiles.version < excluded.version
 """)
 _GET: Final = text("""
-    SELECT customer_id, version, name, email, language, time_zone, email_consent
+    SELECT customer_id, version, name, email, language, time_zone, email_consent, phone
       FROM profiles WHERE customer_id = ANY(CAST(:customer_ids AS text[]))
 """)
 _DELETE: Final = text("DELETE FROM profiles WHERE customer_id = ANY(CAST(:customer_ids AS text[]))")
@@ -43,6 +47,10 @@ _SCRUB_MESSAGES: Final = text("""
            reason = CASE WHEN status IN ('suppressed', 'doubtful') THEN reason END
      WHERE customer_id = ANY(CAST(:customer_ids AS text[]))
 """)
+_SCRUB_LIST: Final = text("""
+    UPDATE suppressions SET customer_id = NULL WHERE customer_id = ANY(CAST(:customer_ids AS text[]))
+""")
+_DELETE_CHOICES: Final = text("DELETE FROM contact_choices WHERE customer_id = ANY(CAST(:customer_ids AS text[]))")
 _DELETE_ROUNDS: Final = text("DELETE FROM confirmations WHERE customer_id = ANY(CAST(:customer_ids AS text[]))")
 
 
@@ -58,6 +66,9 @@ async def put_profiles(tx: Tx, profiles: Sequence[Profile]) -> None:
             "languages": [profile.language for profile in profiles],
             "time_zones": [profile.time_zone for profile in profiles],
             "consents": [profile.email_consent for profile in profiles],
+            "phones": [profile.phone for profile in profiles],
+            "email_marks": [profile.email and address_mark(profile.email) for profile in profiles],
+            "phone_marks": [profile.phone and phone_mark(profile.phone) for profile in profiles],
         },
     )
 
@@ -75,4 +86,6 @@ async def forget(tx: Tx, customer_ids: Collection[str]) -> list[Entry]:
     held = await tx.fetch(_SUPPRESS, {**parameters, "now": tx.now})
     await tx.execute(_SCRUB_MESSAGES, parameters)
     await tx.execute(_DELETE_ROUNDS, parameters)
+    await tx.execute(_DELETE_CHOICES, parameters)
+    await tx.execute(_SCRUB_LIST, parameters)
     return entries(held)

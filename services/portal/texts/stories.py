@@ -51,6 +51,7 @@ _TONES: Final[dict[str, Tone]] = {
     "initiative.shipped": "good",
     "message.failed": "warn",
     "message.suppressed": "warn",
+    "message.bounced": "warn",
     "survey.invitation.unanswered": "warn",
 }
 """How loud a type is, where that does not hang on its facts."""

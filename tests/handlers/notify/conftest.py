@@ -36,6 +36,7 @@ from libs.events.event import Contract, Event
 from libs.webapi import keys
 from services.notify.api import build_app
 from services.notify.clients import MailServer, Receipts
+from services.notify.domain.messages import Notice, Status, message_id
 from services.notify.handlers import cases_handler, handle_customers
 from services.notify.jobs import Attendant, Sender
 from services.notify.journal import Journal
@@ -43,6 +44,7 @@ from services.notify.letters import Letters
 from services.notify.links import ConfirmationLinks
 from services.notify.mime import Mailbox
 from services.notify.presence import Presence
+from services.notify.store import ledger
 
 MONDAY: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANNA: Final = Employee(employee_id="e-anna", name="Анна Петрова", email="anna@company.example", language="ru")
@@ -56,7 +58,9 @@ Action = Any
 
 _ROWS = text("SELECT *, CAST(facts AS text) AS facts_text FROM messages ORDER BY created_at, id")
 _ROUNDS = text("SELECT * FROM confirmations ORDER BY case_id, round")
-_CLEAR = text("TRUNCATE profiles, messages, confirmations, inbox, outbox")
+_CLEAR = text(
+    "TRUNCATE profiles, messages, confirmations, inbox, outbox, waits, suppressions, contact_choices, contact_rules"
+)
 
 
 class Clock:
@@ -172,6 +176,29 @@ class World:
         version = self._versions[case_id] = self._versions.get(case_id, 0) + 1
         whole = {"case_id": case_id, "customer_id": "c-1", "version": version, **members}
         return self.event(contract(**whole), case_id)
+
+    def thanks(self, customer_id: str, name: str) -> Notice:
+        """A message that customers can do without."""
+        cause = uuid5(NAMESPACE_URL, name)
+        recipient = f"customer:{customer_id}"
+        return Notice(
+            id=message_id(cause, recipient),
+            cause_id=cause,
+            kind="thanks",
+            recipient=recipient,
+            case_id=None,
+            case_version=1,
+            customer_id=customer_id,
+            employee_id=None,
+            employee=None,
+            facts={"agent": None, "answered_at": MONDAY.isoformat()},
+        )
+
+    async def thank(self, *names: str, customer_id: str = "c-1") -> None:
+        """Put messages of thanks into the ledger, one for each name."""
+        async with self.database.transaction() as tx:
+            noted = [(self.thanks(customer_id, name), Status.QUEUED, None) for name in names]
+            await ledger.write(tx, noted, profile_by=tx.now)
 
     async def cases(self, *events: Event[Any]) -> None:
         """A batch of the topic of cases."""
@@ -522,7 +549,9 @@ async def client(database: Database, links: ConfirmationLinks) -> AsyncIterator[
     )
     async with database.transaction() as tx:
         key = await keys.create_key(
-            tx, name="operator", scopes=["messages:read", "messages:write", "templates:write", "on-behalf"]
+            tx,
+            name="operator",
+            scopes=["messages:read", "messages:write", "templates:write", "contacts:write", "on-behalf"],
         )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(

@@ -1,0 +1,129 @@
+"""What becomes of messages that were just claimed: over which channel each goes, what waits, and what is held back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, get_args
+
+from libs.events.contracts.messages import MessageKind
+from services.notify import announcements
+from services.notify.domain.contacts import (
+    PURPOSES,
+    Held,
+    Reach,
+    Rules,
+    Waits,
+    Way,
+    capped_until,
+    quiet_until,
+    wait_or_hold,
+    way,
+)
+from services.notify.domain.messages import Status
+from services.notify.store import contacts, delivery
+from services.notify.telemetry import MESSAGES
+from services.notify.texts import zone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from libs.events.contracts.messages import MessageChannel, SuppressionReason
+    from libs.events.database import Tx
+    from services.notify.domain.messages import MessageId
+    from services.notify.store.delivery import Claimed
+
+
+class Holding:
+    """Decides about claimed messages by the rules in force, and records what it holds back."""
+
+    def __init__(self, *, time_zone: str, available: frozenset[MessageChannel] = frozenset({"email"})) -> None:
+        """`time_zone` is the company's; `available` are the channels that messages can be sent over at all."""
+        self._time_zone: Final = time_zone
+        self.available = available
+        self._revision = 0
+        self._rules = Rules()
+
+    async def sift(self, tx: Tx, claimed: Sequence[Claimed]) -> list[Claimed]:
+        """Those that may go now, each with its channel; of the others, why not is kept and announced."""
+        if not claimed:
+            return []
+        if claimed[0].rules_revision != self._revision:
+            self._revision, self._rules, _ = await contacts.rules(tx)
+        decided = {message.entry.id: self._decide(message, tx.now) for message in claimed}
+        await self._count(tx, claimed, decided)
+        held: dict[MessageId, SuppressionReason] = {}
+        waiting: dict[MessageId, Waits] = {}
+        going: list[Claimed] = []
+        for message in claimed:
+            match decided[message.entry.id]:
+                case Way(channel):
+                    going.append(message if channel == message.channel else replace(message, channel=channel))
+                case Held(reason):
+                    held[message.entry.id] = reason
+                    announcements.suppressed(tx, message.entry, reason)
+                    MESSAGES.labels(message.entry.kind, str(Status.SUPPRESSED)).inc()
+                case Waits() as wait:
+                    waiting[message.entry.id] = wait
+                    announcements.held(tx, message.entry, wait)
+        if held:
+            await delivery.suppress(tx, held)
+        if waiting:
+            await contacts.wait(tx, waiting)
+        return going
+
+    def _decide(self, message: Claimed, now: datetime) -> Way | Held | Waits:
+        if message.ended is not None:
+            return Held("outdated")
+        kind = message.entry.kind
+        decided = way(kind, _reach(message), self._rules, self.available)
+        if isinstance(decided, Held) or not self._rules.quiet_hours:
+            return decided
+        where = zone(message.profile.time_zone if message.profile else None, self._time_zone)
+        until = quiet_until(kind, decided.channel, self._rules, now=now, where=where)
+        if until is None:
+            return decided
+        return wait_or_hold("quiet_hours", until, decided.channel, self._rules, created_at=message.created_at)
+
+    async def _count(self, tx: Tx, claimed: Sequence[Claimed], decided: dict[MessageId, Way | Held | Waits]) -> None:
+        """Let those wait whose recipients had enough; one asks the database only where there is a cap."""
+        capped: dict[MessageId, tuple[Claimed, str, Way]] = {}
+        for message in claimed:
+            so_far = decided[message.entry.id]
+            customer_id = message.entry.customer_id
+            if isinstance(so_far, Way) and customer_id and self._rules.caps_of(PURPOSES[message.entry.kind]):
+                capped[message.entry.id] = (message, customer_id, so_far)
+        if not capped:
+            return
+        longest = timedelta(days=max(cap.days for cap in self._rules.caps), hours=self._rules.patience_hours)
+        sent = await contacts.sent_lately(
+            tx,
+            [customer_id for _, customer_id, _ in capped.values()],
+            [kind for kind in get_args(MessageKind) if self._rules.caps_of(PURPOSES[kind])],
+            within=longest,
+            besides=list(capped),
+        )
+        lately = defaultdict(list, sent)
+        for message, customer_id, so_far in capped.values():
+            kind = message.entry.kind
+            until = capped_until(kind, lately[customer_id], self._rules, now=tx.now)
+            if until is None:
+                lately[customer_id].append((kind, tx.now))
+            else:
+                decided[message.entry.id] = wait_or_hold(
+                    "frequency", until, so_far.channel, self._rules, created_at=message.created_at
+                )
+
+
+def _reach(message: Claimed) -> Reach:
+    return Reach(
+        profile=message.profile,
+        address=message.address,
+        is_employee=not message.to_customer,
+        has_chat=message.chat is not None,
+        email_listed=message.email_listed,
+        phone_listed=message.phone_listed,
+        choices=message.choices,
+    )

@@ -1,0 +1,142 @@
+"""The list of addresses that are not written to, by their marks; what was taken off it stays as its history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from sqlalchemy import Row
+
+    from libs.events.contracts.messages import SuppressionReason
+    from libs.events.database import Tx
+
+# A reason that holds for good is not weakened by one with an end; whatever is known last is kept otherwise.
+_ADD: Final = text("""
+    INSERT INTO suppressions (id, mark, medium, reason, why, customer_id, message_id, until, added_at, added_by)
+    VALUES (:id, :mark, :medium, :reason, :why, :customer_id, :message_id, :until, :now, :by)
+    ON CONFLICT (mark) WHERE removed_at IS NULL DO UPDATE
+       SET reason = excluded.reason, why = excluded.why, until = excluded.until, added_by = excluded.added_by,
+           customer_id = coalesce(excluded.customer_id, suppressions.customer_id), message_id = excluded.message_id
+     WHERE suppressions.until IS NOT NULL
+ RETURNING id
+""")
+_REMOVE: Final = text("""
+    UPDATE suppressions SET removed_at = :now, removed_by = :by, removed_why = :why
+     WHERE id = :id AND removed_at IS NULL
+""")
+_COLUMNS: Final = """
+    SELECT id, medium, reason, why, customer_id, message_id, until, added_at, added_by, removed_at, removed_by,
+           removed_why
+      FROM suppressions
+"""
+_ONE: Final = text(_COLUMNS + " WHERE id = :id")
+_OF_MARK: Final = text(_COLUMNS + " WHERE mark = :mark ORDER BY added_at DESC LIMIT 100")
+_LISTED: Final = text(
+    _COLUMNS
+    + """
+     WHERE (removed_at IS NULL OR :removed) AND (reason = :reason OR CAST(:reason AS text) IS NULL)
+       AND (customer_id = :customer_id OR CAST(:customer_id AS text) IS NULL)
+       AND ((added_at, id) < (:before, CAST(:before_id AS uuid)) OR CAST(:before AS timestamptz) IS NULL)
+     ORDER BY added_at DESC, id DESC
+     LIMIT :limit
+"""
+)
+_SOFT: Final = text("""
+    WITH counted AS (
+        INSERT INTO soft_bounces (message_id, mark, at) VALUES (:message_id, :mark, :now) ON CONFLICT DO NOTHING
+     RETURNING 1)
+    SELECT (SELECT count(*) FROM counted) + count(*) AS amount
+      FROM soft_bounces WHERE mark = :mark AND at > :since AND message_id <> :message_id
+""")
+_PRUNE_SOFT: Final = text("""
+    DELETE FROM soft_bounces WHERE message_id IN (SELECT message_id FROM soft_bounces WHERE at < :before LIMIT 2000)
+""")
+
+
+async def add(
+    tx: Tx,
+    id_: UUID,
+    *,
+    mark: str,
+    medium: str,
+    reason: SuppressionReason,
+    why: str,
+    by: str,
+    customer_id: str | None = None,
+    message_id: UUID | None = None,
+    until: datetime | None = None,
+) -> UUID | None:
+    """Put an address on the list; the entry's id, None where a stronger one is there already."""
+    row = await tx.fetch_one(
+        _ADD,
+        {
+            "id": id_,
+            "mark": mark,
+            "medium": medium,
+            "reason": reason,
+            "why": why,
+            "customer_id": customer_id,
+            "message_id": message_id,
+            "until": until,
+            "by": by,
+            "now": tx.now,
+        },
+    )
+    return None if row is None else row.id
+
+
+async def remove(tx: Tx, id_: UUID, *, by: str, why: str) -> bool:
+    """Take an address off the list; False where it is not on it."""
+    return await tx.execute(_REMOVE, {"id": id_, "by": by, "why": why, "now": tx.now}) == 1
+
+
+async def one(tx: Tx, id_: UUID) -> Row[Any] | None:
+    """An entry of the list."""
+    return await tx.fetch_one(_ONE, {"id": id_})
+
+
+async def of_mark(tx: Tx, mark: str) -> Sequence[Row[Any]]:
+    """What is and was known of one address, the newest first."""
+    return await tx.fetch(_OF_MARK, {"mark": mark})
+
+
+async def listed(
+    tx: Tx,
+    *,
+    reason: str | None,
+    customer_id: str | None,
+    removed: bool,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Up to `limit` entries, the newest first, after the position `after`."""
+    before, before_id = after or (None, None)
+    return await tx.fetch(
+        _LISTED,
+        {
+            "reason": reason,
+            "customer_id": customer_id,
+            "removed": removed,
+            "before": before,
+            "before_id": before_id,
+            "limit": limit,
+        },
+    )
+
+
+async def count_soft(tx: Tx, message_id: UUID, mark: str, *, within: timedelta) -> int:
+    """Note that a message came back softly; how many did, of this address, lately."""
+    parameters = {"message_id": message_id, "mark": mark, "since": tx.now - within, "now": tx.now}
+    row = await tx.fetch_one(_SOFT, parameters)
+    return 0 if row is None else row.amount
+
+
+async def forget_soft(tx: Tx, *, older_than: timedelta) -> bool:
+    """Forget what came back long ago; whether there may be more."""
+    return await tx.execute(_PRUNE_SOFT, {"before": tx.now - older_than}) == 2000  # noqa: PLR2004 - as the statement says
