@@ -12,6 +12,7 @@ from libs.events.contracts.customers import CustomerErased, CustomerProfileChang
 from libs.events.contracts.messages import CampaignCompleted, ConfirmationAnswered
 from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from libs.events.errors import PermanentError
+from services.casework.domain import callbacks as promises
 from services.casework.domain import replies
 from services.casework.domain.agents import Staff
 from services.casework.domain.answers import Answer
@@ -21,7 +22,7 @@ from services.casework.domain.names import CaseId, CustomerId, ResponseId
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.tasks import decline
 from services.casework.domain.timeline import Actor, Cause
-from services.casework.store import cases, customers, initiatives, intake, people, policies, saving, tasks
+from services.casework.store import callbacks, cases, customers, initiatives, intake, people, policies, saving, tasks
 from services.casework.store.customers import Profile
 
 if TYPE_CHECKING:
@@ -139,9 +140,13 @@ async def _erase(tx: Tx, erasures: dict[CustomerId, Event[Contract]]) -> None:
     open_tasks: dict[CaseId, list[Task]] = {}
     for task in await tasks.open_of(tx, [case.id for case in book.cases]):
         open_tasks.setdefault(task.case_id, []).append(task)
-    staff = await people.staff(tx) if open_tasks else Staff({})
+    promised = {
+        each.case_id: each for each in await callbacks.of_cases(tx, [case.id for case in book.cases]) if each.is_pending
+    }
+    staff = await people.staff(tx) if open_tasks or promised else Staff({})
     forgotten = []
     ended = []
+    taken_back = []
     for case in book.cases:
         if case.customer_id is None or case.answered_at > erased_at[case.customer_id]:
             continue
@@ -151,10 +156,15 @@ async def _erase(tx: Tx, erasures: dict[CustomerId, Event[Contract]]) -> None:
             moment = decline(book[case.id], task, "customer_erased", staff, cause)
             book.put(moment.decision)
             ended.append(moment.task)
+        if case.id in promised:
+            cancelled = promises.forget(book[case.id], promised[case.id], staff, cause)
+            taken_back.append(cancelled.callback)
+            book.put(cancelled.decision)
         book.put(replies.forget(book[case.id], cause))
         forgotten.append(case.id)
     await tasks.save(tx, ended)
     await tasks.erase_titles(tx, forgotten)
+    await callbacks.save(tx, taken_back)
     await customers.erase_words(tx, erased_at, forgotten)
     await saving.save(tx, book)
 
@@ -203,4 +213,10 @@ def _profile(payload: CustomerProfileChanged) -> Profile:
         tier=payload.tier,
         account_name=payload.account_name,
         current_value=payload.current_value,
+        time_zone=payload.time_zone,
+        channels=tuple(
+            channel
+            for channel, known in (("phone", payload.phone), ("email", payload.email_consent and payload.email))
+            if known
+        ),
     )

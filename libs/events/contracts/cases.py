@@ -11,7 +11,19 @@ from libs.events.event import Contract, Instant
 
 Clock = Literal["first_contact", "resolution", "confirmation", "escalation"]
 Level = Literal["frontline", "management", "executive"]
-ContactOutcome = Literal["reached", "no_answer", "wrong_number", "call_later", "declined"]
+ContactChannel = Literal["phone", "email", "sms", "messenger", "in_person"]
+ContactOutcome = Literal[
+    "reached",
+    "no_answer",
+    "wrong_number",
+    "call_later",
+    "declined",
+    "busy",
+    "voicemail",
+    "third_person",
+    "message_sent",
+]
+"""`voicemail`: left a message; `third_person`: somebody else answered; `message_sent`: wrote to them, no answer yet."""
 EscalationReason = Literal[
     "clock_breached",
     "no_authority",
@@ -21,6 +33,7 @@ EscalationReason = Literal[
     "customer_asked",
     "not_solved",
     "task_overdue",
+    "callback_missed",
 ]
 TaskKind = Literal["department", "follow_up"]
 """A part of the work that a department does, or something that the customer was promised."""
@@ -94,6 +107,59 @@ class CaseContacted(_Case, frozen=True, kw_only=True):
     outcome: ContactOutcome
     first_reached: bool
     """True on the attempt that stopped the first-contact clock."""
+    channel: ContactChannel | None = None
+    """None in events that are older than this field."""
+
+
+class _Callback(_Case, frozen=True, kw_only=True):
+    callback_id: str
+    at: Instant
+    """The time that was agreed with the customer."""
+    channel: ContactChannel
+    owner: Employee
+    """Who is to call."""
+
+
+class CaseCallbackAgreed(_Callback, frozen=True, kw_only=True):
+    """The customer and we agreed on a time for a contact."""
+
+    TYPE: ClassVar[str] = "case.callback.agreed.v1"
+
+
+class CaseCallbackMoved(_Callback, frozen=True, kw_only=True):
+    """Another time was agreed for the same callback."""
+
+    TYPE: ClassVar[str] = "case.callback.moved.v1"
+
+    moved_from: Instant
+    moves: int
+    """How often it was moved, this time included: the sequence number of an invitation."""
+    reason: Literal["customer_asked", "owner_unavailable", "other"]
+
+
+class CaseCallbackCancelled(_Callback, frozen=True, kw_only=True):
+    """Nobody will call at that time."""
+
+    TYPE: ClassVar[str] = "case.callback.cancelled.v1"
+
+    reason: Literal["customer_asked", "no_longer_needed", "other", "customer_erased"]
+
+
+class CaseCallbackKept(_Callback, frozen=True, kw_only=True):
+    """Somebody tried to reach the customer at the agreed time, or made up for having missed it (`late`)."""
+
+    TYPE: ClassVar[str] = "case.callback.kept.v1"
+
+    outcome: ContactOutcome
+    late: bool
+
+
+class CaseCallbackMissed(_Callback, frozen=True, kw_only=True):
+    """The agreed time passed, and nobody called. Made up for soon, or the case climbs."""
+
+    TYPE: ClassVar[str] = "case.callback.missed.v1"
+
+    responsible: Employee | None
 
 
 class CaseEscalated(_Case, frozen=True, kw_only=True):

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from libs.webapi.app import create_app
 from services.casework.api import (
     calendars,
+    callbacks,
     cases,
     commands,
+    contact_rules,
     effects,
     initiatives,
     measures,
@@ -36,6 +38,8 @@ def build_app(database: Database) -> FastAPI:
         cases,
         commands,
         tasks,
+        callbacks,
+        contact_rules,
         effects,
         initiatives,
         measures,

@@ -1,6 +1,7 @@
 """How every command acts on a case: locked, on the version that was seen, once, and refused with its reason."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,14 +14,15 @@ from libs.webapi.idempotency import once
 from libs.webapi.problem import Problem, of_status
 from services.casework.api.access import actor_of, database_of, traceparent_of
 from services.casework.api.views import CaseState, state_of
+from services.casework.domain import callbacks as promises
 from services.casework.domain import levels
 from services.casework.domain.casebook import Casebook
 from services.casework.domain.cases import Case, Decision
-from services.casework.domain.errors import Refused, TasksOpen, WaitTooLong
-from services.casework.domain.names import CaseId
+from services.casework.domain.errors import CallbackTime, Refused, TasksOpen, WaitTooLong
+from services.casework.domain.names import CaseId, ContactChannel
 from services.casework.domain.policies import Policy
 from services.casework.domain.timeline import Cause
-from services.casework.store import cases, people, policies, saving
+from services.casework.store import callbacks, cases, people, policies, saving
 
 Decide = Callable[[Tx, Case, Cause], Awaitable[Decision]]
 
@@ -35,6 +37,19 @@ def answers_of(status: int, model: type[Any] = CaseState) -> dict[int | str, dic
         412: {"description": "It has changed since the version in `If-Match`.", **problem},
         422: {"description": "The request is not valid.", **problem},
     }
+
+
+async def agree_on(
+    tx: Tx, case: Case, at: datetime, channel: ContactChannel, cause: Cause, *, note: str | None = None
+) -> Decision:
+    """A callback of the case for this time, stored; what was missed before is made up for by it."""
+    earlier = await callbacks.pending(tx, case.id)
+    rules = await callbacks.rules(tx)
+    staff = await people.staff(tx)
+    promised = promises.agree(case, cause.id, at, channel, rules, staff, cause, earlier=earlier, note=note)
+    settled = [] if earlier is None else [promises.superseded(earlier, cause)]
+    await callbacks.save(tx, [*settled, promised.callback])
+    return promised.decision
 
 
 async def act(
@@ -93,7 +108,7 @@ async def policy_of(tx: Tx, case: Case) -> Policy:
 
 def _more(refused: Refused) -> dict[str, str | int]:
     match refused:
-        case WaitTooLong(latest=latest):
+        case WaitTooLong(latest=latest) | CallbackTime(latest=latest):
             return {"latest": latest.isoformat()}
         case TasksOpen(tasks=tasks):
             return {"open_tasks": tasks}

@@ -41,7 +41,8 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
-def _known_zone(name: str) -> str:
+def known_zone(name: str) -> str:
+    """The name, if it is that of an IANA zone; ValueError else."""
     if name not in _zones():
         raise ValueError("an IANA time zone, such as Europe/Moscow")
     return name
@@ -65,7 +66,7 @@ class Hours(BaseModel):
     end: _Time
 
 
-_Day = Annotated[list[Hours], Field(max_length=10, description="In their order, apart; none: nobody works.")]
+DayHours = Annotated[list[Hours], Field(max_length=10, description="In their order, apart; none: nobody works.")]
 
 
 class SpecialDay(BaseModel):
@@ -74,7 +75,7 @@ class SpecialDay(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     date: _Date
-    hours: _Day
+    hours: DayHours
 
 
 class CalendarBody(BaseModel):
@@ -83,8 +84,8 @@ class CalendarBody(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-    zone: Annotated[str, Field(max_length=100), AfterValidator(_known_zone)]
-    week: Annotated[dict[Weekday, _Day], Field(description="A weekday that is not named is off.")]
+    zone: Annotated[str, Field(max_length=100), AfterValidator(known_zone)]
+    week: Annotated[dict[Weekday, DayHours], Field(description="A weekday that is not named is off.")]
     holidays: Annotated[list[_Date], Field(max_length=2_000)] = []
     special_days: Annotated[list[SpecialDay], Field(max_length=500)] = []
 
@@ -97,15 +98,12 @@ class CalendarBody(BaseModel):
 
     def calendar(self, id_: str) -> Calendar:
         """The calendar that the body describes; ValueError says what is wrong with it."""
-        monday, tuesday, wednesday, thursday, friday, saturday, sunday = (
-            _shifts(self.week.get(weekday, [])) for weekday in _WEEKDAYS
-        )
         return Calendar(
             id=CalendarId(id_),
             zone=ZoneInfo(self.zone),
-            week=(monday, tuesday, wednesday, thursday, friday, saturday, sunday),
+            week=week_of(self.week),
             holidays=frozenset(date.fromisoformat(day) for day in self.holidays),
-            special_days={date.fromisoformat(day.date): _shifts(day.hours) for day in self.special_days},
+            special_days={date.fromisoformat(day.date): shifts_of(day.hours) for day in self.special_days},
         )
 
 
@@ -131,14 +129,28 @@ class CalendarView(BaseModel):
             "id": row.id,
             "name": row.name,
             "zone": row.zone,
-            "week": {weekday: _hours(day) for weekday, day in zip(_WEEKDAYS, row.week, strict=True)},
+            "week": shown_week(row.week),
             "holidays": [day.isoformat() for day in row.holidays],
             "special_days": _special_days(row.special_days),
             "version": row.version,
         }
 
 
-def _shifts(hours: Sequence[Hours]) -> Day:
+def week_of(hours: Mapping[Weekday, Sequence[Hours]]) -> tuple[Day, Day, Day, Day, Day, Day, Day]:
+    """The week from Monday on; ValueError says what is wrong with a shift."""
+    monday, tuesday, wednesday, thursday, friday, saturday, sunday = (
+        shifts_of(hours.get(weekday, [])) for weekday in _WEEKDAYS
+    )
+    return monday, tuesday, wednesday, thursday, friday, saturday, sunday
+
+
+def shown_week(week: Sequence[Sequence[Sequence[int]]]) -> dict[Weekday, list[dict[str, str]]]:
+    """A stored week as it is shown."""
+    return {weekday: _hours(day) for weekday, day in zip(_WEEKDAYS, week, strict=True)}
+
+
+def shifts_of(hours: Sequence[Hours]) -> Day:
+    """The shifts of one day."""
     return tuple(Shift(_minute(each.start), _minute(each.end)) for each in hours)
 
 

@@ -12,8 +12,8 @@ from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
 from services.casework.api.access import CaseReader, Instant, database_of
 from services.casework.api.views import CaseDetail, CasePage, Status, detail_of, summary_of
-from services.casework.domain.names import Level, Tier
-from services.casework.store import reading, resolutions, tasks
+from services.casework.domain.names import CaseId, Level, Tier
+from services.casework.store import callbacks, reading, resolutions, tasks
 
 router: Final = Router(prefix="/v1/cases", tags=["cases"])
 
@@ -87,6 +87,7 @@ async def get_case(
         # Up to the version read: what was added meanwhile belongs to another ETag.
         timeline = await reading.timeline(tx, case_id, row.version)
         answers = await reading.answers(tx, case_id)
+        promised = await callbacks.of_cases(tx, [CaseId(case_id)])
         resolved = await resolutions.of_case(tx, case_id) if row.round else []
         work = await tasks.shown_of_case(tx, case_id)
         known = row.customer_id is not None
@@ -97,6 +98,7 @@ async def get_case(
         row,
         timeline=timeline,
         answers=answers,
+        callbacks=promised,
         resolutions=resolved,
         earlier_cases=cases,
         earlier_answers=others,

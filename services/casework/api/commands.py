@@ -16,13 +16,14 @@ from services.casework.api.access import (
     Instant,
     refused_field,
 )
-from services.casework.api.acting import act, answers_of, policy_of
+from services.casework.api.acting import act, agree_on, answers_of, policy_of
+from services.casework.domain import callbacks as promises
 from services.casework.domain import commands, waiting
 from services.casework.domain.cases import Case, Decision, WaitReason
-from services.casework.domain.errors import CustomerHasOpenCase
-from services.casework.domain.names import AgentId, ContactOutcome, RootCauseId
+from services.casework.domain.errors import CallbackAgreed, CustomerHasOpenCase
+from services.casework.domain.names import AgentId, ContactChannel, ContactOutcome, RootCauseId
 from services.casework.domain.timeline import Cause
-from services.casework.store import cases, people, resolutions, rules, tasks
+from services.casework.store import callbacks, cases, people, resolutions, rules, tasks
 
 router: Final = Router(prefix="/v1/cases/{case_id}", tags=["cases"])
 
@@ -38,6 +39,14 @@ class ContactAttemptBody(_Body):
     """How the try to reach the customer went."""
 
     outcome: ContactOutcome
+    channel: ContactChannel = "phone"
+    callback_id: Annotated[
+        UUID | None,
+        Field(description="The agreed callback that this was; one at its time is known without."),
+    ] = None
+    callback_at: Annotated[
+        Instant | None, Field(description="When the customer and we agreed to speak next: a callback by the channel.")
+    ] = None
     note: Note = None
 
 
@@ -108,7 +117,23 @@ async def attempt_contact(
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
         policy = await policy_of(tx, case)
-        return commands.record_contact(case, body.outcome, policy, cause, attempt_id=str(cause.id), note=body.note)
+        decision = commands.record_contact(
+            case, body.outcome, policy, cause, attempt_id=str(cause.id), channel=body.channel, note=body.note
+        )
+        pending = await callbacks.pending(tx, case.id)
+        if body.callback_id is not None and (pending is None or pending.id != body.callback_id):
+            raise refused_field("/callback_id", "is no callback that is to be made", slug="unknown-callback")
+        if pending is not None and (
+            body.callback_id is not None or promises.keeps(pending, cause.at, await callbacks.rules(tx))
+        ):
+            staff = await people.staff(tx)
+            promised = promises.kept(decision.case, pending, body.outcome, staff, cause)
+            await callbacks.save(tx, [promised.callback])
+            decision = Decision(promised.decision.case, decision.steps + promised.decision.steps)
+        if body.callback_at is not None:
+            agreed = await agree_on(tx, decision.case, body.callback_at, body.channel, cause)
+            decision = Decision(agreed.case, decision.steps + agreed.steps)
+        return decision
 
     return await act(request, principal, case_id, seen, decide, status=201)
 
@@ -168,6 +193,11 @@ async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: 
             )
         policy = await policy_of(tx, case)
         staff = await people.staff(tx)
+        pending = await callbacks.pending(tx, case.id)
+        if pending is not None and pending.state == "agreed":
+            raise CallbackAgreed(case.id)
+        if pending is not None:
+            await callbacks.save(tx, [promises.superseded(pending, cause)])
         effort = commands.Effort(body.customer_contacts, body.passed_on)
         root_cause_id = RootCauseId(body.root_cause_id)
         holding = await tasks.count_holding(tx, case.id)

@@ -11,8 +11,9 @@ from sqlalchemy import Row
 
 from libs.events.contracts.scores import PriorityFactor
 from services.casework.api.task_views import TaskView, view_of_task
+from services.casework.domain.callbacks import Callback, CallbackState
 from services.casework.domain.cases import Case, WaitReason
-from services.casework.domain.names import ContactOutcome, Level, Metric, NpsClass, SurveyKind, Tier
+from services.casework.domain.names import ContactChannel, ContactOutcome, Level, Metric, NpsClass, SurveyKind, Tier
 from services.casework.domain.timeline import ActorKind, EntryKind
 from services.casework.store.cases import case_of
 
@@ -138,9 +139,27 @@ class ContactAttempt(BaseModel):
 
     id: str
     outcome: ContactOutcome
+    channel: ContactChannel
     at: datetime
     by: Who
     note: str | None
+
+
+class CallbackView(BaseModel):
+    """A contact that was agreed with the customer for a time."""
+
+    id: UUID
+    at: datetime
+    channel: ContactChannel
+    state: CallbackState
+    agreed_at: datetime
+    agreed_by: str
+    moves: int
+    """How often it was moved."""
+    settled_at: datetime | None
+    """When it was kept or cancelled; of a missed one, when somebody made up for it."""
+    outcome: ContactOutcome | None
+    """Of the attempt that kept it, or made up for it."""
 
 
 class Resolution(BaseModel):
@@ -203,6 +222,8 @@ class CaseDetail(CaseSummary):
     """What the priority is the sum of."""
     responses: list[CaseResponse]
     contact_attempts: list[ContactAttempt]
+    callbacks: list[CallbackView]
+    """The first agreed first; at most one is `agreed`."""
     resolutions: list[Resolution]
     timeline: list[TimelineEntry]
     tasks: list[TaskView]
@@ -226,6 +247,7 @@ def detail_of(
     *,
     timeline: Sequence[Row[Any]],
     answers: Sequence[Row[Any]],
+    callbacks: Sequence[Callback],
     resolutions: Sequence[Row[Any]],
     earlier_cases: Sequence[Row[Any]],
     earlier_answers: Sequence[Row[Any]],
@@ -242,12 +264,18 @@ def detail_of(
         priority_parts=[PriorityPart.model_validate(each, from_attributes=True) for each in case.priority_parts],
         responses=[CaseResponse.model_validate(each, from_attributes=True) for each in answers],
         contact_attempts=[_attempt(entry) for entry in entries if entry.kind == "contacted"],
+        callbacks=[callback_view(each) for each in callbacks],
         resolutions=[Resolution.model_validate(each, from_attributes=True) for each in resolutions],
         timeline=entries,
         tasks=[view_of_task(each) for each in tasks],
         earlier_cases=[EarlierCase.model_validate(each, from_attributes=True) for each in earlier_cases],
         earlier_responses=[EarlierResponse.model_validate(each, from_attributes=True) for each in earlier_answers],
     )
+
+
+def callback_view(callback: object) -> CallbackView:
+    """A callback as it is shown, of itself or of a row that has its fields."""
+    return CallbackView.model_validate(callback, from_attributes=True)
 
 
 def _state(case: Case) -> Mapping[str, Any]:
@@ -325,6 +353,8 @@ def _attempt(entry: TimelineEntry) -> ContactAttempt:
         {
             "id": entry.details["attempt_id"],
             "outcome": entry.details["outcome"],
+            # Before channels were recorded people called.
+            "channel": entry.details.get("channel", "phone"),
             "at": entry.at,
             "by": entry.actor,
             "note": entry.text,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from services.casework.domain.agents import Agent, Staff
-    from services.casework.domain.names import AgentId, ContactOutcome, EscalationReason, RootCauseId
+    from services.casework.domain.names import AgentId, ContactChannel, ContactOutcome, EscalationReason, RootCauseId
     from services.casework.domain.policies import Policy
     from services.casework.domain.timeline import Cause, Details
 
@@ -47,7 +47,14 @@ NOT_ASKED: Final = Effort()
 
 
 def record_contact(
-    case: Case, outcome: ContactOutcome, policy: Policy, cause: Cause, *, attempt_id: str, note: str | None = None
+    case: Case,
+    outcome: ContactOutcome,
+    policy: Policy,
+    cause: Cause,
+    *,
+    attempt_id: str,
+    channel: ContactChannel = "phone",
+    note: str | None = None,
 ) -> Decision:
     """One attempt to reach the customer; the first that reaches them in a round stops the first-contact clock.
 
@@ -57,7 +64,7 @@ def record_contact(
         raise AlreadyClosed(case.id)
     if outcome in SPOKEN and case.waiting is not None:
         return resumed(case, "customer_reached", policy, cause, cause.at).then(
-            lambda case: record_contact(case, outcome, policy, cause, attempt_id=attempt_id, note=note)
+            lambda case: record_contact(case, outcome, policy, cause, attempt_id=attempt_id, channel=channel, note=note)
         )
     first = case.status is Status.OPEN and outcome in SPOKEN
     after = replace(case, version=case.version + 1)
@@ -68,9 +75,14 @@ def record_contact(
         cause,
         "contacted",
         lambda heading: CaseContacted(
-            **heading, attempt_id=attempt_id, agent_id=cause.actor.id, outcome=outcome, first_reached=first
+            **heading,
+            attempt_id=attempt_id,
+            agent_id=cause.actor.id,
+            outcome=outcome,
+            first_reached=first,
+            channel=channel,
         ),
-        details={"attempt_id": attempt_id, "outcome": outcome, "first_reached": first},
+        details={"attempt_id": attempt_id, "outcome": outcome, "first_reached": first, "channel": channel},
         text=note,
     )
 

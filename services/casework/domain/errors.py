@@ -13,6 +13,9 @@ CaseworkError
 │   ├── WaitTooLong
 │   ├── TasksOpen
 │   ├── TaskEnded
+│   ├── CallbackAgreed
+│   ├── CallbackTime
+│   ├── NoCallback
 │   └── CustomerHasOpenCase
 └── NobodyToAssign           the company has not named a single agent: wait until it has
 """
@@ -103,6 +106,32 @@ class WaitTooLong(Refused):
         super().__init__(case_id)
         self.latest = latest
         """Until when it could wait at the latest; in the past where nothing of the time is left."""
+
+
+class CallbackAgreed(Refused):
+    """A contact is agreed with the customer: keep it, move it or cancel it first."""
+
+    code = "case-callback-agreed"
+    title = "A callback is agreed with the customer"
+
+
+class CallbackTime(Refused):
+    """A callback is agreed for a time that lies ahead, and not beyond what anybody can promise."""
+
+    code = "case-callback-time"
+    title = "A callback cannot be agreed for then"
+
+    def __init__(self, case_id: CaseId, latest: datetime) -> None:
+        super().__init__(case_id)
+        self.latest = latest
+        """Until when one can be agreed at the latest."""
+
+
+class NoCallback(Refused):
+    """It was kept, missed or cancelled already."""
+
+    code = "case-callback-settled"
+    title = "The callback is no longer agreed"
 
 
 class CustomerHasOpenCase(Refused):

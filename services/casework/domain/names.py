@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final, NewType
 from uuid import UUID
 
-from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason, Level, TaskKind
+from libs.events.contracts.cases import Clock, ContactChannel, ContactOutcome, EscalationReason, Level, TaskKind
 from libs.events.contracts.responses import Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
 from libs.events.event import named
@@ -15,6 +15,7 @@ __all__ = [
     "AgentId",
     "CaseId",
     "Clock",
+    "ContactChannel",
     "ContactOutcome",
     "CustomerId",
     "EscalationReason",

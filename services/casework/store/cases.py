@@ -56,6 +56,34 @@ _LOCK_ALL_OF_CUSTOMERS: Final = text("""
        FOR UPDATE
 """)
 
+_FIND: Final = text("""
+    SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status, outcome,
+           level, owner_id, owner_reason, CAST(owner_reason_details AS text) AS owner_reason_details, responsible_id,
+           round, reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
+           first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
+           resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
+           escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
+           first_contact_later, resolution_later, escalation_later, priority,
+           CAST(priority_parts AS text) AS priority_parts
+      FROM cases
+     WHERE id = :id
+""")
+
+_LOCK_FREE: Final = text("""
+    SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status, outcome,
+           level, owner_id, owner_reason, CAST(owner_reason_details AS text) AS owner_reason_details, responsible_id,
+           round, reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
+           first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
+           resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
+           escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
+           first_contact_later, resolution_later, escalation_later, priority,
+           CAST(priority_parts AS text) AS priority_parts
+      FROM cases
+     WHERE id = ANY(CAST(:ids AS uuid[]))
+     ORDER BY id
+       FOR UPDATE SKIP LOCKED
+""")
+
 _CLAIM_FIRING: Final = text("""
     SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status, outcome,
            level, owner_id, owner_reason, CAST(owner_reason_details AS text) AS owner_reason_details, responsible_id,
@@ -138,6 +166,17 @@ async def standing(tx: Tx, ids: Iterable[CaseId]) -> tuple[set[CaseId], dict[Cas
 async def lock(tx: Tx, ids: Iterable[CaseId] = (), customers: Iterable[CustomerId] = ()) -> list[Case]:
     """These cases and the cases of these customers that are not closed, locked."""
     return [case_of(row) for row in await tx.fetch(_LOCK, {"ids": list(ids), "customers": list(customers)})]
+
+
+async def find(tx: Tx, id_: CaseId) -> Case | None:
+    """The case, to be looked at."""
+    row = await tx.fetch_one(_FIND, {"id": id_})
+    return None if row is None else case_of(row)
+
+
+async def pass_over_locked(tx: Tx, ids: Iterable[CaseId]) -> list[Case]:
+    """Those of these cases that are in no other hands, locked."""
+    return [case_of(row) for row in await tx.fetch(_LOCK_FREE, {"ids": list(ids)})]
 
 
 async def lock_one(tx: Tx, id_: CaseId) -> Case | None:

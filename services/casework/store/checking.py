@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import text
 
 from services.casework.domain.watchdog import Checking
-from services.casework.store import cases
+from services.casework.store import callbacks, cases
 
 if TYPE_CHECKING:
     from libs.events.database import Tx
@@ -24,4 +24,5 @@ async def note(tx: Tx) -> None:
 async def read(tx: Tx) -> Checking:
     """How it stands."""
     (row,) = await tx.fetch(_CHECKED_AT)
-    return Checking(tx.now, row.checked_at, await cases.oldest_firing(tx))
+    oldest = [each for each in (await cases.oldest_firing(tx), await callbacks.oldest_firing(tx)) if each is not None]
+    return Checking(tx.now, row.checked_at, min(oldest, default=None))

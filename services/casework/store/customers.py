@@ -36,15 +36,18 @@ _HOLD: Final = text("""
 
 # A profile that comes after an erasure is a new one, and its versions begin anew.
 _SAVE_PROFILES: Final = text("""
-    INSERT INTO customers AS known (customer_id, version, name, language, tier, account_name, current_value)
-    SELECT customer_id, version, name, language, tier, account_name, current_value
+    INSERT INTO customers AS known (customer_id, version, name, language, tier, account_name, current_value,
+                                    time_zone, channels)
+    SELECT customer_id, version, name, language, tier, account_name, current_value, time_zone,
+           string_to_array(channels, ',')
       FROM unnest(CAST(:customers AS text[]), CAST(:versions AS integer[]), CAST(:names AS text[]),
                   CAST(:languages AS text[]), CAST(:tiers AS text[]), CAST(:accounts AS text[]),
-                  CAST(:values AS double precision[]))
-        AS profiles (customer_id, version, name, language, tier, account_name, current_value)
+                  CAST(:values AS double precision[]), CAST(:zones AS text[]), CAST(:channels AS text[]))
+        AS profiles (customer_id, version, name, language, tier, account_name, current_value, time_zone, channels)
         ON CONFLICT (customer_id) DO UPDATE
        SET version = excluded.version, name = excluded.name, language = excluded.language, tier = excluded.tier,
-           account_name = excluded.account_name, current_value = excluded.current_value
+           account_name = excluded.account_name, current_value = excluded.current_value,
+           time_zone = excluded.time_zone, channels = excluded.channels
      WHERE known.version < excluded.version
 """)
 
@@ -54,7 +57,7 @@ _ERASE_PROFILES: Final = text("""
       FROM unnest(CAST(:customers AS text[]), CAST(:instants AS timestamptz[])) AS erased (customer_id, erased_at)
         ON CONFLICT (customer_id) DO UPDATE
        SET version = 0, name = NULL, language = NULL, tier = NULL, account_name = NULL, current_value = NULL,
-           erased_at = excluded.erased_at
+           time_zone = NULL, channels = NULL, erased_at = excluded.erased_at
 """)
 
 _ERASE_COMMENTS: Final = text("""
@@ -85,6 +88,9 @@ class Profile:
     tier: Tier
     account_name: str | None
     current_value: float | None
+    time_zone: str | None = None
+    channels: tuple[str, ...] = ()
+    """By which they can be reached and may be."""
 
 
 async def hold(tx: Tx, customers: Collection[CustomerId]) -> dict[CustomerId, datetime]:
@@ -111,6 +117,8 @@ async def save_profiles(tx: Tx, profiles: Sequence[Profile]) -> None:
             "tiers": [profile.tier for profile in profiles],
             "accounts": [profile.account_name for profile in profiles],
             "values": [profile.current_value for profile in profiles],
+            "zones": [profile.time_zone for profile in profiles],
+            "channels": [",".join(profile.channels) for profile in profiles],
         },
     )
 

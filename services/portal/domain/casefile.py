@@ -21,7 +21,17 @@ Clock = Literal["first_contact", "resolution", "confirmation", "escalation", "wa
 STATUSES: Final[tuple[Status, ...]] = ("open", "contacted", "resolved", "closed")
 LEVELS: Final = ("frontline", "management", "executive")
 TIERS: Final = ("key", "high", "standard", "low")
-CONTACT_OUTCOMES: Final = ("reached", "no_answer", "call_later", "wrong_number", "declined")
+CONTACT_OUTCOMES: Final = (
+    "reached",
+    "no_answer",
+    "call_later",
+    "wrong_number",
+    "declined",
+    "busy",
+    "voicemail",
+    "third_person",
+    "message_sent",
+)
 ESCALATION_REASONS: Final = (
     "no_authority",
     "several_departments",

@@ -38,6 +38,7 @@ _TONES: Final[dict[str, Tone]] = {
     "case.clock.breached": "alarm",
     "case.clock.reminded": "alarm",
     "case.clock.warned": "warn",
+    "case.callback.missed": "alarm",
     "case.escalated": "warn",
     "case.resolved": "good",
     "case.reopened": "alarm",
