@@ -104,6 +104,37 @@ def test_a_phrase_is_found_where_its_words_stand_near_each_other_in_one_sentence
     assert tells("долго ждать", " ".join(words)) == expected
 
 
+@given(st.lists(st.sampled_from(["а", "б", "в", "г", ".", ","]), max_size=16))
+@settings(max_examples=200)
+def test_phrases_that_begin_alike_are_told_apart_at_each_word(words: list[str]) -> None:
+    told = {
+        "near": "а б",
+        "far": "а ~ б",
+        "longer": "а б ~ в",
+        "longest": "а ~ б в ~ а",
+        "again": "б б",
+    }
+    read = reader(*(a_theme(id_, pattern) for id_, pattern in told.items())).read(" ".join(words)).themes
+
+    def ends(pattern: str) -> set[int]:
+        found = set(range(-1, len(words)))
+        reach = len(words)
+        for part in pattern.split():
+            if part == "~":
+                reach = 5
+                continue
+            steps = {(end, place) for end in found for place in range(end + 1, min(end + reach + 1, len(words)))}
+            found = {
+                place
+                for end, place in steps
+                if words[place] == part and (reach == len(words) or "." not in words[end + 1 : place])
+            }
+            reach = 2
+        return found
+
+    assert set(read) == {id_ for id_, pattern in told.items() if ends(pattern)}
+
+
 def test_one_comment_may_have_several_themes_in_the_order_of_the_taxonomy() -> None:
     read = reader(a_theme("price", "дорого"), a_theme("staff", "хам*"), a_theme("app", "приложение")).read
     assert read("Хамят, и вообще дорого").themes == ("price", "staff")
@@ -245,7 +276,11 @@ def test_the_reader_remembers_no_more_than_it_may(monkeypatch: pytest.MonkeyPatc
         comment = f"слово{number} очередь{'ю' * (number % 7)} долго x{number} ждать"
         assert taxonomy.read(comment).themes[-1] == "wait"
     assert len(taxonomy._known) <= 100
-    assert len(taxonomy._ways) <= 100
+    monkeypatch.setattr(reading, "MOST_REMEMBERED_BYTES", 2)
+    taxonomy = reader(a_theme("queue", "очередь"), *(a_theme(f"t{n}", f"долго слово{n}") for n in range(60)))
+    for number in range(60):
+        assert taxonomy.read(f"долго слово{number}").themes == (f"t{number}",)
+    assert len(taxonomy._words) <= 2
     assert taxonomy.read("стояла в очереди").themes == ("queue",)
 
 

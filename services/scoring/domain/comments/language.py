@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, Literal
 
-from services.scoring.domain.comments.words import is_cyrillic, spelled
+from services.scoring.domain.comments.words import LONGEST_WORD, is_cyrillic, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,6 +15,11 @@ Language = Literal["ru", "en", "other"]
 ENOUGH_WORDS: Final = 40
 """So many tell it; the rest of a longer comment is not looked at."""
 
+_REMEMBERED: Final = 16_384
+_PLACES: Final = (0, 8, 16, 24, 32)
+_CYRILLIC, _LATIN, _RUSSIAN, _ENGLISH, _OTHER = (1 << place for place in _PLACES)
+_MOST: Final = 0xFF
+_OF_HINT: Final[Mapping[Language, int]] = {"ru": _RUSSIAN, "en": _ENGLISH, "other": _OTHER}
 # Letters that other languages in Cyrillic letters have and Russian does not.
 _NOT_RUSSIAN: Final = frozenset("іїєґўјљњћђџѓќѕәғқңөұүһӣӯҷҳ")
 # The small words of each language, and what short comments are made of.
@@ -57,20 +63,23 @@ SMALL_WORDS: Final = frozenset(_WORDS["ru"].split()) | frozenset(_WORDS["en"].sp
 
 def detected(words: Sequence[str]) -> Language | None:
     """The language of a comment with these tokens; None where there is nothing to tell it by."""
-    cyrillic = latin = 0
-    hints: dict[Language | None, int] = {"ru": 0, "en": 0, "other": 0, None: 0}
-    for word in words[:ENOUGH_WORDS]:
-        if is_cyrillic(word):
-            cyrillic += 1
-        elif word[0].isalpha():
-            latin += 1
-        hint = _HINTS.get(word)
-        hints["other" if hint is None and not word.isascii() and _is_foreign(word) else hint] += 1
+    said = sum(_says(word[:LONGEST_WORD]) for word in words[:ENOUGH_WORDS])
+    cyrillic, latin, russian, english, other = (said >> place & _MOST for place in _PLACES)
     if cyrillic and cyrillic >= latin:
-        return "other" if hints["other"] > hints["ru"] else "ru"
-    if hints["en"] == hints["other"]:
-        return "other" if hints["other"] else None
-    return "en" if hints["en"] > hints["other"] else "other"
+        return "other" if other > russian else "ru"
+    if english == other:
+        return "other" if other else None
+    return "en" if english > other else "other"
+
+
+@lru_cache(_REMEMBERED)
+def _says(word: str) -> int:
+    """What a word adds to the five counts, which are kept in one number."""
+    script = _CYRILLIC if is_cyrillic(word) else _LATIN if word[0].isalpha() else 0
+    hint = _HINTS.get(word)
+    if hint is None and not word.isascii() and _is_foreign(word):
+        hint = "other"
+    return script + (0 if hint is None else _OF_HINT[hint])
 
 
 def _is_foreign(word: str) -> bool:
