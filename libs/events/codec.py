@@ -94,12 +94,18 @@ def decode(record: Record) -> Event[Any] | None:
     Raises Undecodable where an attribute is missing or wrong, or the payload breaks its contract.
     """
     try:
-        attributes = _attributes(record)
-        type_ = attributes["ce_type"].decode()
+        attributes = dict(record.headers)
+        try:
+            version, type_ = attributes["ce_specversion"], attributes["ce_type"].decode()
+            written, source, id_ = attributes["ce_time"], attributes["ce_source"], attributes["ce_id"]
+        except KeyError:
+            raise Undecodable(f"not a CloudEvent: without {', '.join(sorted(_REQUIRED - attributes.keys()))}") from None
+        if version != b"1.0":
+            raise Undecodable(f"CloudEvents version {version.decode()}, not 1.0")
         decoder = _DECODERS.get(type_)
         if decoder is None:
             return None
-        time = datetime.fromisoformat(attributes["ce_time"].decode())
+        time = datetime.fromisoformat(written.decode())
         if time.tzinfo is None:
             raise Undecodable("ce_time has no zone")
         subject = attributes.get("ce_subject", b"").decode()
@@ -114,9 +120,9 @@ def decode(record: Record) -> Event[Any] | None:
         else:
             payload = decoder.decode(record.value)
         return Event(
-            EventId(parse(attributes["ce_id"].decode())),
+            EventId(parse(id_.decode())),
             type_,
-            attributes["ce_source"].decode(),
+            source.decode(),
             subject,
             time,
             payload,
@@ -125,13 +131,3 @@ def decode(record: Record) -> Event[Any] | None:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         # msgspec lets deep nesting and broken UTF-8 out as the interpreter's own errors.
         raise Undecodable(f"{type(error).__name__}: {error}") from error
-
-
-def _attributes(record: Record) -> dict[str, bytes]:
-    """All headers; those of others are none of our business, whatever bytes they are."""
-    attributes = dict(record.headers)
-    if not attributes.keys() >= _REQUIRED:
-        raise Undecodable(f"not a CloudEvent: without {', '.join(sorted(_REQUIRED - attributes.keys()))}")
-    if attributes["ce_specversion"] != b"1.0":
-        raise Undecodable(f"CloudEvents version {attributes['ce_specversion'].decode()}, not 1.0")
-    return attributes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from libs.events.contracts.responses import Channel
+    from libs.events.contracts.responses import Channel, Metric, SurveyKind
     from libs.events.contracts.scores import NpsClass, Tier, UrgentSignal
     from libs.events.database import Tx
     from services.scoring.domain.worth import Worth
@@ -163,8 +162,8 @@ class ResponseRow(NamedTuple):
     vendor_response_id: str | None
     program: str
     touchpoint: str | None
-    kind: str
-    metric: str
+    kind: SurveyKind
+    metric: Metric
     score: int | None
     nps_class: NpsClass | None
     claimed_class: str | None
@@ -205,8 +204,7 @@ class Place(NamedTuple):
     region: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Respondent:
+class Respondent(NamedTuple):
     """A customer as far as scoring an answer needs them. `tier` is None where nobody told us about them.
 
     `worth` is there where it was asked for.
