@@ -36,6 +36,7 @@ STAGES: Final = (
     "lists",
     "portal",
     "mails",
+    "hooks",
     "pipeline",
     "growth",
     "idle",

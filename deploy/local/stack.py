@@ -268,6 +268,9 @@ class LocalStack:
             "NOTIFY_PUBLIC_URL": f"http://127.0.0.1:{self.ports.notify}",
             "NOTIFY_PORTAL_URL": f"http://127.0.0.1:{self.ports.portal}",
             "NOTIFY_SENDER": "Отклик <otklik@localhost>",
+            # Whoever tries web hooks on this machine receives them on this machine.
+            "NOTIFY_HOOKS_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "NOTIFY_HOOKS_PLAIN_HTTP": "true",
             "PORTAL_SESSION_SECRET": secrets.portal_session,
             "PORTAL_SECURE_COOKIES": "false",
             "PORTAL_INGEST_PUBLIC_URL": f"http://127.0.0.1:{self.ports.ingest}",

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from libs.events.topics import Topic
 
     Handler = Callable[[Tx, Sequence[Event[Contract]]], Awaitable[None]]
+    Wanted = Callable[[Tx], Awaitable[frozenset[str]]]
+    """The event types that a handler has anything to do with at this moment."""
 
 log: Final = structlog.get_logger()
 
@@ -82,10 +84,14 @@ class Consumer:
         subscription: Subscription,
         health: Health,
         alone: asyncio.Lock | None = None,
+        wanted: Wanted | None = None,
         backoff: Backoff = RECORD,
         dead_letters_in_a_row: int = DEAD_LETTERS_IN_A_ROW,
     ) -> None:
-        """`alone` is the process's: of several consumers, one has a record in hand that a process may have died of."""
+        """`alone` is the process's: of several consumers, one has a record in hand that a process may have died of.
+
+        Of types that are not `wanted`, in the same transaction, records are passed over: not decoded, in no inbox.
+        """
         self._consumer = name
         self.name: Final = f"{name}:{topic.name}"
         """Of the loop: a group may read several topics, and each has a loop that can get stuck."""
@@ -98,6 +104,7 @@ class Consumer:
         self._outage = Outage(self.name, health)
         self._attempts = Attempts(name, database)
         self._alone = alone or asyncio.Lock()
+        self._wanted = wanted
         self._backoff = backoff
         self._limit = dead_letters_in_a_row
         self._in_a_row = 0
@@ -176,7 +183,10 @@ class Consumer:
         events: dict[int, Event[Any]] = {}
         rejected: list[Rejected] = []
         skipped: list[Record] = []
+        wanted = None if self._wanted is None else await self._wanted(tx)
         for place, record in enumerate(records):
+            if wanted is not None and type_of(record) not in wanted:
+                continue
             try:
                 event = decode(record)
             except Undecodable as error:

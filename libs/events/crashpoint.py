@@ -10,7 +10,7 @@ names. The file is unlinked first: it strikes once, and one process, however man
 
     ingest.after_verify             authentic, not yet waiting          notify.after_claim    ours, nothing sent
     ingest.batch_half_assembled     one waits while others are written  notify.after_accepted 250, not recorded
-    ingest.after_commit             durable, not answered
+    ingest.after_commit             durable, not answered       notify.after_hook_accepted  2xx, not recorded
 """
 
 from __future__ import annotations

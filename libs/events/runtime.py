@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from libs.events.consumer import Handler
+    from libs.events.consumer import Handler, Wanted
     from libs.events.database import Database
     from libs.events.topics import Topic
 
@@ -100,8 +100,8 @@ class Runtime:
         """Serve `app` at the process's address; without one, only health and metrics are served there."""
         self._app = app
 
-    def add_consumer(self, name: str, topic: Topic, handle: Handler) -> None:
-        """Consume `topic`, and what is replayed of it, as the consumer group `name`."""
+    def add_consumer(self, name: str, topic: Topic, handle: Handler, *, wanted: Wanted | None = None) -> None:
+        """Consume `topic`, and what is replayed of it, as the consumer group `name`; types not `wanted` are left."""
         if name not in topic.consumers:
             raise ValueError(f"{name} is not among the consumers of {topic.name} in libs.events.topics")
         subscription = KafkaSubscription(
@@ -120,6 +120,7 @@ class Runtime:
                 subscription=subscription,
                 health=self.health,
                 alone=self._alone,
+                wanted=wanted,
             )
         )
 

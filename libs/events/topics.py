@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from libs.events.contracts import cases, customers, initiatives, messages, responses, scores
+from libs.events.contracts import cases, customers, initiatives, messages, responses, scores, subscriptions
 
 if TYPE_CHECKING:
     from libs.events.event import Contract
@@ -56,7 +56,7 @@ SURVEY_RESPONSES: Final = Topic(
     ),
     partitions=6,
     retention=timedelta(days=30),
-    consumers=("scoring.responses",),
+    consumers=("scoring.responses", "notify.hooks"),
     producer="ingest",
 )
 SURVEY_SCORES: Final = Topic(
@@ -65,7 +65,7 @@ SURVEY_SCORES: Final = Topic(
     types=(scores.ResponseScored, scores.ResponseRescored, scores.ResponseRetracted, scores.InvitationUnanswered),
     partitions=6,
     retention=timedelta(days=30),
-    consumers=("casework.scores", "portal.events"),
+    consumers=("casework.scores", "notify.hooks", "portal.events"),
     producer="scoring",
 )
 CUSTOMERS: Final = Topic(
@@ -74,7 +74,7 @@ CUSTOMERS: Final = Topic(
     types=(customers.CustomerProfileChanged, customers.CustomerErased),
     partitions=6,
     retention=None,
-    consumers=("ingest.customers", "casework.customers", "notify.customers", "portal.customers"),
+    consumers=("ingest.customers", "casework.customers", "notify.customers", "notify.hooks", "portal.customers"),
     producer="scoring",
 )
 CASEWORK_CASES: Final = Topic(
@@ -109,7 +109,7 @@ CASEWORK_CASES: Final = Topic(
     ),
     partitions=6,
     retention=timedelta(days=30),
-    consumers=("notify.cases", "portal.events"),
+    consumers=("notify.cases", "notify.hooks", "portal.events"),
     producer="casework",
 )
 CASEWORK_INITIATIVES: Final = Topic(
@@ -127,7 +127,7 @@ CASEWORK_INITIATIVES: Final = Topic(
     ),
     partitions=3,
     retention=timedelta(days=30),
-    consumers=("portal.events",),
+    consumers=("notify.hooks", "portal.events"),
     producer="casework",
 )
 NOTIFY_MESSAGES: Final = Topic(
@@ -143,10 +143,11 @@ NOTIFY_MESSAGES: Final = Topic(
         messages.CustomerOptedOut,
         messages.ConfirmationAnswered,
         messages.CampaignCompleted,
+        subscriptions.SubscriptionDisabled,
     ),
     partitions=6,
     retention=timedelta(days=30),
-    consumers=("casework.messages", "portal.events"),
+    consumers=("casework.messages", "notify.hooks", "portal.events"),
     producer="notify",
 )
 

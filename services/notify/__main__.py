@@ -11,15 +11,18 @@ from typing import Final
 
 from libs.events.database import Database
 from libs.events.runtime import Runtime
-from libs.events.topics import CASEWORK_CASES, CUSTOMERS
-from services.notify.api import build_app
+from libs.events.topics import CASEWORK_CASES, CUSTOMERS, INBOX_RETENTION, TOPICS
+from services.notify.api import HookRules, build_app
 from services.notify.clients import MailServer, Receipts
 from services.notify.handlers import cases_handler, handle_customers
+from services.notify.hook_handlers import handle_for_hooks, wanted_types
+from services.notify.hook_sending import HookSender, forget_old_deliveries
 from services.notify.jobs import Attendant, Sender, forget_old_answers, forget_old_messages
 from services.notify.journal import Journal
 from services.notify.letters import Letters
 from services.notify.links import ConfirmationLinks
 from services.notify.presence import Presence
+from services.notify.receivers import Receivers
 from services.notify.settings import Settings
 from services.notify.shipping import ship
 
@@ -56,10 +59,13 @@ def main() -> None:
                 sender=settings.mailbox,
                 time_zone=settings.time_zone,
                 portal_url=settings.portal_url,
+                hooks=HookRules(settings.hooks_networks, plain_http=settings.hooks_plain_http),
             )
         )
     if role in {"worker", "all"}:
         _add_work(runtime, database, links, settings)
+        _add_hooks(runtime, database, settings)
+        runtime.add_relay()
     runtime.run()
 
 
@@ -91,7 +97,27 @@ def _add_work(runtime: Runtime, database: Database, links: ConfirmationLinks, se
         "retention", partial(forget_old_messages, database, settings.messages_kept), idle=timedelta(hours=1)
     )
     runtime.on_close(sender.close)
-    runtime.add_relay()
+
+
+def _add_hooks(runtime: Runtime, database: Database, settings: Settings) -> None:
+    receivers = Receivers(
+        networks=settings.hooks_networks, in_flight=settings.hooks_in_flight, timeout=settings.hooks_timeout
+    )
+    sender = HookSender(
+        database,
+        receivers,
+        in_flight=settings.hooks_in_flight,
+        per_subscription=settings.hooks_per_subscription,
+    )
+    for topic in TOPICS:
+        runtime.add_consumer("notify.hooks", topic, handle_for_hooks, wanted=wanted_types)
+    runtime.add_loop("hooks", sender.step, idle=timedelta(milliseconds=500))
+    runtime.add_loop(
+        "hooks_retention",
+        partial(forget_old_deliveries, database, settings.hooks_kept, INBOX_RETENTION),
+        idle=timedelta(hours=1),
+    )
+    runtime.on_close(sender.close)
 
 
 if __name__ == "__main__":

@@ -185,6 +185,10 @@ class Letters:
                 values |= self._due(message, where)
             case "case_reopened":
                 values["reason"] = facts["reason"]
+            case "subscription_disabled":
+                values["reason"] = facts["reason"]
+                values["subscription"] = one_line(str(facts["subscription"]))
+                values["link"] = f"{self._portal_url}/subscriptions"
             case "case_escalated":
                 values["reason"] = facts["reason"]
                 values["owner"] = None if facts["owner"] is None else one_line(str(facts["owner"]))

@@ -49,6 +49,9 @@ SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
         {"owner": _AGENT, "reason": reason}
         for reason in (None, "not_ours", "not_possible", "not_needed", "duplicate", "other", "customer_erased")
     ),
+    "subscription_disabled": tuple(
+        {"subscription": "Billing: all cases", "reason": reason} for reason in ("gone", "failing")
+    ),
 }
 NEEDS_LINK: Final[frozenset[MessageKind]] = frozenset(SAMPLES) - {"new_contact", "thanks"}
 """Kinds that are of no use without their link: it has to stand in the text and in the HTML."""

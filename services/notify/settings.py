@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.events.topics import INBOX_RETENTION
+from services.notify.domain.addresses import Networks
 from services.notify.domain.messages import is_address
 from services.notify.links import SECRET_LENGTH
 from services.notify.mime import Mailbox
@@ -19,6 +20,15 @@ def _mailbox(text: str) -> str:
     if not is_address(parseaddr(text)[1]):
         raise ValueError("not an address such as: Otklik <care@company.example>")
     return text
+
+
+def _networks(written: str) -> str:
+    Networks.parse(_split(written))  # a ValueError says what is wrong with it
+    return written
+
+
+def _split(written: str) -> list[str]:
+    return [each.strip() for each in written.split(",") if each.strip()]
 
 
 Secret = Annotated[SecretStr, Field(min_length=SECRET_LENGTH)]
@@ -60,6 +70,19 @@ class Settings(BaseSettings):
     doubt_settles_seconds: Annotated[float, Field(gt=0)] = 120.0
     """The longest time after its last dot in which a mail may still turn up there."""
 
+    hooks_allowed_networks: Annotated[str, AfterValidator(_networks)] = ""
+    """Private networks that web hooks may go to nevertheless: `10.0.0.0/8`, with commas; empty: none."""
+    hooks_plain_http: bool = False
+    """Whether web hooks may go over plain HTTP."""
+    hooks_in_flight: Annotated[int, Field(ge=1, le=512)] = 64
+    hooks_per_subscription: Annotated[int, Field(ge=1, le=512)] = 32
+    """To one receiver at once, when it has shown that it can take that."""
+    hooks_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 15.0
+    """For all of one delivery."""
+    hooks_kept_days: Annotated[int, Field(ge=5, le=INBOX_RETENTION.days)] = 30
+    """How long deliveries can be seen and replayed; longer than their own schedule, and no longer than the inbox
+    remembers."""
+
     messages_kept_days: Annotated[int, Field(ge=INBOX_RETENTION.days)] = 400
     """How long the ledger lists a message that is settled. Never shorter than the inbox remembers: until then an event
     that comes again finds one or the other."""
@@ -80,6 +103,21 @@ class Settings(BaseSettings):
     def smtp_timeout(self) -> timedelta:
         """As a span of time."""
         return timedelta(seconds=self.smtp_timeout_seconds)
+
+    @property
+    def hooks_networks(self) -> Networks:
+        """As networks."""
+        return Networks.parse(_split(self.hooks_allowed_networks))
+
+    @property
+    def hooks_timeout(self) -> timedelta:
+        """As a span of time."""
+        return timedelta(seconds=self.hooks_timeout_seconds)
+
+    @property
+    def hooks_kept(self) -> timedelta:
+        """As a span of time."""
+        return timedelta(days=self.hooks_kept_days)
 
     @property
     def messages_kept(self) -> timedelta:

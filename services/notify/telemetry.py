@@ -12,3 +12,9 @@ MESSAGES: Final = Counter(
     ["kind", "status"],
 )
 DOUBTS: Final = Gauge("otklik_messages_doubtful", "Messages of which nobody knows whether they arrived")
+HOOKS: Final = Counter(
+    "otklik_hook_attempts_total",
+    "Attempts to deliver events to subscribers, by what came of them: delivered, timeout, connection, tls, "
+    "forbidden_address, redirect, status",
+    ["outcome"],
+)

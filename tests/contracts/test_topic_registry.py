@@ -79,7 +79,7 @@ class RecordingRuntime:
 
     last: "RecordingRuntime"
 
-    def add_consumer(self, name: str, topic: Topic, _handle: object) -> None:
+    def add_consumer(self, name: str, topic: Topic, _handle: object, **_: object) -> None:
         self.consumers.add((name, topic.name))
 
     def __getattr__(self, _name: str) -> Any:  # noqa: ANN401 - whatever else is composed

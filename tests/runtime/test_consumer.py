@@ -397,6 +397,25 @@ async def test_a_type_that_is_not_ours_is_skipped_and_counted(bench: Workbench) 
     assert await bench.dead_letters() == []
 
 
+async def test_a_type_that_nobody_wants_at_this_moment_is_passed_over_and_no_fault_of_it_matters(
+    bench: Workbench,
+) -> None:
+    wanted: set[str] = set()
+
+    async def what_is_wanted(_tx: Tx) -> frozenset[str]:
+        return frozenset(wanted)
+
+    bench.deliver(an_answer("anna", 1))
+    bench.deliver_record(a_broken_record(topic=bench.topic.name))
+    async with running(bench.consumer(wanted=what_is_wanted)):
+        await bench.all_done()
+        assert await bench.effects.by_customer() == {}
+        wanted.add(ConfirmationAnswered.TYPE)
+        bench.deliver(an_answer("anna", 2))
+        await bench.all_done()
+    assert await bench.effects.by_customer() == {"anna": [2]}
+
+
 async def test_every_record_is_counted_once_by_what_became_of_it(bench: Workbench) -> None:
     outcomes = ("handled", "duplicate", "skipped", "dead_lettered")
     before = [count(outcome) for outcome in outcomes]

@@ -18,6 +18,7 @@ MessageKind = Literal[
     "task_assigned",
     "task_due",
     "task_ended",
+    "subscription_disabled",
 ]
 SuppressionReason = Literal[
     "no_address",

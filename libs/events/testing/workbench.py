@@ -17,7 +17,7 @@ from libs.events.testing.memory import MemoryBroker
 from libs.events.testing.waiting import eventually
 
 if TYPE_CHECKING:
-    from libs.events.consumer import Handler
+    from libs.events.consumer import Handler, Wanted
     from libs.events.contracts.messages import ConfirmationAnswered
     from libs.events.database import Database
     from libs.events.event import Event
@@ -51,6 +51,7 @@ class Workbench:
         subscription: Subscription | None = None,
         dead_letters_in_a_row: int = DEAD_LETTERS_IN_A_ROW,
         backoff: Backoff = QUICK,
+        wanted: Wanted | None = None,
     ) -> Consumer:
         """A consumer as the runtime makes it, but quick to retry."""
         return Consumer(
@@ -61,6 +62,7 @@ class Workbench:
             subscription=subscription or self.subscription(),
             health=self.health,
             backoff=backoff,
+            wanted=wanted,
             dead_letters_in_a_row=dead_letters_in_a_row,
         )
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.notify.api import contacts, messages, suppressions, templates
+from services.notify.api import contacts, hook_deliveries, messages, subscriptions, suppressions, templates
+from services.notify.api.hook_access import HookRules
 from services.notify.api.pages import ConfirmationPages, is_page
+from services.notify.domain.addresses import Networks
 from services.notify.letters import Letters
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from services.notify.links import ConfirmationLinks
     from services.notify.mime import Mailbox
 
+__all__ = ["HookRules", "build_app"]
+
 _FORM_BYTES: Final = 65_536
 
 
@@ -29,8 +33,12 @@ def build_app(
     sender: Mailbox,
     time_zone: str,
     portal_url: str = "http://127.0.0.1:8000",
+    hooks: HookRules | None = None,
 ) -> FastAPI:
-    """The app over `database`; `sender` is who writes to customers, and whom they may write to."""
+    """The app over `database`; `sender` is who writes to customers, and whom they may write to.
+
+    `hooks` says where web hooks may go; without it, to public addresses by https.
+    """
     pages = ConfirmationPages(database, links=links, sender=sender, time_zone=time_zone)
 
     def render(request: Request, problem: Problem) -> Response:
@@ -44,9 +52,13 @@ def build_app(
         render=render,
     )
     app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
+    app.state.hook_rules = hooks or HookRules(Networks())
     app.include_router(messages.router)
     app.include_router(templates.router)
     app.include_router(contacts.router)
     app.include_router(suppressions.router)
+    app.include_router(subscriptions.router)
+    app.include_router(hook_deliveries.router)
+    app.webhooks.routes.extend(subscriptions.outgoing.routes)
     app.include_router(pages.router)
     return app

@@ -34,6 +34,7 @@ PURPOSES: Final[dict[MessageKind, Purpose]] = {
     "task_assigned": "work",
     "task_due": "work",
     "task_ended": "work",
+    "subscription_disabled": "work",
     "confirmation_request": "service",
     "new_contact": "service",
     "thanks": "courtesy",

@@ -79,6 +79,7 @@ _IMPERSONAL: Final = frozenset(
         "customer_contacts",
         "department",
         "department_id",
+        "disabled_at",
         "doubtful",
         "due_at",
         "due_on",
@@ -153,6 +154,7 @@ _OPERATIONAL: Final = _IMPERSONAL | {
     "priority_parts",
     "response_id",
     "task_id",
+    "subscription_id",
     "tier_reason",
 }
 _FREE_TEXT: Final = frozenset({"message.failed.v1"})

@@ -53,6 +53,7 @@ def a_message() -> Callable[..., Addressed]:
         "task_due": {"owner": "Анна Петрова", "due_at": due_at, "overdue": False, "as_owner": True},
         "task_ended": {"owner": "Анна Петрова", "reason": None},
         "thanks": {"agent": "Анна Петрова", "answered_at": (MONDAY - timedelta(days=9)).isoformat()},
+        "subscription_disabled": {"subscription": "Счета: все обращения", "reason": "gone"},
     }
 
     def make(kind: Any = "confirmation_request", *, language: Any = "ru", **changes: Any) -> Addressed:  # noqa: ANN401

@@ -50,6 +50,7 @@ FACTS: dict[MessageKind, dict[str, st.SearchStrategy[Any]]] = {
         | st.sampled_from(["not_ours", "not_possible", "not_needed", "duplicate", "other", "customer_erased"]),
     },
     "thanks": {"agent": st.none() | HOSTILE},
+    "subscription_disabled": {"subscription": HOSTILE, "reason": st.sampled_from(["gone", "failing"])},
 }
 
 

@@ -48,6 +48,7 @@ VARIANTS: list[tuple[MessageKind, dict[str, Any]]] = [
     *(("task_due", {"overdue": late, "as_owner": own}) for late, own in ((False, True), (True, True), (True, False))),
     *(("task_ended", {"reason": reason}) for reason in (None, "not_ours", "not_possible", "not_needed", "duplicate")),
     *(("task_ended", {"reason": reason}) for reason in ("other", "customer_erased")),
+    *(("subscription_disabled", {"reason": reason}) for reason in ("gone", "failing")),
 ]
 
 
