@@ -97,6 +97,7 @@ CASEWORK_CASES: Final = Topic(
         cases.CaseClockChanged,
         cases.CaseWaiting,
         cases.CaseResumed,
+        cases.CaseCommented,
         cases.CaseResolved,
         cases.CaseReopened,
         cases.CaseClosed,

@@ -243,6 +243,15 @@ class CaseResumed(_Case, frozen=True, kw_only=True):
     resolution_due_at: Instant
 
 
+class CaseCommented(_Case, frozen=True, kw_only=True):
+    """A colleague asked others to look at a comment. What it says stays on the case."""
+
+    TYPE: ClassVar[str] = "case.commented.v1"
+
+    author_id: str
+    mentioned: tuple[Employee, ...]
+
+
 class CaseResolved(_Case, frozen=True, kw_only=True):
     """The owner says that it is solved; the customer is asked (`round` counts the resolutions of the case)."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.database import Tx
 from libs.webapi.etag import IfMatch
@@ -20,10 +20,10 @@ from services.casework.api.acting import act, agree_on, answers_of, policy_of
 from services.casework.domain import callbacks as promises
 from services.casework.domain import commands, waiting
 from services.casework.domain.cases import Case, Decision, WaitReason
-from services.casework.domain.errors import CallbackAgreed, CustomerHasOpenCase
-from services.casework.domain.names import AgentId, ContactChannel, ContactOutcome, RootCauseId
+from services.casework.domain.errors import CustomerHasOpenCase
+from services.casework.domain.names import AgentId, ContactChannel, ContactOutcome
 from services.casework.domain.timeline import Cause
-from services.casework.store import callbacks, cases, people, resolutions, rules, tasks
+from services.casework.store import callbacks, cases, people
 
 router: Final = Router(prefix="/v1/cases/{case_id}", tags=["cases"])
 
@@ -61,20 +61,6 @@ class EscalateBody(_Body):
     """Why it cannot be solved at this level."""
 
     reason: Literal["no_authority", "several_departments", "key_customer", "repeated_problem", "customer_asked"]
-    note: Note = None
-
-
-class ResolveBody(_Body):
-    """What was behind it."""
-
-    root_cause_id: _Id
-    customer_contacts: Annotated[
-        int | None,
-        Field(strict=True, ge=1, le=99, description="How often the customer had to get in touch about it, in all."),
-    ] = None
-    passed_on: Annotated[
-        StrictBool | None, Field(description="Whether the customer was passed from one to another.")
-    ] = None
     note: Note = None
 
 
@@ -165,47 +151,6 @@ async def escalate(
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
         staff = await people.staff(tx)
         return commands.escalate(case, body.reason, await policy_of(tx, case), staff, cause, note=body.note)
-
-    return await act(request, principal, case_id, seen, decide)
-
-
-@router.post(
-    "/resolve",
-    responses=answers_of(200),
-    openapi_extra=REPEATABLE,
-    summary="Say that it is solved; the customer is asked",
-)
-async def resolve(request: Request, principal: CaseWriter, case_id: UUID, body: ResolveBody, seen: IfMatch) -> Response:
-    """Needs a root cause that is not retired, nor below one that is, and that somebody spoke with the customer.
-
-    And that every department that was asked has answered: the case waits for their tasks.
-    """
-
-    async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
-        root_cause = await rules.find_root_cause(tx, RootCauseId(body.root_cause_id))
-        if root_cause is None:
-            raise refused_field(
-                "/root_cause_id", "is no root cause", slug="unknown-root-cause", title="There is no such root cause"
-            )
-        if not root_cause.choosable:
-            raise refused_field(
-                "/root_cause_id", "is retired", slug="root-cause-retired", title="This root cause is no longer used"
-            )
-        policy = await policy_of(tx, case)
-        staff = await people.staff(tx)
-        pending = await callbacks.pending(tx, case.id)
-        if pending is not None and pending.state == "agreed":
-            raise CallbackAgreed(case.id)
-        if pending is not None:
-            await callbacks.save(tx, [promises.superseded(pending, cause)])
-        effort = commands.Effort(body.customer_contacts, body.passed_on)
-        root_cause_id = RootCauseId(body.root_cause_id)
-        holding = await tasks.count_holding(tx, case.id)
-        decision = commands.resolve(
-            case, root_cause_id, policy, staff, cause, effort=effort, note=body.note, open_tasks=holding
-        )
-        await resolutions.add(tx, decision.case, root_cause.version, effort)
-        return decision
 
     return await act(request, principal, case_id, seen, decide)
 

@@ -194,10 +194,10 @@ async def assign_task(
     """A time that was agreed anew starts the clock anew."""
 
     async def decide(tx: Tx, case: Case, task: Task, cause: Cause, staff: Staff) -> Moment:
-        owner = staff.agents[task.owner_id] if body.owner_id is None else _named(staff, body.owner_id)
+        owner = staff.agents[task.owner_id] if body.owner_id is None else named_agent(staff, body.owner_id)
         due = None
         if body.due_at is not None:
-            due = _agreed(tx.now, body.due_at, await policy_of(tx, case))
+            due = agreed_clock(tx.now, body.due_at, await policy_of(tx, case))
         return tasks.assign_task(case, task, owner, cause, due=due, note=body.note)
 
     return await _act(request, principal, task_id, seen, decide)
@@ -279,7 +279,7 @@ async def _department(tx: Tx, id_: str | None) -> Row[Any] | None:
 
 def _owner(staff: Staff, case: Case, department: Row[Any] | None, body: TaskBody) -> Agent:
     if body.owner_id is not None:
-        return _named(staff, body.owner_id)
+        return named_agent(staff, body.owner_id)
     if body.kind == "follow_up" or department is None:
         return staff.agents[case.owner_id]
     manager = staff.agents.get(AgentId(department.manager_id or ""))
@@ -293,20 +293,19 @@ def _owner(staff: Staff, case: Case, department: Row[Any] | None, body: TaskBody
     return manager
 
 
-def _named(staff: Staff, id_: str) -> Agent:
+def named_agent(staff: Staff, id_: str, *, pointer: str = "/owner_id") -> Agent:
+    """The person whom a field names; a problem about the field where that is nobody, or nobody any more."""
     agent = staff.agents.get(AgentId(id_))
     if agent is None:
-        raise refused_field("/owner_id", "is nobody's id", slug="unknown-agent", title="There is no such agent")
+        raise refused_field(pointer, "is nobody's id", slug="unknown-agent", title="There is no such agent")
     if agent.disabled:
-        raise refused_field(
-            "/owner_id", "is disabled", slug="agent-disabled", title="This agent takes no cases any more"
-        )
+        raise refused_field(pointer, "is disabled", slug="agent-disabled", title="This agent takes no cases any more")
     return agent
 
 
 async def _clock(tx: Tx, department: Row[Any] | None, due_at: datetime | None, policy: Policy) -> Deadline:
     if due_at is not None:
-        return _agreed(tx.now, due_at, policy)
+        return agreed_clock(tx.now, due_at, policy)
     if department is None:
         raise refused_field("/due_at", "is required")
     calendar_id = department.calendar_id
@@ -314,7 +313,8 @@ async def _clock(tx: Tx, department: Row[Any] | None, due_at: datetime | None, p
     return deadline(calendar, tx.now, timedelta(hours=department.task_hours), policy.warnings, timedelta(0))
 
 
-def _agreed(now: datetime, due_at: datetime, policy: Policy) -> Deadline:
+def agreed_clock(now: datetime, due_at: datetime, policy: Policy, *, pointer: str = "/due_at") -> Deadline:
+    """The clock of a task for which an instant was agreed; a problem about the field where it does not lie ahead."""
     if not now < due_at <= now + _LONGEST:
-        raise refused_field("/due_at", f"lies ahead, by {_LONGEST.days} days at most")
+        raise refused_field(pointer, f"lies ahead, by {_LONGEST.days} days at most")
     return deadline(None, now, due_at - now, policy.warnings, timedelta(0))

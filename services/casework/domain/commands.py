@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from libs.events.contracts.cases import CaseAssigned, CaseContacted, CaseReopened, CaseResolved
+from libs.events.contracts.cases import CaseAssigned, CaseCommented, CaseContacted, CaseReopened, CaseResolved
 from services.casework.domain.alarms import fire
 from services.casework.domain.cases import Case, Decision, Status, decided
 from services.casework.domain.errors import (
@@ -22,6 +22,7 @@ from services.casework.domain.levels import asked_again, can_climb, climb, unask
 from services.casework.domain.waiting import resumed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from typing import Literal
 
@@ -245,6 +246,19 @@ def reopen(
         details={"round": case.round, "reason": reason},
         text=note,
     ).then(lambda case: fire(case, policy, staff, cause.at, cause.traceparent))
+
+
+def comment(case: Case, text: str, mentioned: Sequence[Agent], cause: Cause) -> Decision:
+    """Something that one colleague says to others; who is mentioned is told of it, but not what it says."""
+    named = tuple(agent.as_employee() for agent in mentioned)
+    return decided(
+        replace(case, version=case.version + 1),
+        cause,
+        "commented",
+        (lambda heading: CaseCommented(**heading, author_id=cause.actor.id, mentioned=named)) if named else None,
+        details={"mentioned": ",".join(agent.id for agent in mentioned)},
+        text=text,
+    )
 
 
 def note(case: Case, text: str, cause: Cause) -> Decision:

@@ -37,6 +37,7 @@ EntryKind = Literal[
     "reopened",
     "closed",
     "noted",
+    "commented",
     "confirmation_answered",
     "customer_erased",
     "task_opened",

@@ -134,6 +134,7 @@ _OPERATIONAL: Final = _IMPERSONAL | {
     "account_role",
     "agent_id",
     "attempt_id",
+    "author_id",
     "callback_id",
     "campaign_id",
     "case_id",

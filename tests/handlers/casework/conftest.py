@@ -31,7 +31,9 @@ _WAITING = text("""
     SELECT count(*) AS sessions FROM pg_stat_activity
      WHERE datname = current_database() AND wait_event_type = 'Lock'
 """)
-_CLEAR = text("TRUNCATE customers, answers, cases, timeline, callbacks, resolutions, agent_loads, inbox, outbox")
+_CLEAR = text(
+    "TRUNCATE customers, answers, cases, timeline, callbacks, resolutions, mentions, agent_loads, inbox, outbox"
+)
 
 
 class SetClock:
