@@ -85,6 +85,7 @@ _UNORGANISED: Final = (
     text("UPDATE agents SET team_id = NULL, department_id = NULL, capacity = 20, disabled = false"),
     text("DELETE FROM teams"),
     text("DELETE FROM departments"),
+    text("DELETE FROM calendars"),
 )
 _AGENTS: Final = {"irina": 3, "pavel": 1, "olga": 3, "viktor": 3}
 _KEYS: Final = {

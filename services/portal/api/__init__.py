@@ -12,6 +12,7 @@ from libs.webapi.app import create_app
 from services.portal.accounts import Passwords
 from services.portal.api import (
     accounts,
+    calendars,
     cases,
     causes,
     customers,
@@ -28,6 +29,8 @@ from services.portal.api import (
     loop,
     metrics,
     people,
+    policies,
+    recomputations,
     segments,
     source_setup,
     source_waiting,
@@ -92,6 +95,9 @@ def create(
     app.include_router(causes.routes(pages, casework))
     app.include_router(initiatives.routes(pages, casework))
     app.include_router(people.routes(pages, casework))
+    app.include_router(policies.routes(pages, casework))
+    app.include_router(calendars.routes(pages, casework))
+    app.include_router(recomputations.routes(pages, casework))
     app.include_router(events.routes(database, pages, broadcast))
     app.include_router(dead_letters.routes(pages, letters))
     # Before `/sources/{source}`, as no source page is called "new".

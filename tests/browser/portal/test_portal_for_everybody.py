@@ -25,6 +25,11 @@ PAGES: Final = (
     "/initiatives/new?cause=service.waiting",
     "change",
     "/people",
+    "/policies",
+    "/policies/key",
+    "/calendars",
+    "/calendars/moscow",
+    "/recomputations",
     "/events",
     "/nps?a=branch&b=Колл-центр",
     "/drivers",
@@ -191,6 +196,10 @@ async def changed(company: Company) -> str:
             await company.casework("POST", f"/v1/initiatives/{found['id']}/{step}", json=told)
         addresses.append(f"/initiatives/{found['id']}")
     await company.carry()
+    week = {day: [{"start": "09:00", "end": "18:00"}] for day in ("monday", "tuesday")}
+    calendar = {"name": "Москва", "zone": "Europe/Moscow", "week": week, "holidays": ["2090-01-01", "2090-05-09"]}
+    await company.casework("PUT", "/v1/calendars/moscow", json=calendar)
+    await company.casework("POST", "/v1/sla-policies/recompute", json={"dry_run": True, "tier": "key"})
     return addresses[0]
 
 

@@ -23,6 +23,7 @@ CLOSES: Final = "AMXR"
 LEADS: Final = "MXR"
 DECIDES: Final = "XR"
 RUNS: Final = "OR"
+SETS_UP: Final = "MXOR"
 
 TABLE: Final[dict[str, str]] = {
     "GET /": EVERYBODY,
@@ -38,7 +39,18 @@ TABLE: Final[dict[str, str]] = {
     "GET /initiatives/{initiative_id}/edit": LEADS,
     "POST /initiatives/{initiative_id}/edit": LEADS,
     "POST /initiatives/{initiative_id}/{step}": LEADS,
-    "GET /people": "MXOR",
+    "GET /people": SETS_UP,
+    "GET /policies": SETS_UP,
+    "GET /policies/{tier}": LEADS,
+    "POST /policies/{tier}": LEADS,
+    "GET /calendars": SETS_UP,
+    "GET /calendars/new": LEADS,
+    "POST /calendars/new": LEADS,
+    "GET /calendars/{calendar_id}": LEADS,
+    "POST /calendars/{calendar_id}": LEADS,
+    "GET /recomputations": SETS_UP,
+    "POST /recomputations": LEADS,
+    "GET /recomputations/{recomputation_id}": SETS_UP,
     "GET /events": EVERYBODY,
     "GET /v1/events": EVERYBODY,
     "GET /nps": EVERYBODY,
