@@ -168,11 +168,17 @@ PERSONAL: Final = ("customer_id", "account_id", "comment", "invitation_id")
 
 def stored_facts(payload: Mapping[str, Any]) -> dict[str, Any]:
     """What the portal keeps of a payload: all but contact details, at any depth."""
-    return {
-        name: stored_facts(value) if isinstance(value, dict) else value
-        for name, value in payload.items()
-        if name not in _NEVER_STORED
-    }
+    return {name: _stored(value) for name, value in payload.items() if name not in _NEVER_STORED}
+
+
+def _stored(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    match value:
+        case dict():
+            return stored_facts(value)
+        case list() | tuple():
+            return [_stored(each) for each in value]
+        case _:
+            return value
 
 
 def without_person(facts: Mapping[str, Any]) -> dict[str, Any]:

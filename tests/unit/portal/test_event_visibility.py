@@ -142,10 +142,17 @@ def test_a_field_that_a_contract_gains_later_is_hidden_until_somebody_decides(ro
     assert dict(seen_by(role, event).facts) == {"score": 3}
 
 
+def test_contact_details_are_not_stored_of_one_person_nor_of_several() -> None:
+    owner = msgspec.to_builtins(OWNER)
+    named = {"employee_id": "irina", "name": "Irina Sokolova", "language": "ru"}
+    assert stored_facts({"owner": owner, "mentioned": [owner, owner]}) == {"owner": named, "mentioned": [named, named]}
+
+
 def test_every_field_of_every_contract_in_the_stream_has_been_decided_about() -> None:
     free_text_or_person = {"comment", "owner", "responsible", "agent_name", "priority_parts", "case_owner", "manager"}
+    several_people = {"mentioned"}
     money = {"value_at_stake", "budget", "currency"}
-    decided = stream._OPERATIONAL | free_text_or_person | money
+    decided = stream._OPERATIONAL | free_text_or_person | several_people | money
     for topic in (SURVEY_SCORES, CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES):
         for contract in topic.types:
             fields = {field.name for field in msgspec.structs.fields(contract)}
