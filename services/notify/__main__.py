@@ -14,10 +14,11 @@ from libs.events.runtime import Runtime
 from libs.events.topics import CASEWORK_CASES, CUSTOMERS, INBOX_RETENTION, TOPICS
 from services.notify.api import HookRules, build_app
 from services.notify.clients import MailServer, Receipts
+from services.notify.door import Door
 from services.notify.handlers import cases_handler, handle_customers
 from services.notify.hook_handlers import handle_for_hooks, wanted_types
 from services.notify.hook_sending import HookSender, forget_old_deliveries
-from services.notify.jobs import Attendant, Sender, forget_old_answers, forget_old_messages
+from services.notify.jobs import Attendant, Sender, forget_old_answers, forget_old_messages, forget_soft_bounces
 from services.notify.journal import Journal
 from services.notify.letters import Letters
 from services.notify.links import ConfirmationLinks
@@ -81,7 +82,12 @@ def _add_work(runtime: Runtime, database: Database, links: ConfirmationLinks, se
         journal=Journal(database),
         presence=Presence(database),
         connections=settings.smtp_connections,
+        return_path=settings.return_path,
     )
+    if settings.returns_listen is not None:
+        door = Door(database, settings.returns_listen)
+        runtime.add_loop("returns", door.step, idle=timedelta(seconds=1))
+        runtime.on_close(door.close)
     receipts = Receipts(settings.receipts_url, timeout=timedelta(seconds=10)) if settings.receipts_url else None
     attendant = Attendant(database=database, letters=letters, receipts=receipts, doubt_settles=settings.doubt_settles)
     runtime.add_consumer("notify.customers", CUSTOMERS, handle_customers)
@@ -96,6 +102,7 @@ def _add_work(runtime: Runtime, database: Database, links: ConfirmationLinks, se
     runtime.add_loop(
         "retention", partial(forget_old_messages, database, settings.messages_kept), idle=timedelta(hours=1)
     )
+    runtime.add_loop("soft bounces", partial(forget_soft_bounces, database), idle=timedelta(hours=1))
     runtime.on_close(sender.close)
 
 

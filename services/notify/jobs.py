@@ -25,11 +25,12 @@ from services.notify import announcements
 from services.notify.clients import Envelope, MailServerAway
 from services.notify.domain.messages import Status
 from services.notify.domain.outcomes import Deferred, Outcome, Released, Settlement, deferred, settle
+from services.notify.domain.returns import SOFT_WITHIN
 from services.notify.holding import Holding
 from services.notify.journal import record
 from services.notify.letters import Addressed
 from services.notify.mime import Mailbox
-from services.notify.store import delivery, ledger, templates
+from services.notify.store import delivery, ledger, suppressions, templates
 from services.notify.telemetry import DOUBTS, MESSAGES
 
 if TYPE_CHECKING:
@@ -69,7 +70,10 @@ class Sender:
         journal: Journal,
         presence: Presence,
         connections: int,
+        return_path: str | None = None,
     ) -> None:
+        """`return_path`: where mails come back to; the sender's address where None."""
+        self._return_path = return_path or letters.sender.address
         self._database = database
         self._server = server
         self._letters = letters
@@ -159,7 +163,7 @@ class Sender:
             log.exception("message.unwritable", message_id=str(entry.id), kind=entry.kind)
             outcome: Outcome = Deferred(f"it could not be written: {type(error).__name__}")
         else:
-            outcome = await self._send(entry, Envelope(self._letters.sender.address, address, content))
+            outcome = await self._send(entry, Envelope(self._return_path, address, content))
         settlement = settle(outcome, message.failures, address)
         if settlement is not None:
             await self._journal.outcome(entry, settlement)
@@ -216,6 +220,12 @@ async def forget_old_messages(database: Database, kept: timedelta) -> bool:
     """Forget settled messages that are older than `kept`; whether there may be more."""
     async with database.transaction() as tx:
         return await ledger.prune(tx, kept=kept)
+
+
+async def forget_soft_bounces(database: Database) -> bool:
+    """Forget what came back softly so long ago that it does not count any more; whether there may be more."""
+    async with database.transaction() as tx:
+        return await suppressions.forget_soft(tx, older_than=SOFT_WITHIN)
 
 
 class Attendant:

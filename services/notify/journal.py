@@ -15,8 +15,9 @@ import structlog
 
 from libs.events.errors import is_unavailable
 from libs.events.retry import OUTAGE
-from services.notify import announcements
+from services.notify import announcements, bounces
 from services.notify.domain.messages import Status
+from services.notify.domain.returns import refused_for_good
 from services.notify.store import delivery
 from services.notify.telemetry import MESSAGES
 
@@ -132,6 +133,10 @@ async def record(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> 
     settled = await delivery.settle(tx, known)
     for each in settled:
         _announce(tx, each)
+    failed = {each.entry: each.reason or "" for each in settled if each.status is Status.FAILED}
+    if failed:
+        gone = {entry: code for entry, reason in failed.items() if (code := refused_for_good(reason)) is not None}
+        await bounces.refused(tx, gone)
     for (kind, status), amount in Counter((each.entry.kind, each.status) for each in settled).items():
         MESSAGES.labels(kind, str(status)).inc(amount)
     return settled

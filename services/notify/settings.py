@@ -31,6 +31,12 @@ def _split(written: str) -> list[str]:
     return [each.strip() for each in written.split(",") if each.strip()]
 
 
+def _address(text: str | None) -> str | None:
+    if text is not None and not is_address(text):
+        raise ValueError("not an address such as: bounces@company.example")
+    return text
+
+
 Secret = Annotated[SecretStr, Field(min_length=SECRET_LENGTH)]
 
 
@@ -60,6 +66,10 @@ class Settings(BaseSettings):
     """Still verifies links, while secrets are rotated."""
     sender: Annotated[str, AfterValidator(_mailbox)] = "Otklik <otklik@localhost>"
     """Who writes, as customers see it; they may also write to it."""
+    return_path: Annotated[str | None, AfterValidator(_address)] = None
+    """Where mails that cannot be delivered come back to; the sender's address where nothing is said."""
+    returns_listen: str | None = None
+    """Where that mailbox's server hands them over: lmtp:// or smtp://, a host and a port of ours."""
     time_zone: str = "Europe/Moscow"
     """The company's: for employees, and for customers whose zone is not known."""
 

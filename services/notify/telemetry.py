@@ -18,3 +18,8 @@ HOOKS: Final = Counter(
     "forbidden_address, redirect, status",
     ["outcome"],
 )
+RETURNS: Final = Counter(
+    "otklik_messages_returned_total",
+    "What came back: hard, soft, complaint; not_understood are mails that no report was found in",
+    ["bounce"],
+)

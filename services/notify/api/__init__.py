@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.notify.api import contacts, hook_deliveries, messages, subscriptions, suppressions, templates
+from services.notify.api import bounces, contacts, hook_deliveries, messages, subscriptions, suppressions, templates
 from services.notify.api.hook_access import HookRules
 from services.notify.api.pages import ConfirmationPages, is_page
 from services.notify.domain.addresses import Networks
+from services.notify.door import LARGEST
 from services.notify.letters import Letters
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def build_app(
         "Otklik notify",
         database,
         description="Messages to customers and employees: what was sent to whom, what was held back, and why.",
-        body_limits={"/c/": _FORM_BYTES},
+        body_limits={"/c/": _FORM_BYTES, "/v1/bounces/mail": LARGEST},
         render=render,
     )
     app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
@@ -56,6 +57,8 @@ def build_app(
     app.include_router(messages.router)
     app.include_router(templates.router)
     app.include_router(contacts.router)
+    app.include_router(bounces.router)
+    app.include_router(bounces.mails)
     app.include_router(suppressions.router)
     app.include_router(subscriptions.router)
     app.include_router(hook_deliveries.router)

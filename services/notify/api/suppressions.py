@@ -132,13 +132,15 @@ async def add(request: Request, principal: Writer, addition: Addition) -> Respon
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
         added = await suppressions.add(
             tx,
-            command_id,
-            mark=addition.mark,
-            medium=addition.medium,
-            reason=addition.reason,
-            why=addition.why,
-            by=principal.subject,
-            until=addition.until,
+            suppressions.Addition(
+                id=command_id,
+                mark=addition.mark,
+                medium=addition.medium,
+                reason=addition.reason,
+                why=addition.why,
+                by=principal.subject,
+                until=addition.until,
+            ),
         )
         if added is None:
             raise Problem(409, "address-listed-already", "It is on the list already", detail="Find it by its address.")

@@ -34,8 +34,8 @@ _ANY_DUE: Final = text("SELECT EXISTS (SELECT FROM messages WHERE status = 'queu
 _CLAIM: Final = text("""
     WITH due AS MATERIALIZED (
         SELECT m.id, p.customer_id AS profile_of, p.version, p.name, p.email, p.language, p.time_zone,
-               p.email_consent, p.phone, c.ended, t.version AS template_version, se.reason AS email_listed,
-               sp.reason AS phone_listed, cc.choices
+               p.email_consent, p.phone, p.email_mark, c.ended, t.version AS template_version,
+               se.reason AS email_listed, sp.reason AS phone_listed, cc.choices
           FROM messages m
           LEFT JOIN profiles p ON p.customer_id = m.customer_id
           LEFT JOIN confirmations c ON c.message_id = m.id
@@ -51,7 +51,8 @@ _CLAIM: Final = text("""
            FOR UPDATE OF m SKIP LOCKED)
     UPDATE messages m
        SET status = 'sending', attempt = m.attempt + 1, sender = :sender, changed_at = :now,
-           template_version = coalesce(m.template_version, due.template_version)
+           template_version = coalesce(m.template_version, due.template_version),
+           address_mark = coalesce(due.email_mark, m.address_mark)
       FROM due
      WHERE m.id = due.id
  RETURNING m.id, m.cause_id, m.kind, m.case_id, m.customer_id, m.employee_id, m.attempt, m.traceparent,

@@ -43,7 +43,7 @@ _SUPPRESS: Final = text("""
 """)
 _SCRUB_MESSAGES: Final = text("""
     UPDATE messages
-       SET facts = '{}', name = NULL, address = NULL, language = NULL,
+       SET facts = '{}', name = NULL, address = NULL, address_mark = NULL, language = NULL,
            reason = CASE WHEN status IN ('suppressed', 'doubtful') THEN reason END
      WHERE customer_id = ANY(CAST(:customer_ids AS text[]))
 """)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import text
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 # A reason that holds for good is not weakened by one with an end; whatever is known last is kept otherwise.
 _ADD: Final = text("""
     INSERT INTO suppressions (id, mark, medium, reason, why, customer_id, message_id, until, added_at, added_by)
-    VALUES (:id, :mark, :medium, :reason, :why, :customer_id, :message_id, :until, :now, :by)
+    SELECT id, mark, medium, reason, why, customer_id, message_id, until, :now, by
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:marks AS text[]), CAST(:mediums AS text[]), CAST(:reasons AS text[]),
+                  CAST(:whys AS text[]), CAST(:customer_ids AS text[]), CAST(:message_ids AS uuid[]),
+                  CAST(:untils AS timestamptz[]), CAST(:bys AS text[]))
+           AS added (id, mark, medium, reason, why, customer_id, message_id, until, by)
+     ORDER BY mark
     ON CONFLICT (mark) WHERE removed_at IS NULL DO UPDATE
        SET reason = excluded.reason, why = excluded.why, until = excluded.until, added_by = excluded.added_by,
            customer_id = coalesce(excluded.customer_id, suppressions.customer_id), message_id = excluded.message_id
@@ -47,48 +53,53 @@ _LISTED: Final = text(
      LIMIT :limit
 """
 )
-_SOFT: Final = text("""
-    WITH counted AS (
-        INSERT INTO soft_bounces (message_id, mark, at) VALUES (:message_id, :mark, :now) ON CONFLICT DO NOTHING
-     RETURNING 1)
-    SELECT (SELECT count(*) FROM counted) + count(*) AS amount
-      FROM soft_bounces WHERE mark = :mark AND at > :since AND message_id <> :message_id
-""")
 _PRUNE_SOFT: Final = text("""
     DELETE FROM soft_bounces WHERE message_id IN (SELECT message_id FROM soft_bounces WHERE at < :before LIMIT 2000)
 """)
 
 
-async def add(
-    tx: Tx,
-    id_: UUID,
-    *,
-    mark: str,
-    medium: str,
-    reason: SuppressionReason,
-    why: str,
-    by: str,
-    customer_id: str | None = None,
-    message_id: UUID | None = None,
-    until: datetime | None = None,
-) -> UUID | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addition:
+    """An address, by its mark, that is not to be written to: why, by whom it is said, and until when."""
+
+    id: UUID
+    mark: str
+    medium: Literal["email", "phone"]
+    reason: SuppressionReason
+    why: str
+    by: str
+    customer_id: str | None = None
+    message_id: UUID | None = None
+    until: datetime | None = None
+
+
+async def add(tx: Tx, addition: Addition) -> UUID | None:
     """Put an address on the list; the entry's id, None where a stronger one is there already."""
-    row = await tx.fetch_one(
+    added = await add_all(tx, [addition])
+    return added[0] if added else None
+
+
+async def add_all(tx: Tx, additions: Sequence[Addition]) -> list[UUID]:
+    """Put addresses on the list, each once; the ids of the entries that this made or made stronger."""
+    once = list({each.mark: each for each in additions}.values())
+    if not once:
+        return []
+    rows = await tx.fetch(
         _ADD,
         {
-            "id": id_,
-            "mark": mark,
-            "medium": medium,
-            "reason": reason,
-            "why": why,
-            "customer_id": customer_id,
-            "message_id": message_id,
-            "until": until,
-            "by": by,
+            "ids": [each.id for each in once],
+            "marks": [each.mark for each in once],
+            "mediums": [each.medium for each in once],
+            "reasons": [each.reason for each in once],
+            "whys": [each.why for each in once],
+            "customer_ids": [each.customer_id for each in once],
+            "message_ids": [each.message_id for each in once],
+            "untils": [each.until for each in once],
+            "bys": [each.by for each in once],
             "now": tx.now,
         },
     )
-    return None if row is None else row.id
+    return [row.id for row in rows]
 
 
 async def remove(tx: Tx, id_: UUID, *, by: str, why: str) -> bool:
@@ -128,13 +139,6 @@ async def listed(
             "limit": limit,
         },
     )
-
-
-async def count_soft(tx: Tx, message_id: UUID, mark: str, *, within: timedelta) -> int:
-    """Note that a message came back softly; how many did, of this address, lately."""
-    parameters = {"message_id": message_id, "mark": mark, "since": tx.now - within, "now": tx.now}
-    row = await tx.fetch_one(_SOFT, parameters)
-    return 0 if row is None else row.amount
 
 
 async def forget_soft(tx: Tx, *, older_than: timedelta) -> bool:

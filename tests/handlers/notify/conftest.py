@@ -59,7 +59,8 @@ Action = Any
 _ROWS = text("SELECT *, CAST(facts AS text) AS facts_text FROM messages ORDER BY created_at, id")
 _ROUNDS = text("SELECT * FROM confirmations ORDER BY case_id, round")
 _CLEAR = text(
-    "TRUNCATE profiles, messages, confirmations, inbox, outbox, waits, suppressions, contact_choices, contact_rules"
+    "TRUNCATE profiles, messages, confirmations, inbox, outbox, waits, suppressions, soft_bounces, contact_choices, "
+    "contact_rules"
 )
 
 
@@ -551,7 +552,14 @@ async def client(database: Database, links: ConfirmationLinks) -> AsyncIterator[
         key = await keys.create_key(
             tx,
             name="operator",
-            scopes=["messages:read", "messages:write", "templates:write", "contacts:write", "on-behalf"],
+            scopes=[
+                "messages:read",
+                "messages:write",
+                "templates:write",
+                "contacts:write",
+                "bounces:write",
+                "on-behalf",
+            ],
         )
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(

@@ -137,7 +137,10 @@ async def test_what_is_listed_for_a_while_ends_and_an_employees_address_can_be_l
             mark = address_mark(address)
             until = tx.now + timedelta(hours=1)
             await suppressions.add(
-                tx, uuid4(), mark=mark, medium="email", reason="undeliverable", why="full", by="x", until=until
+                tx,
+                suppressions.Addition(
+                    id=uuid4(), mark=mark, medium="email", reason="undeliverable", why="full", by="x", until=until
+                ),
             )
     await world.customers(world.profile())
     await world.cases(world.assigned())
