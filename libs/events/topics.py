@@ -91,6 +91,7 @@ CASEWORK_CASES: Final = Topic(
         cases.CaseCallbackKept,
         cases.CaseCallbackMissed,
         cases.CaseEscalated,
+        cases.CaseDeescalated,
         cases.CaseClockWarned,
         cases.CaseClockBreached,
         cases.CaseClockReminded,

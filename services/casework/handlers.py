@@ -200,6 +200,7 @@ def _answer(event: Event[Contract], payload: ResponseScored | ResponseRescored |
         traceparent=event.traceparent,
         priority=payload.priority,
         priority_parts=payload.priority_parts,
+        urgent=payload.urgent,
         withdrawn=isinstance(payload, ResponseRetracted),
     )
 

@@ -25,6 +25,7 @@ SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
     "case_escalated": (
         *({"reason": reason, "owner": _AGENT} for reason in get_args(EscalationReason) if reason != "clock_breached"),
         {"reason": "no_authority", "owner": None},
+        {"reason": "returned", "owner": _AGENT},
     ),
     "clock_warned": tuple({"clock": clock, "due_at": _DUE} for clock in get_args(Clock)),
     "clock_breached": tuple(

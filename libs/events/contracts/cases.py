@@ -34,7 +34,13 @@ EscalationReason = Literal[
     "not_solved",
     "task_overdue",
     "callback_missed",
+    "urgent",
+    "several_touchpoints",
+    "no_answer",
+    "reopened_again",
 ]
+DeescalationReason = Literal["solvable_below", "authority_given", "mistaken", "other"]
+"""Why a level gives a case back: it can be solved below, with the authority that was given; it came by mistake."""
 TaskKind = Literal["department", "follow_up"]
 """A part of the work that a department does, or something that the customer was promised."""
 
@@ -176,6 +182,21 @@ class CaseEscalated(_Case, frozen=True, kw_only=True):
     """Who stays the contact; None in events that are older than this field."""
     due_at: Instant | None = None
     """By when somebody of the new level has to act; None in events that are older than this field."""
+
+
+class CaseDeescalated(_Case, frozen=True, kw_only=True):
+    """A level gave the case back to the one below; its owner stays the customer's contact."""
+
+    TYPE: ClassVar[str] = "case.deescalated.v1"
+
+    from_level: Level
+    to_level: Level
+    reason: DeescalationReason
+    responsible: Employee | None
+    """Who answers for it now; None on the frontline, where its owner does."""
+    owner: Employee
+    due_at: Instant | None
+    """By when somebody of the level has to act; None on the frontline."""
 
 
 class CaseClockWarned(_Case, frozen=True, kw_only=True):

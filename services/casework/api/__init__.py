@@ -13,6 +13,7 @@ from services.casework.api import (
     comments,
     contact_rules,
     effects,
+    escalation,
     guides,
     initiatives,
     measures,
@@ -40,6 +41,7 @@ def build_app(database: Database) -> FastAPI:
     for part in (
         cases,
         commands,
+        escalation,
         tasks,
         callbacks,
         contact_rules,

@@ -18,7 +18,7 @@ from services.casework.api.access import (
 )
 from services.casework.api.acting import act, agree_on, answers_of, policy_of
 from services.casework.domain import callbacks as promises
-from services.casework.domain import commands, waiting
+from services.casework.domain import commands, signals, waiting
 from services.casework.domain.cases import Case, Decision, WaitReason
 from services.casework.domain.errors import CustomerHasOpenCase
 from services.casework.domain.names import AgentId, ContactChannel, ContactOutcome
@@ -99,7 +99,10 @@ class NoteBody(_Body):
 async def attempt_contact(
     request: Request, principal: CaseWriter, case_id: UUID, body: ContactAttemptBody, seen: IfMatch
 ) -> Response:
-    """The first that reaches the customer stops the first-contact clock. Who declines to talk was reached, too."""
+    """The first that reaches the customer stops the first-contact clock. Who declines to talk was reached, too.
+
+    After as many attempts in a row at which nobody was reached as the policy says, the case climbs.
+    """
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
         policy = await policy_of(tx, case)
@@ -119,6 +122,10 @@ async def attempt_contact(
         if body.callback_at is not None:
             agreed = await agree_on(tx, decision.case, body.callback_at, body.channel, cause)
             decision = Decision(agreed.case, decision.steps + agreed.steps)
+        if body.outcome in signals.UNANSWERED:
+            attempts = await cases.unanswered_attempts(tx, case.id) + 1
+            staff = await people.staff(tx)
+            decision = decision.then(lambda case: signals.not_reached(case, attempts, policy, staff, cause))
         return decision
 
     return await act(request, principal, case_id, seen, decide, status=201)

@@ -54,6 +54,15 @@ class PolicyBody(BaseModel):
     longest_wait_days: Annotated[
         int, Field(strict=True, ge=0, le=366, description="How long a case may wait for the customer in one round.")
     ] = 14
+    unanswered_attempts: Annotated[
+        int,
+        Field(
+            strict=True,
+            ge=0,
+            le=100,
+            description="After how many attempts in a row at which nobody was reached the case climbs; 0: never.",
+        ),
+    ] = 3
     warnings: Annotated[
         list[_Fraction] | None,
         Field(min_length=1, max_length=5, description="The shares of the time after which to warn, ascending."),
@@ -107,6 +116,7 @@ class SlaPolicy(BaseModel):
     executive_hours: int
     confirmation_days: int
     longest_wait_days: int
+    unanswered_attempts: int
     warnings: list[float]
     warn_after: Annotated[float, Field(json_schema_extra={"deprecated": True}, description="The first of `warnings`.")]
     calendar_id: str | None

@@ -13,7 +13,16 @@ from libs.events.contracts.scores import PriorityFactor
 from services.casework.api.task_views import TaskView, view_of_task
 from services.casework.domain.callbacks import Callback, CallbackState
 from services.casework.domain.cases import Case, WaitReason
-from services.casework.domain.names import ContactChannel, ContactOutcome, Level, Metric, NpsClass, SurveyKind, Tier
+from services.casework.domain.names import (
+    ContactChannel,
+    ContactOutcome,
+    Level,
+    Metric,
+    NpsClass,
+    Signal,
+    SurveyKind,
+    Tier,
+)
 from services.casework.domain.timeline import ActorKind, EntryKind
 from services.casework.store.cases import case_of
 
@@ -70,6 +79,8 @@ class CaseState(BaseModel):
     escalation_breached: bool
     waiting: WaitingState | None
     """What the case waits for; the resolution clock is paused meanwhile."""
+    signals: list[Signal]
+    """What the case has shown that management has to know, each once: a key customer's low score, urgency, others."""
     priority: int | None
     """Whom to call first, 0 to 100: the highest that an answer of the case has; null where none was told."""
 
@@ -312,6 +323,7 @@ def _state(case: Case) -> Mapping[str, Any]:
         "waiting": None
         if case.waiting is None
         else WaitingState(since=case.waiting.since, until=case.waiting.until, reason=case.waiting.reason),
+        "signals": list(case.signals),
         "priority": case.priority,
     }
 

@@ -51,6 +51,8 @@ class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     priority: int | None = None
     """Of a detractor's: whom to call first. Kept with the case and not with the answer."""
     priority_parts: tuple[PriorityPart, ...] = ()
+    urgent: tuple[str, ...] = ()
+    """What its comment says that cannot wait; said when it comes, and then a sign of its case."""
     withdrawn: bool = False
     """This revision takes the answer back; of stored answers that is not remembered, as they have no score then."""
 

@@ -144,7 +144,9 @@ class Intake:
         elif known.is_detractor and not answer.is_detractor and self._may_be_taken_back(case, answer):
             self._keep(
                 answer.of_case(
-                    self._book.put(replies.take_back(case, answer, self._policy(case), self._cause(answer))).id
+                    self._book.put(
+                        replies.take_back(case, answer, self._policy(case), self._around.staff, self._cause(answer))
+                    ).id
                 )
             )
         else:
@@ -174,18 +176,18 @@ class Intake:
         return self._resting_on.get(case.id, set()) <= {answer.response_id}
 
     def _revise(self, answer: Answer, case: Case) -> Answer:
-        policy = self._policy(case)
+        policy, staff = self._policy(case), self._around.staff
         # A revision may name the customer of an anonymous case, who may have an open case already: then both stay.
         if case.customer_id is None and self._book.open_case_of(answer.customer_id) is not None:
-            decision = replies.revise(case, replace(answer, customer_id=None), policy, self._cause(answer))
+            decision = replies.revise(case, replace(answer, customer_id=None), policy, staff, self._cause(answer))
         else:
-            decision = replies.revise(case, answer, policy, self._cause(answer))
+            decision = replies.revise(case, answer, policy, staff, self._cause(answer))
         return answer.of_case(self._book.put(decision).id)
 
     def _place(self, answer: Answer, *, may_open: bool) -> Answer:
         open_case = self._book.open_case_of(answer.customer_id)
         if open_case is not None:
-            joined = replies.join(open_case, answer, self._policy(open_case), self._cause(answer))
+            joined = replies.join(open_case, answer, self._policy(open_case), self._around.staff, self._cause(answer))
             return answer.of_case(self._book.put(joined).id)
         if not may_open or not answer.is_detractor or answer.score is None:
             return answer

@@ -15,13 +15,16 @@ because nobody may call any more. What each state allows:
     resolved        x              x         -          -        -       x       x    confirmation
     closed          -              -         -          -        -       x       x    none
 
+To de-escalate is possible where to escalate is. A contacted case is resolved once the departments that were asked have
+answered (`tasks`), which may be asked while it is open or contacted.
+
 Above the frontline the escalation clock runs beside them, while the case is open or contacted, until somebody of the
 level has acted (`levels`). A contacted case may wait for the customer (`waiting`).
 
 `round` counts the resolutions; the customer is asked about each of them, and an answer about an earlier one changes
 nothing. Every decision is the new state with one step per line of the timeline; each raises the version by one.
 This module holds the state; what people do is in `commands` and `waiting`, what customers do in `replies`, what clocks
-do in `alarms`, and how a case climbs in `levels`.
+do in `alarms`, how a case climbs and comes down in `levels`, and what lifts it besides clocks in `signals`.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ import msgspec
 
 from libs.events.contracts.scores import PriorityPart
 from services.casework.domain.clocks import Deadline, started_at
-from services.casework.domain.names import AgentId, CaseId, CustomerId, Level, ResponseId, RootCauseId, Tier
+from services.casework.domain.names import AgentId, CaseId, CustomerId, Level, ResponseId, RootCauseId, Signal, Tier
 from services.casework.domain.timeline import Details, Entry, Step
 
 if TYPE_CHECKING:
@@ -124,6 +127,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whom to call first, 0 to 100: the highest that scoring told of an answer of the case."""
     priority_parts: tuple[PriorityPart, ...] = ()
     """What it is the sum of."""
+    signals: tuple[Signal, ...] = ()
+    """The signs that it has shown (`signals`), in their order; each lifts it at most once."""
 
     @property
     def began_at(self) -> datetime:

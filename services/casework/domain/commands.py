@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from libs.events.contracts.cases import CaseAssigned, CaseCommented, CaseContacted, CaseReopened, CaseResolved
+from services.casework.domain import signals
 from services.casework.domain.alarms import fire
 from services.casework.domain.cases import Case, Decision, Status, decided
 from services.casework.domain.errors import (
@@ -18,7 +19,7 @@ from services.casework.domain.errors import (
     NotContacted,
     TasksOpen,
 )
-from services.casework.domain.levels import asked_again, can_climb, climb, unasked
+from services.casework.domain.levels import asked_again, can_climb, climb, lower, unasked
 from services.casework.domain.waiting import resumed
 
 if TYPE_CHECKING:
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from services.casework.domain.agents import Agent, Staff
-    from services.casework.domain.names import AgentId, ContactChannel, ContactOutcome, EscalationReason, RootCauseId
+    from services.casework.domain.names import (
+        AgentId,
+        ContactChannel,
+        ContactOutcome,
+        DeescalationReason,
+        EscalationReason,
+        RootCauseId,
+    )
     from services.casework.domain.policies import Policy
     from services.casework.domain.timeline import Cause, Details
 
@@ -215,10 +223,12 @@ def reopen(
     *,
     since: datetime,
     note: str | None = None,
+    lifts: bool = True,
 ) -> Decision:
     """Not solved after all: open again, with new clocks from `since`, which may have run out already.
 
-    Above the frontline the level is asked again, from now.
+    Above the frontline the level is asked again, from now. `lifts`: nothing else in this act lifts the case, so its
+    third reopening does.
     """
     if case.is_running:
         raise AlreadyOpen(case.id)
@@ -245,7 +255,21 @@ def reopen(
         lambda heading: CaseReopened(**heading, round=case.round, reason=reason, owner=staff.employee(case.owner_id)),
         details={"round": case.round, "reason": reason},
         text=note,
-    ).then(lambda case: fire(case, policy, staff, cause.at, cause.traceparent))
+    ).then(lambda case: _counted(case, policy, staff, cause, lifts=lifts))
+
+
+def _counted(case: Case, policy: Policy, staff: Staff, cause: Cause, *, lifts: bool) -> Decision:
+    fired = fire(case, policy, staff, cause.at, cause.traceparent)
+    lifted = fired.case.level != case.level
+    return fired.then(lambda case: signals.reopened(case, policy, staff, cause, lifts=lifts and not lifted))
+
+
+def de_escalate(
+    case: Case, reason: DeescalationReason, policy: Policy, staff: Staff, cause: Cause, *, note: str | None = None
+) -> Decision:
+    """One level down by hand."""
+    _refuse_unless_running(case)
+    return lower(case, reason, policy, staff, cause, note=note)
 
 
 def comment(case: Case, text: str, mentioned: Sequence[Agent], cause: Cause) -> Decision:

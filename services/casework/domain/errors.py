@@ -8,6 +8,7 @@ CaseworkError
 │   ├── AlreadyOpen
 │   ├── NotContacted
 │   ├── AtHighestLevel
+│   ├── AtLowestLevel
 │   ├── AlreadyWaiting
 │   ├── NotWaiting
 │   ├── WaitTooLong
@@ -80,6 +81,13 @@ class AtHighestLevel(Refused):
 
     code = "case-at-highest-level"
     title = "The case is at the highest level already"
+
+
+class AtLowestLevel(Refused):
+    """On the frontline nobody is below."""
+
+    code = "case-at-lowest-level"
+    title = "The case is on the frontline"
 
 
 class AlreadyWaiting(Refused):

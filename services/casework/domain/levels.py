@@ -10,7 +10,8 @@ else whose role is of that level or above it; and an act is every command of the
 What the owner does, what an API key does for nobody, what a customer says and what clocks do stops nothing: the level
 was asked, and has not answered. Reading is no act.
 A level that lets its time pass is passed over: the case climbs. At the top the clock breaches once and then reminds,
-until somebody acts; a further breach of another clock there starts it again.
+until somebody acts; a further breach of another clock there starts it again. A level that has done its part sends the
+case down (`lower`), with a reason, to the one below, which is asked anew; the frontline has no such clock.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from libs.events.contracts.cases import CaseEscalated
+from libs.events.contracts.cases import CaseDeescalated, CaseEscalated
 from services.casework.domain.cases import Case, Decision, decided
+from services.casework.domain.errors import AtLowestLevel
 from services.casework.domain.names import AgentId
 from services.casework.domain.routing import responsible_at
 
@@ -29,11 +31,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from services.casework.domain.agents import AgentRole, Staff
-    from services.casework.domain.names import EscalationReason, Level
+    from services.casework.domain.names import DeescalationReason, EscalationReason, Level
     from services.casework.domain.policies import Policy
     from services.casework.domain.timeline import Actor, Cause
 
 _ABOVE: Final[Mapping[Level, Level]] = {"frontline": "management", "management": "executive"}
+_BELOW: Final[Mapping[Level, Level]] = {above: below for below, above in _ABOVE.items()}
 _OF_LEVEL: Final[Mapping[Level, frozenset[AgentRole]]] = {
     "frontline": frozenset(),
     "management": frozenset({"manager", "executive"}),
@@ -75,6 +78,45 @@ def climb(
             responsible=None if responsible is None else responsible.as_employee(),
             owner=staff.employee(case.owner_id),
             due_at=due_at,
+        ),
+        details={
+            "from_level": case.level,
+            "to_level": to_level,
+            "reason": reason,
+            "responsible_id": None if responsible is None else responsible.id,
+        },
+        text=note,
+    )
+
+
+def lower(
+    case: Case, reason: DeescalationReason, policy: Policy, staff: Staff, cause: Cause, *, note: str | None = None
+) -> Decision:
+    """One level down: the level has done its part. The one below has a clock of its own again, but the frontline."""
+    to_level = _BELOW.get(case.level)
+    if to_level is None:
+        raise AtLowestLevel(case.id)
+    responsible = responsible_at(to_level, staff.agents[case.owner_id], staff, cause.at)
+    escalation = policy.escalated(to_level, cause.at)
+    return decided(
+        replace(
+            case,
+            version=case.version + 1,
+            level=to_level,
+            responsible_id=None if responsible is None else responsible.id,
+            escalated_at=None if escalation is None else cause.at,
+            escalation=escalation,
+        ),
+        cause,
+        "deescalated",
+        lambda heading: CaseDeescalated(
+            **heading,
+            from_level=case.level,
+            to_level=to_level,
+            reason=reason,
+            responsible=None if responsible is None else responsible.as_employee(),
+            owner=staff.employee(case.owner_id),
+            due_at=None if escalation is None else escalation.due_at,
         ),
         details={
             "from_level": case.level,

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, NewType
+from typing import Final, Literal, NewType
 from uuid import UUID
 
-from libs.events.contracts.cases import Clock, ContactChannel, ContactOutcome, EscalationReason, Level, TaskKind
+from libs.events.contracts.cases import (
+    Clock,
+    ContactChannel,
+    ContactOutcome,
+    DeescalationReason,
+    EscalationReason,
+    Level,
+    TaskKind,
+)
 from libs.events.contracts.responses import Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
 from libs.events.event import named
@@ -18,12 +26,14 @@ __all__ = [
     "ContactChannel",
     "ContactOutcome",
     "CustomerId",
+    "DeescalationReason",
     "EscalationReason",
     "Level",
     "Metric",
     "NpsClass",
     "ResponseId",
     "RootCauseId",
+    "Signal",
     "SurveyKind",
     "TaskKind",
     "Tier",
@@ -35,6 +45,9 @@ CaseId = NewType("CaseId", UUID)
 CustomerId = NewType("CustomerId", str)
 ResponseId = NewType("ResponseId", str)
 RootCauseId = NewType("RootCauseId", str)
+
+Signal = Literal["key_customer", "urgent", "several_touchpoints", "no_answer", "reopened_again"]
+"""What lifts a case by itself besides a clock: reasons of an escalation that count once in the life of a case."""
 
 _CASES: Final = "5e0c8f6a-3f1b-5d55-9b0c-6f4d3a1f7c21"
 _PLAIN: Final = UUID(_CASES)

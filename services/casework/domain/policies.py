@@ -44,6 +44,8 @@ class Policy:
     warnings: tuple[float, ...]
     """The shares of the time after which to warn, ascending."""
     calendar: Calendar | None = None
+    unanswered_attempts: int = 3
+    """After how many attempts in a row at which nobody was reached the case climbs; 0: never."""
 
     def opened(self, since: datetime) -> tuple[Deadline, Deadline]:
         """First contact and resolution, counted from the answer."""

@@ -14,6 +14,7 @@ from services.casework.domain.clocks import started_at
 from services.casework.domain.commands import hand_over, reopen
 from services.casework.domain.levels import climb
 from services.casework.domain.names import case_id_of
+from services.casework.domain.signals import heard
 from services.casework.domain.waiting import resumed
 
 if TYPE_CHECKING:
@@ -83,36 +84,47 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
     )
     return opened.then(
         lambda case: hand_over(case, choice.agent, choice.reason, choice.details, cause, previous=None)
-    ).then(lambda case: fire(case, policy, staff, cause.at, cause.traceparent))
+    ).then(lambda case: _after_opening(case, answer, policy, staff, cause))
 
 
-def join(case: Case, answer: Answer, policy: Policy, cause: Cause) -> Decision:
+def _after_opening(case: Case, answer: Answer, policy: Policy, staff: Staff, cause: Cause) -> Decision:
+    # A breach first: where the answer came too late, it has lifted the case already, and a sign adds no second level.
+    fired = fire(case, policy, staff, cause.at, cause.traceparent)
+    signed = heard(fired.case, answer, policy, staff, cause)
+    return Decision(signed.case, fired.steps + signed.steps)
+
+
+def join(case: Case, answer: Answer, policy: Policy, staff: Staff, cause: Cause) -> Decision:
     """A further answer of the customer becomes a part of the case, which waits for them no more."""
-    return resumed(case, "customer_answered", policy, cause, cause.at).then(
-        lambda case: _joined(case, answer, cause, "joined")
+    return (
+        resumed(case, "customer_answered", policy, cause, cause.at)
+        .then(lambda case: _joined(case, answer, cause, "joined"))
+        .then(lambda case: heard(case, answer, policy, staff, cause))
     )
 
 
-def revise(case: Case, answer: Answer, policy: Policy, cause: Cause) -> Decision:
+def revise(case: Case, answer: Answer, policy: Policy, staff: Staff, cause: Cause) -> Decision:
     """A later revision of an answer of the case. Once somebody has acted, people decide what a better score means."""
     if case.waiting is not None:
         return resumed(case, "customer_answered", policy, cause, cause.at).then(
-            lambda case: revise(case, answer, policy, cause)
+            lambda case: revise(case, answer, policy, staff, cause)
         )
     if answer.response_id == case.opening_response_id and answer.score is not None:
         case = replace(case, score=answer.score)
     if case.customer_id is None and answer.customer_id is not None:
         case = replace(case, customer_id=answer.customer_id)
-    return _joined(case, answer, cause, "withdrawn" if answer.withdrawn else "revised")
+    return _joined(case, answer, cause, "withdrawn" if answer.withdrawn else "revised").then(
+        lambda case: heard(case, answer, policy, staff, cause)
+    )
 
 
-def take_back(case: Case, answer: Answer, policy: Policy, cause: Cause) -> Decision:
+def take_back(case: Case, answer: Answer, policy: Policy, staff: Staff, cause: Cause) -> Decision:
     """The answer that alone made the case is no detractor's any more, and nobody has done anything yet: it ends.
 
     The timeline says so. `unconfirmed`, because the customer was asked nothing.
     """
     reason = "answer_withdrawn" if answer.withdrawn else "answer_improved"
-    return revise(case, answer, policy, cause).then(lambda case: close(case, "unconfirmed", reason, cause))
+    return revise(case, answer, policy, staff, cause).then(lambda case: close(case, "unconfirmed", reason, cause))
 
 
 def _joined(case: Case, answer: Answer, cause: Cause, kind: EntryKind) -> Decision:
@@ -131,7 +143,7 @@ def _joined(case: Case, answer: Answer, cause: Cause, kind: EntryKind) -> Decisi
 
 def open_again(case: Case, answer: Answer, policy: Policy, staff: Staff, cause: Cause) -> Decision:
     """The answer that opened this closed case, meanwhile revised to a better one, became a detractor's again."""
-    return revise(case, answer, policy, cause).then(
+    return revise(case, answer, policy, staff, cause).then(
         lambda case: reopen(case, "customer_not_satisfied", policy, staff, cause, since=cause.at)
     )
 
@@ -173,20 +185,20 @@ def confirm(
         details["open_case_id"] = str(other_open_case.id)
     comment = None if forgotten else word.comment
     after = replace(case, version=case.version + 1)
-    heard = decided(after, cause, "confirmation_answered", details=details, text=comment)
+    said = decided(after, cause, "confirmation_answered", details=details, text=comment)
     if details["outdated"] or forgotten:
-        return heard
+        return said
     if word.solved:
         if case.outcome == "confirmed":
-            return heard
+            return said
         reason = "confirmed_late" if case.status is Status.CLOSED else "confirmed"
-        return heard.then(lambda case: close(case, "confirmed", reason, cause))
+        return said.then(lambda case: close(case, "confirmed", reason, cause))
     if other_open_case is not None:
-        return heard
+        return said
     since = started_at(word.answered_at, cause.at)
-    return heard.then(lambda case: reopen(case, "customer_not_satisfied", policy, staff, cause, since=since)).then(
-        lambda case: climb(case, "not_solved", policy, staff, cause)
-    )
+    return said.then(
+        lambda case: reopen(case, "customer_not_satisfied", policy, staff, cause, since=since, lifts=False)
+    ).then(lambda case: climb(case, "not_solved", policy, staff, cause))
 
 
 def overhear(case: Case, word: Confirmation, about: Case, policy: Policy, cause: Cause) -> Decision:

@@ -40,6 +40,8 @@ EntryKind = Literal[
     "commented",
     "confirmation_answered",
     "customer_erased",
+    "signalled",
+    "deescalated",
     "task_opened",
     "task_assigned",
     "task_done",

@@ -33,7 +33,7 @@ _LOCK: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts
+           CAST(priority_parts AS text) AS priority_parts, signals
       FROM cases
      WHERE id = ANY(CAST(:ids AS uuid[]))
         OR (customer_id = ANY(CAST(:customers AS text[])) AND status <> 'closed')
@@ -49,7 +49,7 @@ _LOCK_ALL_OF_CUSTOMERS: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts
+           CAST(priority_parts AS text) AS priority_parts, signals
       FROM cases
      WHERE customer_id = ANY(CAST(:customers AS text[]))
      ORDER BY id
@@ -64,7 +64,7 @@ _FIND: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts
+           CAST(priority_parts AS text) AS priority_parts, signals
       FROM cases
      WHERE id = :id
 """)
@@ -77,7 +77,7 @@ _LOCK_FREE: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts
+           CAST(priority_parts AS text) AS priority_parts, signals
       FROM cases
      WHERE id = ANY(CAST(:ids AS uuid[]))
      ORDER BY id
@@ -92,7 +92,7 @@ _CLAIM_FIRING: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts
+           CAST(priority_parts AS text) AS priority_parts, signals
       FROM cases
      WHERE fires_at <= :now AND id <> ALL(CAST(:but AS uuid[]))
      ORDER BY fires_at
@@ -108,7 +108,7 @@ _CLAIM_ONE_FIRING: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts
+           CAST(priority_parts AS text) AS priority_parts, signals
       FROM cases
      WHERE id = :id AND fires_at <= :now
        FOR UPDATE SKIP LOCKED
@@ -123,7 +123,7 @@ _OLDEST_FIRING: Final = text("""
                  (SELECT min(fires_at) FROM tasks WHERE fires_at IS NOT NULL)) AS fires_at
 """)
 
-_COLUMNS: Final = 46
+_COLUMNS: Final = 47
 _STATUSES: Final = {status.value: status for status in Status}
 _STAGES: Final = {stage.value: stage for stage in Stage}
 _parts: Final = msgspec.json.Decoder(tuple[PriorityPart, ...]).decode
@@ -144,6 +144,18 @@ _PREVIOUS_OWNERS: Final = text("""
       FROM cases
      WHERE customer_id = ANY(CAST(:customers AS text[]))
      ORDER BY customer_id, opened_at DESC, id
+""")
+
+# In a row: since somebody was last reached or asked us to call later, or the case was opened again.
+_UNANSWERED: Final = text("""
+    SELECT count(*) AS attempts
+      FROM timeline
+     WHERE case_id = :id AND kind = 'contacted' AND version > (
+           SELECT COALESCE(max(version), 0)
+             FROM timeline
+            WHERE case_id = :id
+              AND (kind = 'reopened'
+                   OR (kind = 'contacted' AND details ->> 'outcome' IN ('reached', 'declined', 'call_later'))))
 """)
 
 _OTHER_OPEN_CASE: Final = text("""
@@ -218,6 +230,12 @@ async def previous_owners(tx: Tx, customers: Iterable[CustomerId]) -> dict[Custo
     return {row.customer_id: row.owner_id for row in await tx.fetch(_PREVIOUS_OWNERS, {"customers": list(customers)})}
 
 
+async def unanswered_attempts(tx: Tx, id_: CaseId) -> int:
+    """At how many attempts in a row, up to the latest, nobody was reached."""
+    row = await tx.fetch_one(_UNANSWERED, {"id": id_})
+    return 0 if row is None else int(row.attempts)
+
+
 async def has_other_open_case(tx: Tx, case: Case) -> bool:
     """Whether the customer has another case that is not closed."""
     if case.customer_id is None:
@@ -229,7 +247,7 @@ async def has_other_open_case(tx: Tx, case: Case) -> bool:
 def case_of(row: Row[Any]) -> Case:
     """The case in a row that begins with the columns of the statements above."""
     columns: tuple[Any, ...] = row[:_COLUMNS]
-    # By place: by name, 46 columns of 500 rows cost as much as all that is then decided about the cases.
+    # By place: by name, 47 columns of 500 rows cost as much as all that is then decided about the cases.
     (
         id_,
         event_key,
@@ -277,6 +295,7 @@ def case_of(row: Row[Any]) -> Case:
         escalation_later,
         priority,
         priority_parts,
+        signals,
     ) = columns
     return Case(
         id=id_,
@@ -316,6 +335,7 @@ def case_of(row: Row[Any]) -> Case:
         pauses=() if pauses is None else tuple(zip(pauses[::2], pauses[1::2], strict=True)),
         priority=priority,
         priority_parts=() if priority_parts is None else _parts(priority_parts),
+        signals=() if signals is None else tuple(signals),
     )
 
 

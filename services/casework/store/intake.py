@@ -74,7 +74,8 @@ async def _surroundings(
     own = {case_id_of(answer.response_id, answer.cause_id) for answer in detractors}
     book = Casebook(await cases_store.lock(tx, case_ids | own, customers))
     unhappy = {answer.customer_id for answer in detractors if answer.customer_id is not None}
-    staff = await people.staff(tx) if detractors else Staff({})
+    # Who is urgent lifts a case, too, whatever they say besides.
+    staff = await people.staff(tx) if detractors or any(answer.urgent for answer in answers) else Staff({})
     return book, Surroundings(
         now=tx.now,
         staff=staff,

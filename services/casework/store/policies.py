@@ -25,19 +25,19 @@ _LOAD: Final = text("""
     SELECT policies.*, zone, CAST(week AS text) AS week, holidays, CAST(special_days AS text) AS special_days
       FROM (SELECT NULL AS program, tier, first_contact_hours, resolution_hours, reopened_first_contact_hours,
                    reopened_resolution_hours, management_hours, executive_hours, confirmation_days, longest_wait_days,
-                   COALESCE(warnings, ARRAY[warn_after]) AS warnings, calendar_id
+                   unanswered_attempts, COALESCE(warnings, ARRAY[warn_after]) AS warnings, calendar_id
               FROM sla_policies
              UNION ALL
             SELECT program, tier, first_contact_hours, resolution_hours, reopened_first_contact_hours,
                    reopened_resolution_hours, management_hours, executive_hours, confirmation_days, longest_wait_days,
-                   warnings, calendar_id
+                   unanswered_attempts, warnings, calendar_id
               FROM program_policies) AS policies
       LEFT JOIN calendars ON calendars.id = policies.calendar_id
 """)
 
 _LIST: Final = text("""
     SELECT tier, first_contact_hours, resolution_hours, reopened_first_contact_hours, reopened_resolution_hours,
-           management_hours, executive_hours, confirmation_days, longest_wait_days,
+           management_hours, executive_hours, confirmation_days, longest_wait_days, unanswered_attempts,
            COALESCE(warnings, ARRAY[warn_after]) AS warnings, calendar_id, version
       FROM sla_policies
      ORDER BY array_position(ARRAY['key', 'high', 'standard', 'low'], tier)
@@ -45,7 +45,7 @@ _LIST: Final = text("""
 
 _FIND: Final = text("""
     SELECT tier, first_contact_hours, resolution_hours, reopened_first_contact_hours, reopened_resolution_hours,
-           management_hours, executive_hours, confirmation_days, longest_wait_days,
+           management_hours, executive_hours, confirmation_days, longest_wait_days, unanswered_attempts,
            COALESCE(warnings, ARRAY[warn_after]) AS warnings, calendar_id, version
       FROM sla_policies
      WHERE tier = :tier
@@ -60,15 +60,16 @@ _PUT: Final = text("""
            reopened_first_contact_hours = :reopened_first_contact_hours,
            reopened_resolution_hours = :reopened_resolution_hours, management_hours = :management_hours,
            executive_hours = :executive_hours, confirmation_days = :confirmation_days,
-           longest_wait_days = :longest_wait_days, warnings = CAST(:warnings AS double precision[]),
+           longest_wait_days = :longest_wait_days, unanswered_attempts = :unanswered_attempts,
+           warnings = CAST(:warnings AS double precision[]),
            warn_after = (CAST(:warnings AS double precision[]))[1], calendar_id = :calendar_id, version = version + 1
      WHERE tier = :tier
 """)
 
 _LIST_OF_PROGRAM: Final = text("""
     SELECT program, tier, first_contact_hours, resolution_hours, reopened_first_contact_hours,
-           reopened_resolution_hours, management_hours, executive_hours, confirmation_days, longest_wait_days, warnings,
-           calendar_id, version
+           reopened_resolution_hours, management_hours, executive_hours, confirmation_days, longest_wait_days,
+           unanswered_attempts, warnings, calendar_id, version
       FROM program_policies
      WHERE program = :program
      ORDER BY array_position(ARRAY['key', 'high', 'standard', 'low'], tier)
@@ -76,8 +77,8 @@ _LIST_OF_PROGRAM: Final = text("""
 
 _FIND_OF_PROGRAM: Final = text("""
     SELECT program, tier, first_contact_hours, resolution_hours, reopened_first_contact_hours,
-           reopened_resolution_hours, management_hours, executive_hours, confirmation_days, longest_wait_days, warnings,
-           calendar_id, version
+           reopened_resolution_hours, management_hours, executive_hours, confirmation_days, longest_wait_days,
+           unanswered_attempts, warnings, calendar_id, version
       FROM program_policies
      WHERE program = :program AND tier = :tier
 """)
@@ -89,17 +90,18 @@ _LOCK_OF_PROGRAM: Final = text("""
 _PUT_OF_PROGRAM: Final = text("""
     INSERT INTO program_policies AS known (
            program, tier, first_contact_hours, resolution_hours, reopened_first_contact_hours,
-           reopened_resolution_hours, management_hours, executive_hours, confirmation_days, longest_wait_days, warnings,
-           calendar_id, version)
+           reopened_resolution_hours, management_hours, executive_hours, confirmation_days, longest_wait_days,
+           unanswered_attempts, warnings, calendar_id, version)
     VALUES (:program, :tier, :first_contact_hours, :resolution_hours, :reopened_first_contact_hours,
             :reopened_resolution_hours, :management_hours, :executive_hours, :confirmation_days, :longest_wait_days,
-            CAST(:warnings AS double precision[]), :calendar_id, 1)
+            :unanswered_attempts, CAST(:warnings AS double precision[]), :calendar_id, 1)
         ON CONFLICT (program, tier) DO UPDATE
        SET first_contact_hours = excluded.first_contact_hours, resolution_hours = excluded.resolution_hours,
            reopened_first_contact_hours = excluded.reopened_first_contact_hours,
            reopened_resolution_hours = excluded.reopened_resolution_hours,
            management_hours = excluded.management_hours, executive_hours = excluded.executive_hours,
            confirmation_days = excluded.confirmation_days, longest_wait_days = excluded.longest_wait_days,
+           unanswered_attempts = excluded.unanswered_attempts,
            warnings = excluded.warnings, calendar_id = excluded.calendar_id, version = known.version + 1
 """)
 
@@ -170,6 +172,7 @@ def _policy(row: Row[Any], calendar: Calendar | None) -> Policy:
         executive=timedelta(hours=row.executive_hours),
         confirmation=timedelta(days=row.confirmation_days),
         longest_wait=timedelta(days=row.longest_wait_days),
+        unanswered_attempts=row.unanswered_attempts,
         warnings=tuple(row.warnings),
         calendar=calendar,
     )

@@ -161,6 +161,39 @@ def _at(instant: datetime, place: ColumnElement[datetime]) -> ColumnElement[date
     return literal(instant, place.type)
 
 
+_ASKED: Final = (
+    _SUMMARIES.where(CASES.c.level == bindparam("level", type_=Text))
+    .where(CASES.c.escalation_due_at.is_not(None))
+    .order_by(CASES.c.escalation_due_at, CASES.c.id)
+)
+
+# Why the listed cases are where they are: by the latest step up or down.
+_CAME_BY: Final = text("""
+    SELECT DISTINCT ON (case_id) case_id, kind, at, details ->> 'reason' AS reason, text
+      FROM timeline
+     WHERE case_id = ANY(CAST(:ids AS uuid[])) AND kind IN ('escalated', 'deescalated')
+     ORDER BY case_id, version DESC
+""")
+
+
+async def asked_of_level(
+    tx: Tx, level: str, *, responsible: str | None, after: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Cases of which somebody of this level has yet to act, the first due first."""
+    statement = _ASKED.limit(limit)
+    if responsible is not None:
+        statement = statement.where(CASES.c.responsible_id == responsible)
+    if after is not None:
+        last = tuple_(literal(after[0], CASES.c.escalation_due_at.type), literal(after[1], CASES.c.id.type))
+        statement = statement.where(tuple_(CASES.c.escalation_due_at, CASES.c.id) > last)
+    return await tx.fetch(statement, {"level": level})
+
+
+async def came_by(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """The latest step up or down of each of these cases."""
+    return {row.case_id: row for row in await tx.fetch(_CAME_BY, {"ids": list(ids)})}
+
+
 async def list_cases(tx: Tx, statement: Select[Any]) -> Sequence[Row[Any]]:
     """One page of cases."""
     return await tx.fetch(statement)

@@ -36,15 +36,16 @@ _INSERT: Final = text("""
            answered_at, opened_at, first_contact_due_at, first_contact_warn_at, first_contact_stage,
            first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage, resolved_at, root_cause_id,
            confirm_by, closed_at, escalated_at, escalation_due_at, escalation_warn_at, escalation_stage,
-           first_contact_later, resolution_later, escalation_later, fires_at, listed_at, priority, priority_parts)
+           first_contact_later, resolution_later, escalation_later, fires_at, listed_at, priority, priority_parts,
+           signals)
     SELECT id, event_key, customer_id, opening_response_id, program, touchpoint, language, score, tier, status,
            outcome, level, owner_id, owner_reason, CAST(owner_reason_details AS json), responsible_id, round,
            reopenings, version, answered_at, opened_at, first_contact_due_at, first_contact_warn_at,
            first_contact_stage, first_contacted_at, resolution_due_at, resolution_warn_at, resolution_stage,
            resolved_at, root_cause_id, confirm_by, closed_at, escalated_at, escalation_due_at, escalation_warn_at,
            escalation_stage, first_contact_later, resolution_later, escalation_later, fires_at, listed_at, priority,
-           CAST(priority_parts AS json)
-      FROM unnest(CAST(:rows AS ranked_opened_case[]))
+           CAST(priority_parts AS json), signals
+      FROM unnest(CAST(:rows AS signalled_opened_case[]))
 """)
 
 # `seen` is the version under the lock. It always matches; a mistake in locking must not overwrite silently.
@@ -67,8 +68,8 @@ _UPDATE: Final = text("""
            first_contact_later = changed.first_contact_later, resolution_later = changed.resolution_later,
            escalation_later = changed.escalation_later,
            fires_at = changed.fires_at, listed_at = changed.listed_at, priority = changed.priority,
-           priority_parts = CAST(changed.priority_parts AS json)
-      FROM unnest(CAST(:rows AS ranked_changed_case[])) AS changed
+           priority_parts = CAST(changed.priority_parts AS json), signals = changed.signals
+      FROM unnest(CAST(:rows AS signalled_changed_case[])) AS changed
      WHERE cases.id = changed.id AND cases.version = changed.seen
 """)
 
@@ -143,7 +144,7 @@ def _tell(tx: Tx, book: Casebook) -> None:
 
 
 def _opened(case: Case) -> tuple[object, ...]:
-    """The case in the order of `ranked_opened_case`."""
+    """The case in the order of `signalled_opened_case`."""
     first_contact, resolution = case.first_contact, case.resolution
     return (
         case.id,
@@ -187,11 +188,12 @@ def _opened(case: Case) -> tuple[object, ...]:
         case.listed_at,
         case.priority,
         _parts(case.priority_parts),
+        case.signals or None,
     )
 
 
 def _changed(before: Case, case: Case) -> tuple[object, ...]:
-    """What may have changed of the case, in the order of `ranked_changed_case`."""
+    """What may have changed of the case, in the order of `signalled_changed_case`."""
     first_contact, resolution = case.first_contact, case.resolution
     return (
         case.id,
@@ -231,6 +233,7 @@ def _changed(before: Case, case: Case) -> tuple[object, ...]:
         case.listed_at,
         case.priority,
         _parts(case.priority_parts),
+        case.signals or None,
     )
 
 

@@ -56,6 +56,7 @@ CASES: Final = table(
     column("escalation_later", ARRAY(_INSTANT)),
     column("priority", Integer),
     column("priority_parts", JSON),
+    column("signals", ARRAY(Text)),
     column("fires_at", _INSTANT),
     column("listed_at", _INSTANT),
 )

@@ -23,6 +23,7 @@ from libs.events.contracts.cases import (
     CaseClockBreached,
     CaseClockReminded,
     CaseClockWarned,
+    CaseDeescalated,
     CaseEscalated,
     CaseReopened,
     CaseResolved,
@@ -134,6 +135,9 @@ def notices_of(event: Event[Any]) -> tuple[Notice, ...]:
             notices = (_to_employee(event, case, "case_reopened", case.owner, {"reason": case.reason}),)
         case CaseEscalated() as case:
             notices = _of_escalation(event, case)
+        case CaseDeescalated(responsible=Employee() as told) as case:
+            facts = {"reason": "returned", "owner": case.owner.name}
+            notices = (_to_employee(event, case, "case_escalated", told, facts),)
         case CaseClockWarned() as case:
             facts = {"clock": case.clock, "due_at": case.due_at.isoformat()}
             # Who is to act on an escalation is not the owner.
@@ -213,7 +217,14 @@ def _of_escalation(event: Event[Contract], case: CaseEscalated) -> tuple[Notice,
 
 def _to_employee(
     event: Event[Contract],
-    case: CaseAssigned | CaseReopened | CaseEscalated | CaseClockWarned | CaseClockBreached | CaseClockReminded | _Task,
+    case: CaseAssigned
+    | CaseReopened
+    | CaseEscalated
+    | CaseDeescalated
+    | CaseClockWarned
+    | CaseClockBreached
+    | CaseClockReminded
+    | _Task,
     kind: MessageKind,
     employee: Employee,
     facts: Facts,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace as dataclass_replace
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
@@ -18,9 +19,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from libs.events.contracts.cases import CaseClockBreached, CaseClosed, CaseEscalated, CaseOpened
+from libs.events.contracts.cases import CaseClockBreached, CaseClosed, CaseDeescalated, CaseEscalated, CaseOpened
 from libs.events.event import EventId, derived_id
-from services.casework.domain import commands, levels, replies, waiting
+from services.casework.domain import commands, levels, replies, signals, waiting
 from services.casework.domain.agents import Agent, Staff
 from services.casework.domain.alarms import fire
 from services.casework.domain.answers import Answer
@@ -28,12 +29,12 @@ from services.casework.domain.calendars import Calendar, CalendarId, Shift
 from services.casework.domain.casebook import Casebook, Intake, Surroundings
 from services.casework.domain.cases import Case, Decision, Status
 from services.casework.domain.errors import Refused
-from services.casework.domain.names import CaseId, CustomerId, ResponseId, RootCauseId
+from services.casework.domain.names import CaseId, CustomerId, ResponseId, RootCauseId, Signal
 from services.casework.domain.policies import DEFAULT_POLICIES, Policies, Policy
 from services.casework.domain.recomputing import Recomputation, recompute
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.routing import Desk
-from services.casework.domain.timeline import Actor, Cause
+from services.casework.domain.timeline import Actor, Cause, Step
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 ARROWS = {
@@ -56,6 +57,15 @@ spans = st.sampled_from(
         timedelta(days=2),
         timedelta(days=8),
     ]
+)
+
+
+sayings = st.fixed_dictionaries(
+    {
+        "tier": st.sampled_from(["standard", "key"]),
+        "touchpoint": st.sampled_from(["branch", "call_centre", None]),
+        "urgent": st.sampled_from([(), ("leaving",)]),
+    }
 )
 
 
@@ -95,6 +105,7 @@ class CaseLife(RuleBasedStateMachine):
         self.steps_seen = 0
         self.versions: Counter[CaseId] = Counter()
         self.last: dict[CaseId, Case] = {}
+        self.returned: Counter[CaseId] = Counter()
         self.breaches: set[object] = set()
         self.event_ids: set[EventId] = set()
 
@@ -120,8 +131,10 @@ class CaseLife(RuleBasedStateMachine):
         erased = any(step.entry.kind == "customer_erased" for step in decision.steps)
         assert arrow[0] == arrow[1] or arrow in ARROWS or (erased and arrow in BY_ERASURE)
 
-    @rule(number=st.integers(1, 6), customer=customers, score=scores, late=spans)
-    def somebody_answers(self, number: int, customer: str | None, score: int | None, late: timedelta) -> None:
+    @rule(number=st.integers(1, 6), customer=customers, score=scores, late=spans, said=sayings)
+    def somebody_answers(
+        self, number: int, customer: str | None, score: int | None, late: timedelta, said: dict[str, object]
+    ) -> None:
         # The number belongs to a customer for ever, as a response does.
         known = self.known.get(ResponseId(f"r-{number}"))
         answer = self.an_answer(
@@ -130,6 +143,7 @@ class CaseLife(RuleBasedStateMachine):
             customer_id=customer if known is None else known.customer_id,
             score=score,
             answered_at=self.now - late,
+            **said,
         )
         around = Surroundings(
             now=self.now,
@@ -215,6 +229,29 @@ class CaseLife(RuleBasedStateMachine):
     @rule(place=st.integers(0, 9))
     def somebody_escalates(self, place: int) -> None:
         self.act(place, lambda case: commands.escalate(case, "no_authority", self.policy, self.staff, self.cause()))
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9), who=st.sampled_from(["boris", "vera"]))
+    def somebody_gives_it_back(self, place: int, who: str) -> None:
+        self.act(
+            place,
+            lambda case: commands.de_escalate(case, "authority_given", self.policy, self.staff, self.cause(who)),
+            who,
+        )
+
+    @precondition(lambda self: self.book.cases)
+    @rule(place=st.integers(0, 9), attempts=st.integers(1, 5))
+    def nobody_is_reached(self, place: int, attempts: int) -> None:
+        def decide(case: Case) -> Decision:
+            cause = self.cause()
+            tried = commands.record_contact(case, "no_answer", self.policy, cause, attempt_id="a")
+            after = tried.then(lambda case: signals.not_reached(case, attempts, self.policy, self.staff, cause))
+            assert (
+                attempts < self.policy.unanswered_attempts or not case.is_running or "no_answer" in after.case.signals
+            )
+            return after
+
+        self.act(place, decide)
 
     @precondition(lambda self: self.book.cases)
     @rule(place=st.integers(0, 9), owner=st.sampled_from(["anna", "boris", "vera"]))
@@ -317,17 +354,32 @@ class CaseLife(RuleBasedStateMachine):
         assert all(case.version == self.versions[case.id] for case in self.book.cases)
 
     @invariant()
-    def levels_only_rise_and_one_escalation_has_one_cause(self) -> None:
+    def levels_rise_until_given_back_and_one_escalation_has_one_cause(self) -> None:
         told = [step for step in self.book.steps if isinstance(step.payload, CaseEscalated)]
         assert len({step.cause.id for step in told}) == len(told)
         ends = [step for step in self.book.steps if isinstance(step.payload, CaseClosed)]
         assert len({(step.cause.id, step.entry.case_id) for step in ends}) == len(ends)
+        signs = Counter((step.entry.case_id, step.entry.details["reason"]) for step in told if _is_sign(step))
+        signs += Counter(
+            (step.entry.case_id, step.entry.details["reason"])
+            for step in self.book.steps
+            if step.entry.kind == "signalled"
+        )
+        assert all(count == 1 for count in signs.values()), "each sign counts once in the life of a case"
+        assert set(signs) == {(case.id, sign) for case in self.book.cases for sign in case.signals}
         levels = ["frontline", "management", "executive"]
+        returned = Counter(step.entry.case_id for step in self.book.steps if isinstance(step.payload, CaseDeescalated))
         for case in self.book.cases:
             before = self.last.get(case.id)
-            assert before is None or levels.index(before.level) <= levels.index(case.level)
+            given_back = returned[case.id] > self.returned[case.id]
+            assert given_back or before is None or levels.index(before.level) <= levels.index(case.level)
             assert before is None or before.round <= case.round
             self.last[case.id] = case
+        self.returned = returned
+
+
+def _is_sign(step: Step) -> bool:
+    return step.entry.details["reason"] in get_args(Signal)
 
 
 def test_no_life_of_a_case_leaves_the_picture(an_answer: Callable[..., Answer], staff: Staff) -> None:

@@ -223,8 +223,8 @@ def test_the_customers_word_ends_the_waiting(
     paused = waited(a_case("contacted"), hours(72), a_cause(hours(24))).case
     answer = an_answer("r-2", answered_at=hours(30))
     for decision, reason in (
-        (replies.join(paused, answer, POLICY, a_cause(hours(30))), "customer_answered"),
-        (replies.revise(paused, answer, POLICY, a_cause(hours(30))), "customer_answered"),
+        (replies.join(paused, answer, POLICY, staff, a_cause(hours(30))), "customer_answered"),
+        (replies.revise(paused, answer, POLICY, staff, a_cause(hours(30))), "customer_answered"),
         (commands.record_contact(paused, "reached", POLICY, a_cause(hours(30)), attempt_id="a-2"), "customer_reached"),
         (commands.resolve(paused, RootCauseId("service"), POLICY, staff, a_cause(hours(30))), "resolved"),
     ):
