@@ -267,7 +267,7 @@ def _arriving(numbers: range) -> list[Arrival]:
     body = b'{"response_id":"new-%d","answered_at":"2026-03-02T12:00:00Z","score":%d,"customer_id":"c-%d"}'
     return [
         webhook_arrival(
-            _SHOP, {"webhook-id": f"msg-new-{number}"}, body % (number, number % 11, number), now, _IDS.new(now)
+            _SHOP, {b"webhook-id": b"msg-new-%d" % number}, body % (number, number % 11, number), now, _IDS.new(now)
         )
         for number in numbers
     ]

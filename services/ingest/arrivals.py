@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -15,14 +13,13 @@ from services.ingest.domain.deliveries import Arrival, DeliveryKey, delivery_key
 from services.ingest.domain.responses import DeliveryId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from services.ingest.sources import ReadySource
     from services.ingest.store.kept import Contents
     from services.ingest.vendors.understanding import Reader
 
-_SECRET_HEADER: Final = re.compile(r"auth|cookie|token|secret|signature|api-?key|hmac|password|credential")
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -40,25 +37,27 @@ class DeliveryIds:
 
 
 def webhook_arrival(
-    ready: ReadySource, headers: Mapping[str, str], body: bytes, received_at: datetime, id_: DeliveryId
+    ready: ReadySource, headers: Mapping[bytes, bytes], body: bytes, received_at: datetime, id_: DeliveryId
 ) -> Arrival:
-    """An authentic delivery of a vendor's, understood."""
-    content_type = headers.get("content-type", "").replace("\0", "")
+    """An authentic delivery of a vendor's, understood. Names of headers are lower-case."""
+    content_type = headers.get(b"content-type", b"").decode("latin-1").replace("\0", "")
     payload_id, verdict = ready.reader.read(body, received_at, content_type)
     header = ready.vendor.delivery_id_header
+    if header is not None:
+        payload_id = headers.get(header.encode(), b"").decode("latin-1")
     body_hash = hash_of(body)
     return Arrival(
         id=id_,
         source=ready.source,
         via="webhook",
-        key=delivery_key(payload_id if header is None else headers.get(header), body_hash),
+        key=delivery_key(payload_id, body_hash),
         body=body,
         body_hash=body_hash,
-        headers=kept_headers(headers, ready.secret_headers),
+        headers=kept_headers(headers, ready.kept_name),
         content_type=content_type,
         received_at=received_at,
         verdict=verdict,
-        traceparent=traceparent_or_new(headers.get("traceparent")),
+        traceparent=traceparent_or_new(headers.get(b"traceparent", b"").decode("latin-1")),
     )
 
 
@@ -147,11 +146,8 @@ def stored_arrival(ready: ReadySource, kept: Contents, traceparent: str, row: Re
     )
 
 
-def kept_headers(headers: Mapping[str, str], secret_headers: frozenset[str]) -> str:
+def kept_headers(headers: Mapping[bytes, bytes], kept_name: Callable[[bytes], str | None]) -> str:
     """The headers as JSON, without what proves who somebody is: kept deliveries are read by people, and backed up."""
-    return _encode({name: value for name, value in headers.items() if not _is_secret(name, secret_headers)}).decode()
-
-
-@lru_cache(maxsize=2048)
-def _is_secret(name: str, secret_headers: frozenset[str]) -> bool:
-    return name in secret_headers or _SECRET_HEADER.search(name) is not None
+    return _encode(
+        {kept: value.decode("latin-1") for name, value in headers.items() if (kept := kept_name(name)) is not None}
+    ).decode()

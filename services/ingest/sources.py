@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from services.ingest.domain.signature import Secret, UnusableSecret, secret_of
+from services.ingest.domain.verifying import check_of
 from services.ingest.store.sources import enabled_sources
 from services.ingest.vendors import VENDORS
 from services.ingest.vendors.generic import OWN_SHAPE
@@ -20,12 +23,16 @@ if TYPE_CHECKING:
 
     from libs.events.database import Database
     from services.ingest.domain.sources import Source
+    from services.ingest.domain.verifying import Check
     from services.ingest.vendors.description import Vendor
 
 log: Final = structlog.get_logger()
 
 _FRESH_SECONDS: Final = 2.0
 _DOUBT_SECONDS: Final = 0.25
+_NAMES: Final = 256
+"""Of headers, remembered for a source."""
+_SECRET_HEADER: Final = re.compile(r"auth|cookie|token|secret|signature|api-?key|hmac|password|credential")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +41,13 @@ class ReadySource:
 
     source: Source
     vendor: Vendor
-    secrets: tuple[Secret, ...]
+    check: Check
+    """Of its secrets that are of use."""
     reader: Reader
     own_shape: Reader
     fetched: Reader
-    secret_headers: frozenset[str]
+    kept_name: Callable[[bytes], str | None]
+    """The name of a header as it is kept; None where it proves who somebody is."""
 
     @classmethod
     def of(cls, source: Source, vendor: Vendor) -> ReadySource:
@@ -52,11 +61,11 @@ class ReadySource:
         return cls(
             source,
             vendor,
-            tuple(secrets),
+            check_of(vendor.authentication, secrets),
             Reader(vendor, source, needs_score=True),
             Reader(OWN_SHAPE, source),
             Reader(vendor.fetched or vendor, source, needs_score=True),
-            vendor.authentication.secret_headers,
+            lru_cache(_NAMES)(partial(_kept_name, vendor.authentication.secret_headers)),
         )
 
 
@@ -146,3 +155,8 @@ class SourceBook:
                 ready[source.name] = ReadySource.of(source, vendor)
         self._ready = ready
         self._looked_at = asked_at
+
+
+def _kept_name(secret_headers: frozenset[str], name: bytes) -> str | None:
+    kept = name.decode("latin-1")
+    return None if kept in secret_headers or _SECRET_HEADER.search(kept) is not None else kept

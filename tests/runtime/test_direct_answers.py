@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import httptools
 import pytest
 import uvicorn
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from starlette.types import Receive, Scope, Send
 
 from deploy.local.ports import free_ports
-from libs.events.direct_protocol import MOST_BYTES, Answer, DirectProtocol, Headers
+from libs.events.direct_protocol import MOST_BYTES, Answer, DirectProtocol, Headers, plain_request, rendered
 
 
 def a_request(path: str = "/hooks/a", body: bytes = b"now", *, method: str = "POST", more: str = "") -> bytes:
@@ -52,7 +54,7 @@ class App:
 
 
 def direct(content: bytes) -> Answer:
-    return 202, [(b"content-length", str(len(content)).encode())], content
+    return 202, rendered([(b"content-length", str(len(content)).encode())]), content
 
 
 class Client:
@@ -152,6 +154,8 @@ async def test_one_connection_gets_direct_and_other_answers(app: App, client: Cl
         a_request(body=b"now".ljust(MOST_BYTES + 1)),
         b"POST /hooks/a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nnow\r\n0\r\n\r\n",
         b"POST /hooks/a HTTP/1.0\r\nhost: x\r\ncontent-length: 3\r\nconnection: keep-alive\r\n\r\nnow",
+        a_request(more="connection: close\r\n"),
+        a_request(more="connection: upgrade\r\nupgrade: h2c\r\n"),
     ],
     ids=lambda request: request[:50].decode(),
 )
@@ -199,3 +203,100 @@ async def test_what_is_under_way_is_answered_before_the_server_ends(
     assert (b"connection", b"close") in client.headers
     await client.ended()
     await ending
+
+
+class Seen:
+    """What the parser finds in one request."""
+
+    def __init__(self, content: bytes) -> None:
+        self.url, self.body, self.whole = b"", b"", 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.feed_data(content)
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.whole += 1
+
+
+START = "POST /hooks/a HTTP/1.1\r\n"
+OTHER_STARTS = (
+    "POST /hooks/a/b HTTP/1.1\r\n",
+    "POST  /hooks/a HTTP/1.1\r\n",
+    "post /hooks/a HTTP/1.1\r\n",
+    "POST /hooks/a HTTP/1.1\n",
+    "POST /hooks/a HTTP/1.10\r\n",
+    "\r\nPOST /hooks/a HTTP/1.1\r\n",
+    "POST /hooks/ä HTTP/1.1\r\n",
+)
+STARTS = st.sampled_from([START] * len(OTHER_STARTS) + list(OTHER_STARTS))
+NAMES = st.sampled_from(
+    ["Webhook-Id", "host", "X", "Content-Length", "connection", "Transfer-Encoding", "x_y", "x y", ""]
+)
+TEXTS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF), max_size=12)
+KNOWN = st.sampled_from(
+    ["3", "03", "+3", "3, 3", "", " ", "keep-alive", "Keep-Alive", "close", "chunked", "a  b", "a\tb", "é"]
+)
+COLONS = st.sampled_from([": "] * 6 + [":", " : ", ":  ", ""])
+ENDS = st.sampled_from(["\r\n"] * 6 + ["\n", "\r", " \r\n", "\r\n ", "\t\r\n"])
+LINES = st.lists(st.tuples(NAMES, COLONS, KNOWN | TEXTS, ENDS), max_size=4)
+LENGTHS = st.sampled_from(["", "content-length: 3\r\n"])
+BODIES = st.sampled_from([b"now"] * 4 + [b"", b"no", b"nowPOST /hooks/a HTTP/1.1\r\n\r\n", b"now\r\n"])
+
+
+@given(start=STARTS, lines=LINES, length=LENGTHS, body=BODIES)
+@settings(max_examples=400)
+def test_what_is_read_as_plain_the_parser_reads_in_the_same_way(
+    start: str,
+    lines: list[tuple[str, str, str, str]],
+    length: str,
+    body: bytes,
+) -> None:
+    head = start + length + "".join("".join(line) for line in lines) + "\r\n"
+    content = head.encode("latin-1") + body
+    plain = plain_request(b"/hooks/", content)
+    if plain is None:
+        return
+    seen = Seen(content)
+    assert (seen.parser.get_method(), seen.parser.get_http_version(), seen.whole) == (b"POST", "1.1", 1)
+    assert seen.parser.should_keep_alive()
+    assert not seen.parser.should_upgrade()
+    assert (f"/hooks/{plain[0]}".encode(), plain[1], plain[2]) == (seen.url, seen.headers, seen.body)
+
+
+def test_what_senders_send_is_plain() -> None:
+    sent = a_request(more="User-Agent: Svix-Webhooks/1.65 (of 2026)\r\nAccept: */*\r\nConnection: Keep-Alive\r\n")
+    plain = plain_request(b"/hooks/", sent)
+    assert plain is not None
+    assert plain[0] == "a"
+    assert dict(plain[1])[b"user-agent"] == b"Svix-Webhooks/1.65 (of 2026)"
+    assert plain[2] == b"now"
+    assert plain_request(b"/hooks/", sent[:-1]) is None
+    assert plain_request(b"/hooks/", sent + b"P") is None
+    assert plain_request(b"/other/", sent) is None
+
+
+async def test_a_connection_that_was_answered_directly_and_is_not_used_any_more_is_closed(
+    app: App, server: uvicorn.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DirectProtocol, "look_seconds", 0.1)
+    server.config.timeout_keep_alive = 1
+    used = Client(*await asyncio.open_connection("127.0.0.1", server.config.port))
+    busy = Client(*await asyncio.open_connection("127.0.0.1", server.config.port))
+    used.send(a_request())
+    busy.send(a_request(body=b"later"))
+    assert await used.answers(1) == [b"at once"]
+    await used.ended()
+    used.close()
+    app.later[0](direct(b"still there"))
+    assert await busy.answers(1) == [b"still there"]
+    await busy.ended()
+    busy.close()

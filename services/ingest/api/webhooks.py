@@ -8,6 +8,7 @@ after the same work. Whose address it is, uvicorn says: a proxy's word counts on
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
@@ -15,12 +16,14 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from libs.events.crashpoint import crashpoint
+from libs.events.direct_protocol import rendered
 from libs.webapi.limits import SECURITY_HEADERS, LastResort
 from libs.webapi.problem import MEDIA_TYPE, SCHEMA, Problem, of_status, unavailable
 from libs.webapi.strict_json import StrictRoute
 from services.ingest.arrivals import webhook_arrival
 from services.ingest.domain.deliveries import Status
-from services.ingest.domain.signature import PATH_TOKEN, STANDARD_WEBHOOKS, Secret, Verification, verify
+from services.ingest.domain.signature import PATH_TOKEN, STANDARD_WEBHOOKS, Secret, Verification
+from services.ingest.domain.verifying import check_of
 from services.ingest.intake import NotDurable, QueueFull
 from services.ingest.telemetry import REFUSED
 
@@ -31,11 +34,14 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from libs.events.direct_protocol import Answer, Headers
+    from libs.events.direct_protocol import Answer as DirectAnswer
+    from libs.events.direct_protocol import Headers
     from services.ingest.arrivals import DeliveryIds
     from services.ingest.domain.deliveries import Outcome
     from services.ingest.intake import Intake
     from services.ingest.sources import ReadySource, SourceBook
+
+    Answer = tuple[int, Headers, bytes]
 
 PREFIX: Final = "/v1/webhooks/"
 
@@ -61,9 +67,9 @@ class WebhookDoor:
         self._ids = ids
         self._clock = clock
         self._most_bytes = most_bytes
-        self._decoy = (Secret(secrets.token_bytes(32)),)
+        self._decoy = check_of(STANDARD_WEBHOOKS, [Secret(secrets.token_bytes(32))])
 
-    def take(self, name: str, headers: Headers, body: bytes, answer: Callable[[Answer], None]) -> bool:
+    def take(self, name: str, headers: Headers, body: bytes, answer: Callable[[DirectAnswer], None]) -> bool:
         """Take what can be settled with the sources at hand.
 
         That is what is authentic, answered when it is durable, and what is not, refused as `answer` does it, after the
@@ -73,7 +79,10 @@ class WebhookDoor:
         def settle(outcome: Outcome | None) -> None:
             if outcome is None:
                 REFUSED.labels("unavailable").inc()
-            answer(_UNAVAILABLE if outcome is None else _accepted(outcome))
+                answer(_DIRECTLY_UNAVAILABLE)
+            else:
+                content = _told(outcome)
+                answer((202, b"%b%d\r\n" % (_ACCEPTED_LINES, len(content)), content))
 
         try:
             sources = self._book.at_hand()
@@ -81,12 +90,13 @@ class WebhookDoor:
                 return False
             now = self._clock()
             ready = sources.get(name)
-            told = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+            told = dict(headers)
             verification = self._signed(ready, told, body, now)
             if ready is None or verification is not Verification.VALID:
                 if not self._book.is_sure:
                     return False
-                answer(_refused(ready, verification))
+                _refused(ready, verification)
+                answer(_DIRECTLY_UNAUTHENTICATED)
                 return True
             # Behind a proxy, whose word for it counts is not known here.
             if ready.source.networks or not _takes(ready, told):
@@ -95,7 +105,7 @@ class WebhookDoor:
             self._intake.begin(webhook_arrival(ready, told, body, now, self._ids.new(now)), settle)
         except QueueFull:
             REFUSED.labels("queue_full").inc()
-            answer(_QUEUE_FULL)
+            answer(_DIRECTLY_QUEUE_FULL)
         except Exception:  # noqa: BLE001 - whatever it is, it comes again on the usual way, where it is answered and logged
             return False
         return True
@@ -109,8 +119,8 @@ class WebhookDoor:
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """The answer to one request."""
         name: str = scope["path"][len(PREFIX) :]
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        body = await _body(receive, headers.get("content-length", ""), self._most_bytes)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        body = await _body(receive, headers.get(b"content-length", b""), self._most_bytes)
         if body is None:
             REFUSED.labels("too_large").inc()
             return _TOO_LARGE
@@ -125,7 +135,7 @@ class WebhookDoor:
         return outcome if isinstance(outcome, tuple) else _accepted(outcome)
 
     async def _deliver(
-        self, name: str, headers: Mapping[str, str], body: bytes, client: tuple[str, int] | None
+        self, name: str, headers: Mapping[bytes, bytes], body: bytes, client: tuple[str, int] | None
     ) -> Outcome | Answer:
         now = self._clock()
         ready = await self._book.find(name)
@@ -146,7 +156,7 @@ class WebhookDoor:
     def _verify(
         self,
         ready: ReadySource | None,
-        headers: Mapping[str, str],
+        headers: Mapping[bytes, bytes],
         body: bytes,
         now: datetime,
         client: tuple[str, int] | None,
@@ -157,12 +167,12 @@ class WebhookDoor:
         return found
 
     def _signed(
-        self, ready: ReadySource | None, headers: Mapping[str, str], body: bytes, now: datetime
+        self, ready: ReadySource | None, headers: Mapping[bytes, bytes], body: bytes, now: datetime
     ) -> Verification:
         if ready is None:
-            verify(STANDARD_WEBHOOKS, headers, body, self._decoy, now)
+            self._decoy(headers, body, now)
             return Verification.WRONG
-        return verify(ready.vendor.authentication, headers, body, ready.secrets, now)
+        return ready.check(headers, body, now)
 
 
 def _refused(ready: ReadySource | None, verification: Verification) -> Answer:
@@ -170,10 +180,15 @@ def _refused(ready: ReadySource | None, verification: Verification) -> Answer:
     return _UNAUTHENTICATED
 
 
-def _takes(ready: ReadySource, headers: Mapping[str, str]) -> bool:
+def _takes(ready: ReadySource, headers: Mapping[bytes, bytes]) -> bool:
     """Whether the vendor sends what the content type says."""
-    media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = _media_type(headers.get(b"content-type", b""))
     return media_type in ready.vendor.content_types or ready.vendor.takes(media_type)
+
+
+@lru_cache
+def _media_type(content_type: bytes) -> str:
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
 
 
 class WebhooksFirst(FastAPI):
@@ -253,9 +268,9 @@ async def probe(_request: Request) -> Response:
     return JSONResponse({"detail": "Deliveries are posted here."})
 
 
-async def _body(receive: Receive, announced: str, most: int) -> bytes | None:
+async def _body(receive: Receive, announced: bytes, most: int) -> bytes | None:
     """The body; None as soon as it is certain to have more than `most` bytes."""
-    if announced and announced.isdecimal() and (len(announced) > _MOST_DIGITS or int(announced) > most):
+    if announced and announced.isdigit() and (len(announced) > _MOST_DIGITS or int(announced) > most):
         return None
     message = await receive()
     size = 0
@@ -274,12 +289,16 @@ async def _body(receive: Receive, announced: str, most: int) -> bytes | None:
 
 
 def _accepted(outcome: Outcome) -> Answer:
+    content = _told(outcome)
+    return 202, [*_ACCEPTED_HEADERS, (b"content-length", b"%d" % len(content))], content
+
+
+def _told(outcome: Outcome) -> bytes:
     # To a vendor, what is of no effect was taken like anything else; our own list of deliveries says more.
     status = Status.ACCEPTED if outcome.status is Status.IGNORED else outcome.status
     # Ids and one of four words: nothing of it needs an encoder.
     events = ",".join([f'"{event}"' for event in outcome.event_ids])
-    content = f'{{"delivery_id":"{outcome.delivery_id}","status":"{status.value}","event_ids":[{events}]}}'.encode()
-    return 202, [*_ACCEPTED_HEADERS, (b"content-length", b"%d" % len(content))], content
+    return f'{{"delivery_id":"{outcome.delivery_id}","status":"{status.value}","event_ids":[{events}]}}'.encode()
 
 
 def _rendered(_request: Request, problem: Problem) -> Response:
@@ -291,6 +310,11 @@ def _rendered(_request: Request, problem: Problem) -> Response:
 def _ready_made(problem: Problem) -> Answer:
     response = problem.response()
     return response.status_code, [*response.raw_headers, *_SECURITY_HEADERS], bytes(response.body)
+
+
+def _directly(answer: Answer) -> DirectAnswer:
+    status, headers, content = answer
+    return status, rendered(headers), content
 
 
 _SECURITY_HEADERS: Final = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
@@ -314,6 +338,12 @@ _QUEUE_FULL: Final = _ready_made(
     of_status(429, detail="More deliveries are waiting than may wait.", headers={"Retry-After": "1"})
 )
 _UNAVAILABLE: Final = _ready_made(unavailable())
+
+# The same as they go straight to the connection.
+_ACCEPTED_LINES: Final = rendered(_ACCEPTED_HEADERS) + b"content-length: "
+_DIRECTLY_UNAUTHENTICATED: Final = _directly(_UNAUTHENTICATED)
+_DIRECTLY_QUEUE_FULL: Final = _directly(_QUEUE_FULL)
+_DIRECTLY_UNAVAILABLE: Final = _directly(_UNAVAILABLE)
 
 _PROBLEM: Final[dict[str, Any]] = {MEDIA_TYPE: {"schema": SCHEMA}}
 _OPENAPI: Final[dict[str, Any]] = {

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from deploy.local.ports import free_ports
 from libs.events.database import Database
-from libs.events.direct_protocol import DirectProtocol
+from libs.events.direct_protocol import Direct, DirectProtocol, Headers
 from services.ingest.api import build_app
 from services.ingest.intake import Bounds
 from services.ingest.telemetry import REFUSED
@@ -29,8 +29,8 @@ class Counting(DirectProtocol):
 
     directly = 0
 
-    def _taken(self, body: bytes) -> bool:
-        taken = super()._taken(body)
+    def _taken(self, direct: Direct, name: str, headers: Headers, body: bytes) -> bool:
+        taken = super()._taken(direct, name, headers, body)
         Counting.directly += taken
         return taken
 

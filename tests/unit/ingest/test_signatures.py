@@ -23,8 +23,8 @@ from services.ingest.domain.signature import (
     Verification,
     key_of,
     secret_of,
-    verify,
 )
+from services.ingest.domain.verifying import check_of
 from services.ingest.vendors.delighted import DELIGHTED
 from services.ingest.vendors.typeform import TYPEFORM
 from services.ingest.vendors.zendesk import ZENDESK
@@ -43,6 +43,13 @@ VECTOR_HEADERS = {
     "webhook-timestamp": "1614265330",
     "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
 }
+
+
+def verify(
+    description: Authentication, headers: dict[str, str], body: bytes, secrets: Sequence[Secret], now: datetime
+) -> Verification:
+    received = {name.encode(): value.encode("latin-1", "replace") for name, value in headers.items()}
+    return check_of(description, secrets)(received, body, now)
 
 
 def secret(text: str, description: Authentication = TYPEFORM_SIGNATURE, until: datetime | None = None) -> Secret:
