@@ -22,6 +22,7 @@ from services.casework.api import (
     recomputing,
     resolving,
     rules,
+    slots,
     tasks,
 )
 
@@ -44,6 +45,7 @@ def build_app(database: Database) -> FastAPI:
         escalation,
         tasks,
         callbacks,
+        slots,
         contact_rules,
         resolving,
         comments,

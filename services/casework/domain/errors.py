@@ -17,6 +17,7 @@ CaseworkError
 │   ├── CallbackAgreed
 │   ├── CallbackTime
 │   ├── NoCallback
+│   ├── SlotTaken
 │   └── CustomerHasOpenCase
 └── NobodyToAssign           the company has not named a single agent: wait until it has
 """
@@ -140,6 +141,13 @@ class NoCallback(Refused):
 
     code = "case-callback-settled"
     title = "The callback is no longer agreed"
+
+
+class SlotTaken(Refused):
+    """Somebody else is called then by now, or nobody can call."""
+
+    code = "case-slot-taken"
+    title = "The time is no longer free"
 
 
 class CustomerHasOpenCase(Refused):

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from services.casework.domain.calendars import Calendar, CalendarId, Shift
 from services.casework.domain.callbacks import Callback
 from services.casework.domain.contacting import ContactRules
+from services.casework.store import cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -127,6 +128,7 @@ async def save(tx: Tx, callbacks: Sequence[Callback]) -> None:
             "fires_at": [each.fires_at for each in callbacks],
         },
     )
+    await cells.follow(tx, [each.id for each in callbacks])
 
 
 async def firing(tx: Tx, limit: int, but: Iterable[CaseId] = ()) -> list[CaseId]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from libs.events.event import Event
 from services.casework.domain.errors import CustomerHasOpenCase
+from services.casework.store import cells
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -114,6 +115,9 @@ async def save(tx: Tx, book: Casebook) -> None:
             raise
         if count != len(changed):
             raise StaleCase(f"{len(changed) - count} of {len(changed)} cases changed under our hands")
+    moved = [after.id for before, after in changed if before.owner_id != after.owner_id]
+    if moved:
+        await cells.follow_owners(tx, moved)
     if book.steps:
         await tx.execute(_APPEND, {"rows": [_line(step) for step in book.steps]})
     counts = _load_changes(changes)
