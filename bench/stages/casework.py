@@ -176,10 +176,13 @@ class _Intake:
         counted = await self._watching.fetchrow(
             """
             SELECT (SELECT count(*) FROM cases) AS cases, (SELECT count(*) FROM answers) AS answers,
-                   (SELECT count(*) FROM timeline) AS lines, (SELECT count(*) FROM inbox) AS handled
+                   (SELECT count(*) FROM timeline) AS lines, (SELECT count(*) FROM inbox) AS handled,
+                   (SELECT COALESCE(sum(cardinality(signals)), 0) FROM cases) AS signs
             """
         )
-        expected = (self._given, self._given, 2 * self._given, self._given)
+        # Opened and assigned, and where a sign was shown (a key customer's low score), what became of it.
+        signs = counted["signs"]
+        expected = (self._given, self._given, 2 * self._given + signs, self._given, signs)
         if tuple(counted) != expected:
             raise RuntimeError(f"{tuple(counted)} and not {expected}")
         consumer = Consumer({"bootstrap.servers": self._bench.kafka, "group.id": "casework.scores"})

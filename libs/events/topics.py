@@ -84,6 +84,7 @@ CASEWORK_CASES: Final = Topic(
         cases.CaseOpened,
         cases.CaseJoined,
         cases.CaseAssigned,
+        cases.CaseContactChanged,
         cases.CaseContacted,
         cases.CaseCallbackAgreed,
         cases.CaseCallbackMoved,

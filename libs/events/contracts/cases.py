@@ -103,6 +103,18 @@ class CaseAssigned(_Case, frozen=True, kw_only=True):
     first_contact_due_at: Instant
 
 
+class CaseContactChanged(_Case, frozen=True, kw_only=True):
+    """A customer who had been told of a contact has another one now, and is to hear who."""
+
+    TYPE: ClassVar[str] = "case.contact.changed.v1"
+
+    agent_id: str
+    agent_name: str
+    previous_owner_id: str
+    answered_at: Instant
+    """When the customer gave the answer that opened the case."""
+
+
 class CaseContacted(_Case, frozen=True, kw_only=True):
     """One attempt to reach the customer, with its outcome."""
 

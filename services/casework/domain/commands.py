@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec.structs import replace
 
-from libs.events.contracts.cases import CaseAssigned, CaseCommented, CaseContacted, CaseReopened, CaseResolved
+from libs.events.contracts.cases import (
+    CaseAssigned,
+    CaseCommented,
+    CaseContactChanged,
+    CaseContacted,
+    CaseReopened,
+    CaseResolved,
+)
 from services.casework.domain import signals
 from services.casework.domain.alarms import fire
 from services.casework.domain.cases import Case, Decision, Status, decided
@@ -115,8 +122,11 @@ def hand_over(
     previous: AgentId | None,
     note: str | None = None,
 ) -> Decision:
-    """The case has this owner now, for this reason. At opening there was no `previous` one."""
-    return decided(
+    """The case has this owner now, for this reason. At opening there was no `previous` one.
+
+    A customer who had been told of a contact hears who it is now.
+    """
+    handed = decided(
         replace(
             case,
             version=case.version + 1,
@@ -137,6 +147,30 @@ def hand_over(
         ),
         details={"owner_id": owner.id, "previous_owner_id": previous, "reason": reason, **reason_details},
         text=note,
+    )
+    if previous is None or not knows_contact(case):
+        return handed
+    return handed.then(lambda case: _introduced(case, owner, previous, cause))
+
+
+def knows_contact(case: Case) -> bool:
+    """Whether the customer has a name to ask for: somebody spoke with them, and the mail to confirm names the owner."""
+    return case.customer_id is not None and case.first_contacted_at is not None
+
+
+def _introduced(case: Case, owner: Agent, previous: AgentId, cause: Cause) -> Decision:
+    return decided(
+        replace(case, version=case.version + 1),
+        cause,
+        "contact_changed",
+        lambda heading: CaseContactChanged(
+            **heading,
+            agent_id=owner.id,
+            agent_name=owner.name,
+            previous_owner_id=previous,
+            answered_at=case.answered_at,
+        ),
+        details={"owner_id": owner.id, "previous_owner_id": previous},
     )
 
 

@@ -40,6 +40,7 @@ EntryKind = Literal[
     "commented",
     "confirmation_answered",
     "customer_erased",
+    "contact_changed",
     "signalled",
     "deescalated",
     "task_opened",

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import text
 
 from libs.events.contracts.scores import PriorityPart
-from services.casework.domain.cases import Case, Status, Waiting
+from services.casework.domain.cases import CLOSED_FROM, Case, Status, Waiting
 from services.casework.domain.clocks import Deadline, Stage
 
 if TYPE_CHECKING:
@@ -158,6 +158,14 @@ _UNANSWERED: Final = text("""
                    OR (kind = 'contacted' AND details ->> 'outcome' IN ('reached', 'declined', 'call_later'))))
 """)
 
+_NOT_CLOSED_OF: Final = text("""
+    SELECT id
+      FROM cases
+     WHERE owner_id = :owner AND listed_at < :closed_from
+     ORDER BY listed_at, id
+     LIMIT :limit
+""")
+
 _OTHER_OPEN_CASE: Final = text("""
     SELECT EXISTS (SELECT FROM cases WHERE customer_id = :customer_id AND status <> 'closed' AND id <> :id) AS found
 """)
@@ -234,6 +242,12 @@ async def unanswered_attempts(tx: Tx, id_: CaseId) -> int:
     """At how many attempts in a row, up to the latest, nobody was reached."""
     row = await tx.fetch_one(_UNANSWERED, {"id": id_})
     return 0 if row is None else int(row.attempts)
+
+
+async def not_closed_of(tx: Tx, owner: AgentId, limit: int) -> list[CaseId]:
+    """Cases of this owner that are not closed, the first due first; not locked."""
+    parameters = {"owner": owner, "closed_from": CLOSED_FROM, "limit": limit}
+    return [row.id for row in await tx.fetch(_NOT_CLOSED_OF, parameters)]
 
 
 async def has_other_open_case(tx: Tx, case: Case) -> bool:

@@ -115,6 +115,10 @@ _SHOWN: Final = text("""
 """)
 
 
+_OPEN_OF_OWNER: Final = text("""
+    SELECT DISTINCT case_id FROM tasks WHERE owner_id = :owner AND state = 'open' ORDER BY case_id LIMIT :limit
+""")
+
 _MANAGERS: Final = text("SELECT id, manager_id FROM departments WHERE manager_id IS NOT NULL")
 
 _STAGES: Final = {stage.value: stage for stage in Stage}
@@ -164,6 +168,12 @@ async def claim(tx: Tx, ids: Iterable[CaseId]) -> list[Case]:
     """Those of these cases that are in no other hands, locked: who holds a case does not wait for a clock."""
     free = [row.id for row in await tx.fetch(_CLAIM, {"ids": list(ids)})]
     return await cases.lock(tx, free) if free else []
+
+
+async def cases_of_owner(tx: Tx, owner: AgentId, limit: int) -> list[CaseId]:
+    """Cases in which this person has an open task; not locked."""
+    rows = await tx.fetch(_OPEN_OF_OWNER, {"owner": owner, "limit": limit})
+    return [row.case_id for row in rows]
 
 
 async def managers(tx: Tx) -> dict[str, AgentId]:

@@ -23,6 +23,7 @@ from libs.events.contracts.cases import (
     CaseClockBreached,
     CaseClockReminded,
     CaseClockWarned,
+    CaseContactChanged,
     CaseDeescalated,
     CaseEscalated,
     CaseReopened,
@@ -138,16 +139,10 @@ def notices_of(event: Event[Any]) -> tuple[Notice, ...]:
         case CaseDeescalated(responsible=Employee() as told) as case:
             facts = {"reason": "returned", "owner": case.owner.name}
             notices = (_to_employee(event, case, "case_escalated", told, facts),)
-        case CaseClockWarned() as case:
-            facts = {"clock": case.clock, "due_at": case.due_at.isoformat()}
-            # Who is to act on an escalation is not the owner.
-            told = case.owner if case.responsible is None else case.responsible
-            notices = (_to_employee(event, case, "clock_warned", told, facts),)
-        case CaseClockBreached() as case:
-            notices = _of_breach(event, case)
-        case CaseClockReminded(responsible=Employee() as told) as case:
-            facts = {"clock": case.clock, "due_at": case.due_at.isoformat(), "owner": case.owner.name}
-            notices = (_to_employee(event, case, "clock_breached", told, facts | {"as_owner": False}),)
+        case CaseClockWarned() | CaseClockBreached() | CaseClockReminded() as clock:
+            notices = _of_clock(event, clock)
+        case CaseContactChanged(customer_id=str()) as case:
+            notices = (_introduction(event, case),)
         case CaseResolved() as case:
             notices = (confirmation_request(event, case),)
         case (
@@ -193,6 +188,24 @@ def _of_overdue_task(event: Event[Contract], case: CaseTaskBreached) -> tuple[No
         _to_employee(event, case, "task_due", each, facts | {"as_owner": each.employee_id == own})
         for each in told.values()
     )
+
+
+def _of_clock(
+    event: Event[Contract], case: CaseClockWarned | CaseClockBreached | CaseClockReminded
+) -> tuple[Notice, ...]:
+    facts: Facts = {"clock": case.clock, "due_at": case.due_at.isoformat()}
+    match case:
+        case CaseClockWarned():
+            # Who is to act on an escalation is not the owner.
+            told = case.owner if case.responsible is None else case.responsible
+            return (_to_employee(event, case, "clock_warned", told, facts),)
+        case CaseClockBreached():
+            return _of_breach(event, case)
+        case CaseClockReminded(responsible=Employee() as told):
+            facts |= {"owner": case.owner.name, "as_owner": False}
+            return (_to_employee(event, case, "clock_breached", told, facts),)
+        case _:  # nobody answers for it, so nobody is reminded
+            return ()
 
 
 def _of_breach(event: Event[Contract], case: CaseClockBreached) -> tuple[Notice, ...]:
@@ -241,6 +254,24 @@ def _to_employee(
         employee_id=employee.employee_id,
         employee=employee,
         facts=facts,
+        traceparent=event.traceparent,
+    )
+
+
+def _introduction(event: Event[Contract], case: CaseContactChanged) -> Notice:
+    """Who the customer's contact is now."""
+    recipient = f"customer:{case.customer_id}"
+    return Notice(
+        id=message_id(event.id, recipient),
+        cause_id=event.id,
+        kind="new_contact",
+        recipient=recipient,
+        case_id=case.case_id,
+        case_version=case.version,
+        customer_id=case.customer_id,
+        employee_id=None,
+        employee=None,
+        facts={"agent": case.agent_name, "answered_at": case.answered_at.isoformat()},
         traceparent=event.traceparent,
     )
 
