@@ -65,7 +65,7 @@ SURVEY_SCORES: Final = Topic(
     types=(scores.ResponseScored, scores.ResponseRescored, scores.ResponseRetracted, scores.InvitationUnanswered),
     partitions=6,
     retention=timedelta(days=30),
-    consumers=("casework.scores", "notify.hooks", "portal.events"),
+    consumers=("casework.scores", "notify.hooks", "notify.scores", "portal.events"),
     producer="scoring",
 )
 CUSTOMERS: Final = Topic(
@@ -130,7 +130,7 @@ CASEWORK_INITIATIVES: Final = Topic(
     ),
     partitions=3,
     retention=timedelta(days=30),
-    consumers=("notify.hooks", "portal.events"),
+    consumers=("notify.hooks", "notify.initiatives", "portal.events"),
     producer="casework",
 )
 NOTIFY_MESSAGES: Final = Topic(
@@ -145,6 +145,11 @@ NOTIFY_MESSAGES: Final = Topic(
         messages.MessageBounced,
         messages.CustomerOptedOut,
         messages.ConfirmationAnswered,
+        messages.CampaignApproved,
+        messages.CampaignStarted,
+        messages.CampaignPaused,
+        messages.CampaignResumed,
+        messages.CampaignCancelled,
         messages.CampaignCompleted,
         subscriptions.SubscriptionDisabled,
     ),

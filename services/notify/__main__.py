@@ -11,11 +11,12 @@ from typing import Final
 
 from libs.events.database import Database
 from libs.events.runtime import Runtime
-from libs.events.topics import CASEWORK_CASES, CUSTOMERS, INBOX_RETENTION, TOPICS
+from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, CUSTOMERS, INBOX_RETENTION, SURVEY_SCORES, TOPICS
+from services.notify import campaigns
 from services.notify.api import HookRules, build_app
 from services.notify.clients import MailServer, Receipts
 from services.notify.door import Door
-from services.notify.handlers import cases_handler, handle_customers
+from services.notify.handlers import cases_handler, handle_customers, handle_initiatives, handle_scores
 from services.notify.hook_handlers import handle_for_hooks, wanted_types
 from services.notify.hook_sending import HookSender, forget_old_deliveries
 from services.notify.jobs import Attendant, Sender, forget_old_answers, forget_old_messages, forget_soft_bounces
@@ -92,6 +93,9 @@ def _add_work(runtime: Runtime, database: Database, links: ConfirmationLinks, se
     attendant = Attendant(database=database, letters=letters, receipts=receipts, doubt_settles=settings.doubt_settles)
     runtime.add_consumer("notify.customers", CUSTOMERS, handle_customers)
     runtime.add_consumer("notify.cases", CASEWORK_CASES, cases_handler(profile_wait=settings.profile_wait))
+    runtime.add_consumer("notify.scores", SURVEY_SCORES, handle_scores)
+    runtime.add_consumer("notify.initiatives", CASEWORK_INITIATIVES, handle_initiatives)
+    runtime.add_loop("campaigns", partial(campaigns.step, database), idle=timedelta(seconds=1))
     runtime.add_loop("sending", sender.step, idle=timedelta(milliseconds=500))
     runtime.add_loop("waiting", attendant.waiting, idle=timedelta(seconds=1))
     runtime.add_loop("recovery", attendant.recovery, idle=timedelta(seconds=2))

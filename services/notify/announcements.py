@@ -5,6 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from libs.events.contracts.messages import (
+    CampaignApproved,
+    CampaignCancelled,
+    CampaignCompleted,
+    CampaignPaused,
+    CampaignResumed,
+    CampaignStarted,
     CustomerOptedOut,
     MessageBounced,
     MessageFailed,
@@ -21,8 +27,10 @@ if TYPE_CHECKING:
     from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind, Purpose, SuppressionReason
     from libs.events.database import Tx
     from libs.events.event import Contract
+    from services.notify.domain.campaigns import Act, Campaign
     from services.notify.domain.contacts import Waits
     from services.notify.domain.messages import Entry
+    from services.notify.store.campaigns import Tally
 
 SOURCE: Final = "/notify"
 
@@ -112,3 +120,59 @@ def _announce(tx: Tx, entry: Entry, payload: Contract, part: str = "") -> None:
         traceparent=entry.traceparent,
     )
     tx.emit(event, key=entry.key)
+
+
+def campaign_act(tx: Tx, campaign: Campaign, act: Act, by: str, reason: str | None) -> None:
+    """Somebody did something with a campaign that others may want to know."""
+    about = _about(campaign, by)
+    match act:
+        case "approved":
+            _stage(tx, campaign, CampaignApproved(**about))
+        case "paused":
+            _stage(tx, campaign, CampaignPaused(**about))
+        case "resumed":
+            _stage(tx, campaign, CampaignResumed(**about))
+        case "cancelled":
+            _stage(tx, campaign, CampaignCancelled(**about, reason=reason or ""))
+        case _:
+            pass  # a draft is nobody's business yet, and the start is told when the audience is known
+
+
+def campaign_started(tx: Tx, campaign: Campaign, by: str) -> None:
+    """Its audience is frozen."""
+    _stage(tx, campaign, CampaignStarted(**_about(campaign, by), recipients=campaign.recipients or 0))
+
+
+def campaign_completed(tx: Tx, campaign: Campaign, tally: Tally) -> None:
+    """Everybody was told, or it is known why not."""
+    completed = CampaignCompleted(
+        campaign_id=str(campaign.id),
+        initiative_ids=campaign.plan.initiative_ids,
+        completed_at=tx.now,
+        recipients=tally.sent + tally.doubtful,
+        held_back=sum(tally.held_back.values()) + tally.failed,
+    )
+    _stage(tx, campaign, completed)
+
+
+class _Stage(TypedDict):
+    campaign_id: str
+    title: str
+    initiative_ids: tuple[str, ...]
+    by: str
+
+
+def _about(campaign: Campaign, by: str) -> _Stage:
+    return {
+        "campaign_id": str(campaign.id),
+        "title": campaign.plan.name,
+        "initiative_ids": campaign.plan.initiative_ids,
+        "by": by,
+    }
+
+
+def _stage(tx: Tx, campaign: Campaign, payload: Contract) -> None:
+    event = Event.caused_by_command(
+        campaign.id, payload, subject=str(campaign.id), time=tx.now, source=SOURCE, part=str(campaign.version)
+    )
+    tx.emit(event, key=str(campaign.id))

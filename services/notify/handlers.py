@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from libs.events.contracts.cases import CaseResolved
 from libs.events.contracts.customers import CustomerErased, CustomerProfileChanged
+from libs.events.contracts.initiatives import InitiativeShipped
+from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
 from services.notify import announcements
 from services.notify.domain.messages import Notice, Profile, Status, notices_of
 from services.notify.domain.rounds import rounds_of
-from services.notify.store import confirmations, ledger, profiles
+from services.notify.store import confirmations, ledger, profiles, voices
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -40,6 +43,7 @@ async def handle_customers(tx: Tx, events: Sequence[Event[Any]]) -> None:
     if erased:
         for entry in await profiles.forget(tx, erased):
             announcements.suppressed(tx, entry, "erased")
+        await voices.forget(tx, erased)
     if latest:
         # In one order, so that two processes that replay the same customers cannot wait for each other.
         await profiles.put_profiles(tx, [latest[customer_id] for customer_id in sorted(latest)])
@@ -55,6 +59,7 @@ def _profile(changed: CustomerProfileChanged) -> Profile:
         time_zone=changed.time_zone,
         email_consent=changed.email_consent,
         phone=changed.phone,
+        tier=changed.tier,
     )
 
 
@@ -62,6 +67,7 @@ def cases_handler(*, profile_wait: timedelta = PROFILE_WAIT) -> Callable[[Tx, Se
     """The handler of cases, with how long a message waits for a profile."""
 
     async def handle_cases(tx: Tx, events: Sequence[Event[Any]]) -> None:
+        await _keep_resolutions(tx, events)
         begun, ended = rounds_of(events)
         if begun:
             await confirmations.begin(tx, begun)
@@ -88,6 +94,41 @@ def cases_handler(*, profile_wait: timedelta = PROFILE_WAIT) -> Callable[[Tx, Se
                 announcements.queued(tx, notice)
 
     return handle_cases
+
+
+async def _keep_resolutions(tx: Tx, events: Sequence[Event[Any]]) -> None:
+    """What cases were found to come from, for audiences."""
+    resolved = [event.payload for event in events if isinstance(event.payload, CaseResolved)]
+    if resolved:
+        latest = {each.case_id: each for each in sorted(resolved, key=lambda each: each.version)}
+        await voices.put_resolutions(tx, [latest[case_id] for case_id in sorted(latest)])
+
+
+async def handle_scores(tx: Tx, events: Sequence[Event[Any]]) -> None:
+    """Who answered when, and about what; for audiences."""
+    latest: dict[str, ResponseScored | ResponseRescored] = {}
+    withdrawn: set[str] = set()
+    for event in events:
+        match event.payload:
+            case ResponseScored() | ResponseRescored() as scored:
+                latest[scored.response_id] = scored
+                withdrawn.discard(scored.response_id)
+            case ResponseRetracted(response_id=response_id):
+                withdrawn.add(response_id)
+                latest.pop(response_id, None)
+            case _:
+                continue
+    if withdrawn:
+        await voices.drop_answers(tx, withdrawn)
+    if latest:
+        await voices.put_answers(tx, [latest[response_id] for response_id in sorted(latest)])
+
+
+async def handle_initiatives(tx: Tx, events: Sequence[Event[Any]]) -> None:
+    """What changed and can be told."""
+    for event in events:
+        if isinstance(event.payload, InitiativeShipped):
+            await voices.put_initiative(tx, event.payload, event.time)
 
 
 def _place(notice: Notice, profile: Profile | None, *, over: bool) -> tuple[Status, SuppressionReason | None]:

@@ -22,6 +22,7 @@ from libs.events.crashpoint import crashpoint
 from libs.events.errors import is_unavailable
 from libs.webapi.idempotency import prune_keys
 from services.notify import announcements
+from services.notify.campaigns import Texts
 from services.notify.clients import Envelope, MailServerAway
 from services.notify.domain.messages import Status
 from services.notify.domain.outcomes import Deferred, Outcome, Released, Settlement, deferred, settle
@@ -80,6 +81,7 @@ class Sender:
         self._journal = journal
         self._presence = presence
         self._holding = Holding(time_zone=letters.time_zone)
+        self._campaigns = Texts()
         self._capacity = connections * _AHEAD
         self._in_flight: set[asyncio.Task[None]] = set()
         self._trouble: MailServerAway | None = None
@@ -147,6 +149,7 @@ class Sender:
         async with self._database.transaction() as tx:
             claimed = await delivery.claim(tx, sender=number, limit=limit)
             going = await self._holding.sift(tx, claimed)
+            await self._campaigns.fill_in(tx, going)
             await learn(tx, self._letters, [_addressed(message).template for message in going])
         return going
 

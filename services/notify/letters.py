@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, get_args
 from urllib.parse import quote
 
@@ -14,7 +16,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from libs.events.contracts.messages import MessageKind
 from services.notify.forms import Form
 from services.notify.mime import Letter, Mailbox, encoded_mail, one_line
-from services.notify.templating import CHOICES, TEMPLATES, compiled, shipped
+from services.notify.templating import CHOICES, MARKS, TEMPLATES, compiled, shipped
 from services.notify.texts import LANGUAGES, at, day, moment_in_short, zone
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ _TIERS: Final[dict[Language, dict[str, str]]] = {
     "en": {"key": "key", "high": "high value", "standard": "standard", "low": "standard"},
 }
 _MOST_FORMS: Final = 512
+_NO_MARKS: Final = {ord(mark): None for mark in MARKS}
 _ANY_MOMENT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TemplateKey = tuple["MessageKind", "Language", int | None]
@@ -133,6 +136,7 @@ class Letters:
             recipient=message.recipient,
             message_id=self.message_id(message.id),
             date=now,
+            unsubscribe=blanks.get("unsubscribe"),
         )
 
     def _form(self, message: Addressed, now: datetime) -> tuple[Form, dict[str, str]]:
@@ -178,6 +182,8 @@ class Letters:
                 answered = facts.get("answered_at")
                 said = None if answered is None else day(_time(facts, "answered_at"), message.language, where, now=now)
                 values["answered_on"] = said
+            case "changes_for_customers" | "changes_for_employees" | "changes_for_partners":
+                values |= self._of_campaign(message, where, now)
             case "case_assigned":
                 values["score"] = facts["score"]
                 values["tier"] = _TIERS[message.language][str(facts["tier"])]
@@ -192,17 +198,18 @@ class Letters:
             case "case_escalated":
                 values["reason"] = facts["reason"]
                 values["owner"] = None if facts["owner"] is None else one_line(str(facts["owner"]))
-            case "clock_warned":
-                values["clock"] = facts["clock"]
-                values |= self._due(message, where)
-            case "clock_breached":
-                values["clock"] = facts["clock"]
-                values["as_owner"] = facts["as_owner"]
-                values["owner"] = one_line(str(facts["owner"]))
-                values |= self._due(message, where)
+            case "clock_warned" | "clock_breached":
+                values |= self._clock(message, where)
             case "task_assigned" | "task_due" | "task_ended":
                 values |= self._task(message, where)
         return values
+
+    def _clock(self, message: Addressed, where: tzinfo) -> dict[str, Any]:
+        facts = message.facts
+        values: dict[str, Any] = {"clock": facts["clock"]}
+        if message.kind == "clock_breached":
+            values |= {"as_owner": facts["as_owner"], "owner": one_line(str(facts["owner"]))}
+        return values | self._due(message, where)
 
     def _task(self, message: Addressed, where: tzinfo) -> dict[str, Any]:
         facts = message.facts
@@ -213,12 +220,44 @@ class Letters:
             values |= {"overdue": facts["overdue"], "as_owner": facts["as_owner"]}
         return values | self._due(message, where)
 
+    def _of_campaign(self, message: Addressed, where: tzinfo, now: datetime) -> dict[str, Any]:
+        """What a campaign says is the same for all of a language; only how it begins is the reader's own."""
+        facts = message.facts
+        answered = facts.get("answered_at")
+        values: dict[str, Any] = {
+            "link": self._links.changes,
+            "contact": self.sender.address,
+            "headline": _line(str(facts["subject"])),
+            "about": _line(str(facts["about"] or "")) or None,
+            "learned": paragraphs(str(facts["learned"])),
+            "changed": paragraphs(str(facts["changed"])),
+            "next_steps": paragraphs(str(facts["next_steps"] or "")),
+        }
+        if message.kind == "changes_for_customers":
+            told = None if answered is None else day(_time(facts, "answered_at"), message.language, where, now=now)
+            values["answered_on"] = told
+        if message.kind != "changes_for_employees":
+            values["unsubscribe"] = self._links.unsubscribe.link(message.id)
+        return values
+
     def _due(self, message: Addressed, where: tzinfo) -> dict[str, str]:
         due_at = _time(message.facts, "due_at")
         return {
             "due_at": at(due_at, message.language, where),
             "due_short": moment_in_short(due_at, message.language, where),
         }
+
+
+@lru_cache(maxsize=64)
+def paragraphs(text: str) -> tuple[str, ...]:
+    """Paragraphs, each on one line; empty lines part them."""
+    return tuple(line for part in re.split(r"\n\s*\n", text) if (line := _line(part)))
+
+
+@lru_cache(maxsize=64)
+def _line(text: str) -> str:
+    """What people wrote, on one line; characters that stand for blanks in forms are none of theirs."""
+    return " ".join(one_line(text.translate(_NO_MARKS)).split())
 
 
 def _decoded(lines: bytes) -> str:

@@ -22,31 +22,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SECRET_LENGTH: Final = 32
-_SALT: Final = "otklik.notify.confirmation.v1"
-"""One per purpose: a token of one kind of link is no token of another."""
+_CONFIRMATION: Final = "otklik.notify.confirmation.v1"
+_UNSUBSCRIBE: Final = "otklik.notify.unsubscribe.v1"
+"""A salt per purpose: a token of one kind of link is no token of another."""
 _TOKEN_LENGTH: Final = 200
 _TRAILING: Final = " .,;:!?)>]»\"'"
 """What gets stuck to an address that is copied out of a text; no token ends in it."""
 
 
-class ConfirmationLinks:
-    """Makes and reads the links of confirmation requests. The first secret signs, all of them verify."""
+class SignedLinks:
+    """Makes and reads the links of one purpose. The first secret signs, all of them verify."""
 
-    def __init__(self, public_url: str, secrets: Sequence[str]) -> None:
+    def __init__(self, public_url: str, secrets: Sequence[str], *, path: str, salt: str) -> None:
         if not secrets or any(len(secret) < SECRET_LENGTH for secret in secrets):
             raise ValueError(f"a link secret has at least {SECRET_LENGTH} characters")
-        self._public_url = public_url.rstrip("/")
+        self._prefix = public_url.rstrip("/") + path
         # itsdangerous signs with the last key.
         self._serializer = URLSafeSerializer(
             list(reversed(secrets)),
-            salt=_SALT,
+            salt=salt,
             signer_kwargs={"key_derivation": "hmac", "digest_method": _sha256},
         )
         self._key = self._serializer.make_signer().derive_key()
 
     def link(self, message_id: MessageId) -> str:
         """The address for one message."""
-        return f"{self._public_url}/c/{self.token(message_id)}"
+        return self._prefix + self.token(message_id)
 
     def token(self, message_id: MessageId) -> str:
         """The signed id of a message: what the serializer makes, without deriving the same key for each."""
@@ -64,6 +65,16 @@ class ConfirmationLinks:
         except BadData:
             return None
         return MessageId(UUID(named))
+
+
+class ConfirmationLinks(SignedLinks):
+    """The links of confirmation requests, and beside them the others that stand in mails."""
+
+    def __init__(self, public_url: str, secrets: Sequence[str]) -> None:
+        super().__init__(public_url, secrets, path="/c/", salt=_CONFIRMATION)
+        self.unsubscribe: Final = SignedLinks(public_url, secrets, path="/u/", salt=_UNSUBSCRIBE)
+        self.changes: Final = public_url.rstrip("/") + "/changes"
+        """The page for everybody."""
 
 
 def _sha256(content: bytes = b"") -> Any:  # noqa: ANN401 - hashlib's own object

@@ -59,7 +59,15 @@ class Letter:
     language: str
 
 
-def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_id: str, date: datetime) -> bytes:
+def mail_bytes(
+    letter: Letter,
+    *,
+    sender: Mailbox,
+    recipient: Mailbox,
+    message_id: str,
+    date: datetime,
+    unsubscribe: str | None = None,
+) -> bytes:
     """The mail of a letter as it goes over the line: no line of it begins with a dot, and all end in CRLF."""
     return encoded_mail(
         base64_lines(text_bytes(letter.text)),
@@ -70,6 +78,7 @@ def mail_bytes(letter: Letter, *, sender: Mailbox, recipient: Mailbox, message_i
         recipient=recipient,
         message_id=message_id,
         date=date,
+        unsubscribe=unsubscribe,
     )
 
 
@@ -83,8 +92,9 @@ def encoded_mail(
     recipient: Mailbox,
     message_id: str,
     date: datetime,
+    unsubscribe: str | None = None,
 ) -> bytes:
-    """The same, of bodies that are encoded already."""
+    """The same, of bodies that are encoded already. `unsubscribe`: an address that takes one click (RFC 8058)."""
     boundary = f"=_{message_id.strip('<>').partition('@')[0]}"
     head = (
         f"From: {_from(sender)}\r\n"
@@ -95,6 +105,7 @@ def encoded_mail(
         # A machine writes: no out-of-office answers, please (RFC 3834; the second is what Exchange understands).
         "Auto-Submitted: auto-generated\r\n"
         "X-Auto-Response-Suppress: All\r\n"
+        f"{_unsubscribe(unsubscribe)}"
         f"Content-Language: {language}\r\n"
         "MIME-Version: 1.0\r\n"
         f'Content-Type: multipart/alternative;\r\n boundary="{boundary}"\r\n'
@@ -103,6 +114,12 @@ def encoded_mail(
     between = f"--{boundary}".encode("ascii")
     # Base64 holds no dot, and its lines end as they must; the head alone could be otherwise.
     return b"".join((stuffed(head.encode()), between, _PLAIN, plain, between, _HTML, html, between, b"--\r\n"))
+
+
+def _unsubscribe(address: str | None) -> str:
+    if address is None:
+        return ""
+    return f"List-Unsubscribe:\r\n <{address}>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
 
 
 # What one sender writes in one second to many is written once.

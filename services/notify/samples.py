@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 _DUE: Final = "2026-03-04T09:00:00+00:00"
 _ANSWERED: Final = "2026-02-21T09:00:00+00:00"
 _AGENT: Final = "Анна Петрова"
+_CHANGES: Final[Facts] = {
+    "subject": "Вы ждали на линии – теперь мы перезваниваем",
+    "about": "ожидании на линии",
+    "learned": "Каждый третий звонок ждал дольше пяти минут.\n\nБольше всего – по понедельникам.",
+    "changed": "Если мы не ответили за минуту, мы перезваниваем сами.",
+    "next_steps": "Летом так же будет в чате.",
+}
 
 SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
     "case_assigned": tuple(
@@ -37,6 +44,13 @@ SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
         {"agent": _AGENT, "answered_at": _ANSWERED},
         {"agent": _AGENT, "answered_at": None},
     ),
+    "changes_for_customers": (
+        _CHANGES | {"answered_at": _ANSWERED},
+        _CHANGES | {"answered_at": _ANSWERED, "about": None},
+        _CHANGES | {"about": None, "next_steps": None},
+    ),
+    "changes_for_employees": (_CHANGES, _CHANGES | {"about": None, "next_steps": None}),
+    "changes_for_partners": (_CHANGES, _CHANGES | {"about": None, "next_steps": None}),
     "thanks": (
         {"agent": _AGENT, "answered_at": _ANSWERED},
         {"agent": None, "answered_at": _ANSWERED},

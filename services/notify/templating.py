@@ -30,12 +30,18 @@ LONGEST_SOURCE: Final = 32_768
 LONGEST_SUBJECT: Final = 1_024
 LONGEST_OUTPUT: Final = 262_144
 """Characters of one body; a mail that is longer is cut off by the clients that most people have."""
-CHOICES: Final = frozenset(("language", "company", "contact", "reason", "clock", "taken_over", "as_owner", "overdue"))
+CHOICES: Final = frozenset(
+    (
+        *("language", "company", "contact", "reason", "clock", "taken_over", "as_owner", "overdue"),
+        # What a campaign says is the same for all whom it tells.
+        *("headline", "about", "learned", "changed", "next_steps"),
+    )
+)
 """Values by which templates choose what to say; of all others they ask at most whether they are there."""
 _LAYOUT: Final = "mail.html"
 _PARTS: Final = "mail_parts.html"
 _LONGEST_LIST: Final = 50
-_MARKS: Final = frozenset("\ue000\ue001")
+MARKS: Final = frozenset("\ue000\ue001")
 """See `forms`."""
 _ALLOWED: Final[tuple[type[nodes.Node], ...]] = (
     nodes.Template,
@@ -138,7 +144,7 @@ def _too_long(source: Source) -> Iterator[Fault]:
         ("text", source.text, LONGEST_SOURCE),
         ("html", source.html, LONGEST_SOURCE),
     ):
-        if _MARKS.intersection(written):
+        if MARKS.intersection(written):
             yield _fault(part, "characters", "It holds characters for private use that stand for blanks.")
         if len(written) > longest:
             yield _fault(part, "too_long", f"It is longer than {longest} characters.")

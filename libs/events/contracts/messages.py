@@ -1,4 +1,4 @@
-"""Topic `notify.messages`: what was sent to whom, and what customers answered. Key: customer or employee."""
+"""Topic `notify.messages`: what was sent to whom, and what customers answered. Key: customer, employee or campaign."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ MessageKind = Literal[
     "task_due",
     "task_ended",
     "subscription_disabled",
+    "changes_for_customers",
+    "changes_for_employees",
+    "changes_for_partners",
 ]
 SuppressionReason = Literal[
     "no_address",
@@ -32,10 +35,12 @@ SuppressionReason = Literal[
     "listed",
     "frequency",
     "too_late",
+    "cancelled",
 ]
 """`undeliverable`: mail to the address came back for good; `complained`: they called a message unwanted; `listed`: by
 hand on the list of those who are not written to; `frequency`: they had enough messages of the kind already; `too_late`:
-it waited for the hours in which they may be written to until it was of no use any more."""
+it waited for the hours in which they may be written to until it was of no use any more; `cancelled`:
+its campaign was."""
 
 HoldReason = Literal["quiet_hours", "frequency"]
 MessageChannel = Literal["email", "sms", "messenger", "chat"]
@@ -127,6 +132,48 @@ class ConfirmationAnswered(Contract, frozen=True, kw_only=True):
     solved: bool
     comment: str | None
     answered_at: Instant
+
+
+class _CampaignStage(Contract, frozen=True, kw_only=True):
+    campaign_id: str
+    title: str
+    initiative_ids: tuple[str, ...]
+    by: str
+    """Who did it: a person's id, or the name of a key."""
+
+
+class CampaignApproved(_CampaignStage, frozen=True, kw_only=True):
+    """A second person agreed to tell it so."""
+
+    TYPE: ClassVar[str] = "campaign.approved.v1"
+
+
+class CampaignStarted(_CampaignStage, frozen=True, kw_only=True):
+    """Its audience is frozen, and is told from now on."""
+
+    TYPE: ClassVar[str] = "campaign.started.v1"
+
+    recipients: int
+
+
+class CampaignPaused(_CampaignStage, frozen=True, kw_only=True):
+    """Nobody more is told until it is resumed."""
+
+    TYPE: ClassVar[str] = "campaign.paused.v1"
+
+
+class CampaignResumed(_CampaignStage, frozen=True, kw_only=True):
+    """It goes on where it was."""
+
+    TYPE: ClassVar[str] = "campaign.resumed.v1"
+
+
+class CampaignCancelled(_CampaignStage, frozen=True, kw_only=True):
+    """It ended before everybody was told."""
+
+    TYPE: ClassVar[str] = "campaign.cancelled.v1"
+
+    reason: str
 
 
 class CampaignCompleted(Contract, frozen=True, kw_only=True):

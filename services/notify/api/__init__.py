@@ -5,9 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
-from services.notify.api import bounces, contacts, hook_deliveries, messages, subscriptions, suppressions, templates
+from services.notify.api import (
+    bounces,
+    campaigns,
+    contacts,
+    hook_deliveries,
+    lists,
+    messages,
+    subscriptions,
+    suppressions,
+    templates,
+)
+from services.notify.api.changes import ChangesPages
 from services.notify.api.hook_access import HookRules
 from services.notify.api.pages import ConfirmationPages, is_page
+from services.notify.api.unsubscribing import UnsubscribePages
 from services.notify.domain.addresses import Networks
 from services.notify.door import LARGEST
 from services.notify.letters import Letters
@@ -42,6 +54,9 @@ def build_app(
     """
     pages = ConfirmationPages(database, links=links, sender=sender, time_zone=time_zone)
 
+    unsubscribing = UnsubscribePages(database, links=links.unsubscribe, frame=pages)
+    changes = ChangesPages(database, address=links.changes, sender=sender, time_zone=time_zone)
+
     def render(request: Request, problem: Problem) -> Response:
         return pages.trouble(request, problem) if is_page(request.url.path) else problem.response()
 
@@ -49,11 +64,13 @@ def build_app(
         "Otklik notify",
         database,
         description="Messages to customers and employees: what was sent to whom, what was held back, and why.",
-        body_limits={"/c/": _FORM_BYTES, "/v1/bounces/mail": LARGEST},
+        body_limits={"/c/": _FORM_BYTES, "/u/": _FORM_BYTES, "/v1/bounces/mail": LARGEST},
         render=render,
     )
     app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
     app.state.hook_rules = hooks or HookRules(Networks())
+    app.include_router(campaigns.router)
+    app.include_router(lists.router)
     app.include_router(messages.router)
     app.include_router(templates.router)
     app.include_router(contacts.router)
@@ -64,4 +81,6 @@ def build_app(
     app.include_router(hook_deliveries.router)
     app.webhooks.routes.extend(subscriptions.outgoing.routes)
     app.include_router(pages.router)
+    app.include_router(unsubscribing.router)
+    app.include_router(changes.router)
     return app

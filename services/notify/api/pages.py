@@ -49,7 +49,7 @@ Lang = Annotated[str | None, Query()]
 
 def is_page(path: str) -> bool:
     """Whether people look at what stands under this path."""
-    return path.startswith(PREFIX)
+    return path.startswith((PREFIX, "/u/", "/changes"))
 
 
 class ConfirmationPages:
@@ -79,7 +79,7 @@ class ConfirmationPages:
         self._templates = {
             (language, name): templates.get_template(f"{language}/{name}.html")
             for language in LANGUAGES
-            for name in ("confirmation", "trouble")
+            for name in ("confirmation", "trouble", "unsubscribe")
         }
         self.router: Final = APIRouter(include_in_schema=False)
         self.router.add_api_route(PREFIX + "{token}", self.show, methods=["GET", "HEAD"], response_class=HTMLResponse)
@@ -111,7 +111,7 @@ class ConfirmationPages:
                 return self._page(request, asked, tx.now, lang, problem="too_long", comment=comment)
             await _answer(tx, asked, solved=answer == "yes", comment=comment or None)
         # Relative, so that it holds behind any proxy; the language stays as it was chosen.
-        language = _known(lang)
+        language = known_language(lang)
         back = f"?lang={language}" if language is not None else "?"
         return RedirectResponse(back, status_code=303, headers=self._headers)
 
@@ -119,7 +119,7 @@ class ConfirmationPages:
         """What went wrong, kindly."""
         ours = problem.status_code >= 500  # noqa: PLR2004
         status = problem.status_code if problem.status_code in _EXPLAINED else 503 if ours else 404
-        language = _preferred(request)
+        language = preferred_language(request)
         html = self._templates[language, "trouble"].render(status=status, **self._frame(language))
         headers = {**self._headers, **(problem.headers or {}), "Content-Language": language}
         return HTMLResponse(html, status_code=problem.status_code, headers=headers)
@@ -127,11 +127,20 @@ class ConfirmationPages:
     def _message_of(self, request: Request, token: str, throttle: Throttle) -> MessageId:
         message_id = self._links.read(token)
         if message_id is None:
-            address = request.client.host if request.client is not None else ""
-            raise of_status(404) if self._wrong.admits(address) else _too_many()
+            raise of_status(404) if self.admits_wrong(request) else too_many()
         if not throttle.admits(message_id.hex):
-            raise _too_many()
+            raise too_many()
         return message_id
+
+    def admits_wrong(self, request: Request) -> bool:
+        """Whether somebody may try one more wrong link."""
+        address = request.client.host if request.client is not None else ""
+        return self._wrong.admits(address)
+
+    def render(self, language: Language, name: Literal["unsubscribe"], **values: object) -> Response:
+        """Another page in the same frame."""
+        html = self._templates[language, name].render(**values, **self._frame(language))
+        return HTMLResponse(html, headers={**self._headers, "Content-Language": language})
 
     def _page(
         self,
@@ -143,7 +152,7 @@ class ConfirmationPages:
         problem: Literal["choose", "too_long"] | None = None,
         comment: str = "",
     ) -> Response:
-        language = _known(lang) or _known(asked.language) or _preferred(request)
+        language = known_language(lang) or known_language(asked.language) or preferred_language(request)
         shown = view(ended=asked.ended, solved=asked.solved, confirm_by=asked.confirm_by, now=now)
         where = zone(asked.time_zone, self._time_zone)
         html = self._templates[language, "confirmation"].render(
@@ -168,7 +177,8 @@ class ConfirmationPages:
         }
 
 
-def _too_many() -> Problem:
+def too_many() -> Problem:
+    """Wait a minute."""
     return of_status(429, headers={"Retry-After": "60"})
 
 
@@ -200,8 +210,13 @@ async def _answer(tx: Tx, asked: Asked, *, solved: bool, comment: str | None) ->
         announcements.sent(tx, arrived)
 
 
+def is_form(request: Request) -> bool:
+    """Whether the body is what our own forms send."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
+
+
 async def _form(request: Request) -> FormData:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
+    if not is_form(request):
         raise Problem(415, "unsupported-media-type", "The content type is not supported")
     return await request.form(max_fields=10)
 
@@ -213,17 +228,18 @@ def _text(value: str | UploadFile | None) -> str:
     return _UNPRINTABLE.sub("", value.replace("\r\n", "\n").replace("\r", "\n")).strip()
 
 
-def _known(language: str | None) -> Language | None:
+def known_language(language: str | None) -> Language | None:
+    """The language of that name, if it is one of ours."""
     return next((each for each in LANGUAGES if each == language), None)
 
 
-def _preferred(request: Request) -> Language:
+def preferred_language(request: Request) -> Language:
     """The first of our languages that the address or the browser asks for; Russian where neither does."""
-    asked = _known(request.query_params.get("lang"))
+    asked = known_language(request.query_params.get("lang"))
     if asked is not None:
         return asked
     for wish in request.headers.get("accept-language", "").lower().split(","):
-        found = _known(wish.partition(";")[0].strip().partition("-")[0])
+        found = known_language(wish.partition(";")[0].strip().partition("-")[0])
         if found is not None:
             return found
     return "ru"

@@ -38,6 +38,9 @@ PURPOSES: Final[dict[MessageKind, Purpose]] = {
     "confirmation_request": "service",
     "new_contact": "service",
     "thanks": "courtesy",
+    "changes_for_customers": "news",
+    "changes_for_employees": "work",
+    "changes_for_partners": "news",
 }
 """`work` is for employees; `service` belongs to what the customer raised; `courtesy` and `news` they can do without."""
 

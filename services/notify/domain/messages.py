@@ -42,6 +42,7 @@ from services.notify.domain.mailboxes import verdict
 if TYPE_CHECKING:
     from libs.events.contracts.customers import Language
     from libs.events.contracts.messages import MessageKind, SuppressionReason
+    from libs.events.contracts.scores import Tier
     from libs.events.event import Contract, Event
 
     _Task = CaseTaskOpened | CaseTaskAssigned | CaseTaskDone | CaseTaskDeclined | CaseTaskWarned | CaseTaskBreached
@@ -113,6 +114,7 @@ class Profile:
     time_zone: str
     email_consent: bool
     phone: str | None = None
+    tier: Tier | None = None
 
 
 def message_id(cause_id: UUID, recipient: str) -> MessageId:

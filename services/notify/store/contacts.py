@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -29,6 +30,11 @@ _PUT_RULES: Final = text("""
     VALUES (:revision, CAST(:document AS jsonb), :by, :now) ON CONFLICT DO NOTHING
 """)
 _CHOICES: Final = text("SELECT CAST(choices AS text) AS choices FROM contact_choices WHERE customer_id = :customer_id")
+_READER: Final = text("""
+    SELECT m.id, m.customer_id, m.address_mark, coalesce(p.language, m.language) AS language
+      FROM messages m LEFT JOIN profiles p ON p.customer_id = m.customer_id
+     WHERE m.id = :id
+""")
 _CHOOSE: Final = text("""
     INSERT INTO contact_choices (customer_id, choices) VALUES (:customer_id, CAST(:choice AS jsonb))
     ON CONFLICT (customer_id) DO UPDATE SET choices = contact_choices.choices || excluded.choices
@@ -72,6 +78,23 @@ _HELD: Final = text("""
      ORDER BY at DESC, id DESC
      LIMIT :limit
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who got a message."""
+
+    message_id: UUID
+    customer_id: str | None
+    mark: str | None
+    """Of the address, where no customer was told."""
+    language: str | None
+
+
+async def reader(tx: Tx, message_id: MessageId) -> Reader | None:
+    """Who got this message; None where the ledger does not know it any more."""
+    row = await tx.fetch_one(_READER, {"id": message_id})
+    return None if row is None else Reader(row.id, row.customer_id, row.address_mark, row.language)
 
 
 async def rules(tx: Tx) -> tuple[int, Rules, Row[Any] | None]:

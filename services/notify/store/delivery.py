@@ -145,8 +145,8 @@ class Claimed:
 
     @property
     def to_customer(self) -> bool:
-        """Whether a customer is told, and not an employee."""
-        return self.entry.employee_id is None
+        """Whether a customer is told, whose address is in the profile; that of all others came with the message."""
+        return self.address is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,19 +18,20 @@ if TYPE_CHECKING:
 
 _PUT: Final = text("""
     INSERT INTO profiles (customer_id, version, name, email, language, time_zone, email_consent, phone, email_mark,
-                          phone_mark)
+                          phone_mark, tier)
     SELECT * FROM unnest(CAST(:customer_ids AS text[]), CAST(:versions AS integer[]), CAST(:names AS text[]),
                          CAST(:emails AS text[]), CAST(:languages AS text[]), CAST(:time_zones AS text[]),
                          CAST(:consents AS boolean[]), CAST(:phones AS text[]), CAST(:email_marks AS text[]),
-                         CAST(:phone_marks AS text[]))
+                         CAST(:phone_marks AS text[]), CAST(:tiers AS text[]))
     ON CONFLICT (customer_id) DO UPDATE
        SET version = excluded.version, name = excluded.name, email = excluded.email, language = excluded.language,
            time_zone = excluded.time_zone, email_consent = excluded.email_consent,
-           phone = excluded.phone, email_mark = excluded.email_mark, phone_mark = excluded.phone_mark
+           phone = excluded.phone, email_mark = excluded.email_mark, phone_mark = excluded.phone_mark,
+           tier = excluded.tier
      WHERE profiles.version < excluded.version
 """)
 _GET: Final = text("""
-    SELECT customer_id, version, name, email, language, time_zone, email_consent, phone
+    SELECT customer_id, version, name, email, language, time_zone, email_consent, phone, tier
       FROM profiles WHERE customer_id = ANY(CAST(:customer_ids AS text[]))
 """)
 _DELETE: Final = text("DELETE FROM profiles WHERE customer_id = ANY(CAST(:customer_ids AS text[]))")
@@ -69,6 +70,7 @@ async def put_profiles(tx: Tx, profiles: Sequence[Profile]) -> None:
             "phones": [profile.phone for profile in profiles],
             "email_marks": [profile.email and address_mark(profile.email) for profile in profiles],
             "phone_marks": [profile.phone and phone_mark(profile.phone) for profile in profiles],
+            "tiers": [profile.tier for profile in profiles],
         },
     )
 

@@ -134,6 +134,7 @@ _OPERATIONAL: Final = _IMPERSONAL | {
     "account_role",
     "agent_id",
     "attempt_id",
+    "by",
     "author_id",
     "callback_id",
     "campaign_id",

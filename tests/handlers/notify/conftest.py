@@ -31,13 +31,15 @@ from libs.events.contracts.cases import (
     Employee,
 )
 from libs.events.contracts.customers import CustomerErased, CustomerProfileChanged
+from libs.events.contracts.initiatives import InitiativeShipped
+from libs.events.contracts.scores import ResponseScored
 from libs.events.database import Database, Tx
 from libs.events.event import Contract, Event
 from libs.webapi import keys
 from services.notify.api import build_app
 from services.notify.clients import MailServer, Receipts
 from services.notify.domain.messages import Notice, Status, message_id
-from services.notify.handlers import cases_handler, handle_customers
+from services.notify.handlers import cases_handler, handle_customers, handle_initiatives, handle_scores
 from services.notify.jobs import Attendant, Sender
 from services.notify.journal import Journal
 from services.notify.letters import Letters
@@ -208,6 +210,53 @@ class World:
     async def customers(self, *events: Event[Any]) -> None:
         """A batch of the topic of customers."""
         await self._deliver("notify.customers", handle_customers, events)
+
+    async def scores(self, *events: Event[Any]) -> None:
+        """A batch of the topic of scores."""
+        await self._deliver("notify.scores", handle_scores, events)
+
+    async def initiatives(self, *events: Event[Any]) -> None:
+        """A batch of the topic of initiatives."""
+        await self._deliver("notify.initiatives", handle_initiatives, events)
+
+    def scored(self, response_id: str, customer_id: str | None, **changes: object) -> Event[Any]:
+        members: dict[str, Any] = {
+            "response_id": response_id,
+            "revision": 1,
+            "program": "relationship",
+            "touchpoint": None,
+            "kind": "relationship",
+            "metric": "nps",
+            "score": 3,
+            "nps_class": "detractor",
+            "comment": None,
+            "customer_id": customer_id,
+            "account_id": None,
+            "tier": "key",
+            "tier_reason": "value",
+            "language": "ru",
+            "instrument_id": "i",
+            "instrument_version": 1,
+            "answered_at": MONDAY - timedelta(days=9),
+        }
+        whole = members | changes
+        return self.event(ResponseScored(**whole), response_id, f"scored/{response_id}/{whole['revision']}")
+
+    def shipped(self, initiative_id: str = "i-1", **changes: object) -> Event[Any]:
+        members: dict[str, Any] = {
+            "initiative_id": initiative_id,
+            "version": 5,
+            "title": "Перезваниваем сами",
+            "root_causes": ("no-callback",),
+            "themes": ("waiting",),
+            "department_id": "care",
+            "owner": ANNA,
+            "communicate_by": MONDAY + timedelta(days=30),
+            "learned": "Ждали долго.",
+            "changed": "Перезваниваем.",
+            "next_steps": None,
+        }
+        return self.event(InitiativeShipped(**(members | changes)), initiative_id)
 
     async def _deliver(self, consumer: str, handle: Handle, events: Sequence[Event[Any]]) -> None:
         async with self.database.transaction() as tx:
@@ -556,6 +605,8 @@ async def client(database: Database, links: ConfirmationLinks) -> AsyncIterator[
                 "messages:read",
                 "messages:write",
                 "templates:write",
+                "campaigns:read",
+                "campaigns:write",
                 "contacts:write",
                 "bounces:write",
                 "on-behalf",

@@ -37,7 +37,11 @@ def letters(links: ConfirmationLinks) -> Letters:
 def a_message() -> Callable[..., Addressed]:
     """A message of a kind, with facts that may be changed."""
     due_at = (MONDAY + timedelta(hours=48)).isoformat()
+    changes: Facts = {"subject": "1 + 1", "about": "24/7", "learned": "1\n\n2", "changed": "3", "next_steps": "4"}
     usual: dict[str, Facts] = {
+        "changes_for_customers": changes | {"answered_at": (MONDAY - timedelta(days=9)).isoformat()},
+        "changes_for_employees": changes,
+        "changes_for_partners": changes,
         "case_assigned": {"tier": "key", "score": 3, "due_at": due_at, "taken_over": False},
         "case_reopened": {"reason": "customer_not_satisfied"},
         "case_escalated": {"reason": "no_authority", "owner": "Анна Петрова"},
@@ -56,14 +60,14 @@ def a_message() -> Callable[..., Addressed]:
         "subscription_disabled": {"subscription": "Счета: все обращения", "reason": "gone"},
     }
 
-    def make(kind: Any = "confirmation_request", *, language: Any = "ru", **changes: Any) -> Addressed:  # noqa: ANN401
+    def make(kind: Any = "confirmation_request", *, language: Any = "ru", **others: Any) -> Addressed:  # noqa: ANN401
         members: dict[str, Any] = {
             "id": MESSAGE,
             "case_id": "case/1",
             "recipient": Mailbox("Иван Иванов", "ivan@mail.example"),
-            "facts": usual[kind] | changes.pop("facts", {}),
+            "facts": usual[kind] | others.pop("facts", {}),
         }
-        return Addressed(kind=kind, language=language, **(members | changes))
+        return Addressed(kind=kind, language=language, **(members | others))
 
     return make
 

@@ -31,6 +31,15 @@ HOSTILE = st.one_of(
         ["{{ name }}", "\ue000name\ue001", "\ue000link\ue001", ".", "..\r\n.\r\n", "=?utf-8?b?PGI+?=", "я" * 300]
     ),
 )
+CHANGES: dict[str, st.SearchStrategy[Any]] = {
+    "subject": HOSTILE,
+    "about": st.none() | HOSTILE,
+    "learned": HOSTILE,
+    "changed": HOSTILE,
+    "next_steps": st.none() | HOSTILE,
+}
+OUTSIDE = ("changes_for_customers", "changes_for_partners")
+"""Who is not employed may unsubscribe."""
 FACTS: dict[MessageKind, dict[str, st.SearchStrategy[Any]]] = {
     "case_assigned": {"score": st.integers(0, 10), "taken_over": st.booleans()},
     "case_reopened": {"reason": st.sampled_from(["customer_not_satisfied", "by_hand"])},
@@ -49,6 +58,9 @@ FACTS: dict[MessageKind, dict[str, st.SearchStrategy[Any]]] = {
         "reason": st.none()
         | st.sampled_from(["not_ours", "not_possible", "not_needed", "duplicate", "other", "customer_erased"]),
     },
+    "changes_for_customers": CHANGES | {"answered_at": st.none() | st.just("2026-02-21T09:00:00+00:00")},
+    "changes_for_employees": CHANGES,
+    "changes_for_partners": CHANGES,
     "thanks": {"agent": st.none() | HOSTILE},
     "subscription_disabled": {"subscription": HOSTILE, "reason": st.sampled_from(["gone", "failing"])},
 }
@@ -70,7 +82,7 @@ def messages(draw: st.DrawFn) -> dict[str, Any]:
 @given(members=messages())
 @settings(deadline=None)
 def test_a_form_filled_in_is_what_the_templates_would_have_written(
-    letters: Letters, a_message: AMessage, members: dict[str, Any]
+    letters: Letters, links: ConfirmationLinks, a_message: AMessage, members: dict[str, Any]
 ) -> None:
     message = a_message(**members)
     letter = letters.write(message, MONDAY)
@@ -85,6 +97,7 @@ def test_a_form_filled_in_is_what_the_templates_would_have_written(
         recipient=message.recipient,
         message_id=letters.message_id(message.id),
         date=MONDAY,
+        unsubscribe=links.unsubscribe.link(message.id) if message.kind in OUTSIDE else None,
     )
     head, _, _ = mail.partition(b"\r\n\r\n")
     assert head == slowly.partition(b"\r\n\r\n")[0]

@@ -1,0 +1,165 @@
+"""`/changes`: what the company changed, for everybody: two languages, no scripts, with a feed."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+from base64 import b64encode
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import quote
+from uuid import UUID
+from xml.sax.saxutils import escape
+
+from fastapi import APIRouter, Query, Request
+from markupsafe import Markup
+from starlette.responses import HTMLResponse, Response
+
+from libs.webapi.paging import decode_cursor, encode_cursor
+from libs.webapi.problem import of_status
+from services.notify.api.pages import known_language, preferred_language
+from services.notify.letters import environment, paragraphs
+from services.notify.store import campaigns
+from services.notify.templating import TEMPLATES
+from services.notify.texts import LANGUAGES, day, zone
+
+if TYPE_CHECKING:
+    from libs.events.contracts.customers import Language
+    from libs.events.database import Database
+    from services.notify.mime import Mailbox
+    from services.notify.store.campaigns import Published
+
+PATHS: Final = ("/changes", "/changes.atom")
+_ON_A_PAGE: Final = 10
+_IN_THE_FEED: Final = 30
+_TITLES: Final[dict[Language, str]] = {"ru": "Что мы изменили", "en": "What we changed"}
+
+Lang = Annotated[str | None, Query()]
+Before = Annotated[str | None, Query(max_length=500)]
+
+
+class ChangesPages:
+    """The page, one change by itself, and the feed."""
+
+    def __init__(self, database: Database, *, address: str, sender: Mailbox, time_zone: str) -> None:
+        """`address` is where people reach the page."""
+        self._database = database
+        self._address = address
+        self._sender = sender
+        self._zone = zone(None, time_zone)
+        css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+        self._css = Markup(css)  # noqa: S704 - our own file
+        digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
+        self._headers = {
+            "Content-Security-Policy": (
+                f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'; "
+                "frame-ancestors 'none'"
+            ),
+            "Cache-Control": "public, max-age=60",
+            "Vary": "Accept-Language",
+        }
+        templates = environment()
+        self._templates = {language: templates.get_template(f"{language}/changes.html") for language in LANGUAGES}
+        self.router: Final = APIRouter(include_in_schema=False)
+        for path, show in (
+            ("/changes", self.show),
+            ("/changes.atom", self.feed),
+            ("/changes/{campaign_id}", self.show_one),
+        ):
+            self.router.add_api_route(path, show, methods=["GET", "HEAD"], response_class=HTMLResponse)
+
+    async def show(self, request: Request, lang: Lang = None, before: Before = None) -> Response:
+        """The latest changes; older ones on further pages."""
+        position = None if before is None else decode_cursor(before, tuple[datetime, UUID])
+        async with self._database.reading() as tx:
+            found = await campaigns.published(tx, before=position, limit=_ON_A_PAGE + 1)
+            now = tx.now
+        shown = found[:_ON_A_PAGE]
+        older = encode_cursor((shown[-1].started_at, shown[-1].id)) if len(found) > _ON_A_PAGE else None
+        return self._page(request, lang, shown, now, older=older, is_first=before is None)
+
+    async def show_one(self, request: Request, campaign_id: UUID, lang: Lang = None) -> Response:
+        """One change, at an address that stays."""
+        async with self._database.reading() as tx:
+            found = await campaigns.published_one(tx, campaign_id)
+            now = tx.now
+        if found is None:
+            raise of_status(404)
+        return self._page(request, lang, [found], now, older=None, is_first=False)
+
+    async def feed(self, request: Request, lang: Lang = None) -> Response:
+        """The latest changes as Atom (RFC 4287)."""
+        async with self._database.reading() as tx:
+            found = await campaigns.published(tx, before=None, limit=_IN_THE_FEED)
+            now = tx.now
+        language = known_language(lang) or preferred_language(request)
+        body = self._atom(found, language, now)
+        headers = {**self._headers, "Content-Language": language}
+        return Response(body, media_type="application/atom+xml; charset=utf-8", headers=headers)
+
+    def _page(
+        self,
+        request: Request,
+        lang: str | None,
+        found: list[Published],
+        now: datetime,
+        *,
+        older: str | None,
+        is_first: bool,
+    ) -> Response:
+        language = known_language(lang) or preferred_language(request)
+        alone = found[0].plan.content.of(language).subject if len(found) == 1 and not is_first else None
+        content = self._templates[language].render(
+            language=language,
+            company=self._sender.name,
+            contact=self._sender.address,
+            css=self._css,
+            address=self._address,
+            alone=alone,
+            entries=[self._entry(each, language, now) for each in found],
+            older=None if older is None else quote(older),
+            is_first=is_first,
+        )
+        return HTMLResponse(content, headers={**self._headers, "Content-Language": language})
+
+    def _entry(self, published: Published, language: Language, now: datetime) -> dict[str, Any]:
+        said = published.plan.content.of(language)
+        return {
+            "id": str(published.id),
+            "on": day(published.started_at, language, self._zone, now=now),
+            "at": published.started_at.astimezone(self._zone).date().isoformat(),
+            "headline": said.subject,
+            "learned": paragraphs(said.learned),
+            "changed": paragraphs(said.changed),
+            "next_steps": paragraphs(said.next_steps or ""),
+        }
+
+    def _atom(self, found: list[Published], language: Language, now: datetime) -> str:
+        updated = found[0].started_at if found else now
+        here = f"{self._address}.atom?lang={language}"
+        entries = "".join(self._atom_entry(each, language) for each in found)
+        return (
+            '<?xml version="1.0" encoding="utf-8"?>\n'
+            f'<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="{language}">\n'
+            f"<title>{escape(_TITLES[language])} · {escape(self._sender.name)}</title>\n"
+            f"<id>{escape(self._address)}</id>\n"
+            f"<updated>{updated.isoformat()}</updated>\n"
+            f'<link rel="self" type="application/atom+xml" href="{html.escape(here)}"/>\n'
+            f'<link rel="alternate" type="text/html" href="{html.escape(self._address)}?lang={language}"/>\n'
+            f"<author><name>{escape(self._sender.name)}</name></author>\n"
+            f"{entries}</feed>\n"
+        )
+
+    def _atom_entry(self, published: Published, language: Language) -> str:
+        said = published.plan.content.of(language)
+        told = [*paragraphs(said.learned), *paragraphs(said.changed), *paragraphs(said.next_steps or "")]
+        # HTML within XML: escaped once for each.
+        content = escape("".join(f"<p>{html.escape(each)}</p>" for each in told))
+        at = published.started_at.isoformat()
+        return (
+            f"<entry>\n<title>{escape(said.subject)}</title>\n<id>urn:uuid:{published.id}</id>\n"
+            f"<published>{at}</published><updated>{at}</updated>\n"
+            f'<link rel="alternate" type="text/html" '
+            f'href="{html.escape(self._address)}/{published.id}?lang={language}"/>\n'
+            f'<content type="html">{content}</content>\n</entry>\n'
+        )
