@@ -115,7 +115,7 @@ def time_of(value: object, where: Where, zone: tzinfo) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         raise Unclear(because("no-time-kind", where=where, kind=kind_of(value)))
     if isinstance(value, str):
-        if _UNIX_TEXT.fullmatch(value) is None:
+        if value[4:5] == "-" or _UNIX_TEXT.fullmatch(value) is None:
             return _written_time(value, zone, where)
         value = int(value)
     if not _EARLIEST_UNIX < value < _LATEST_UNIX:
@@ -150,7 +150,7 @@ def _written_time(value: str, zone: tzinfo, where: Where) -> datetime:
     if not _SHORTEST_TIME <= len(value) <= _LONGEST_TIME:
         raise Unclear(because("no-time", where=where))
     try:
-        time = datetime.fromisoformat(_SPACE_BEFORE_OFFSET.sub(_offset, value))
+        time = datetime.fromisoformat(_SPACE_BEFORE_OFFSET.sub(_offset, value) if " " in value else value)
         if time.tzinfo is None:
             time = time.replace(tzinfo=zone)
         return time if time.tzinfo is UTC else time.astimezone(UTC)
