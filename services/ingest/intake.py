@@ -118,21 +118,21 @@ class Intake:
             raise QueueFull
         self._waiting.append(_Waiting(arrival, settle))
         self._waiting_bytes += size
-        if not self._begin_batch():
+        if self._committing:
             crashpoint("ingest.batch_half_assembled")
+        self._begin_batch()
 
-    def _begin_batch(self) -> bool:
+    def _begin_batch(self) -> None:
         """Begin one if nothing is under way; beside others, as soon as it is not much smaller than they are."""
         waiting, under_way = len(self._waiting), len(self._committing)
         if self._beginning or not waiting or under_way >= self._bounds.at_once:
-            return False
+            return
         if waiting * under_way * 2 < self._amount_under_way:
-            return False
+            return
         self._beginning = True  # by the time that the task begins, more may have come
         task = asyncio.get_running_loop().create_task(self._commit_next())
         self._committing.add(task)
         task.add_done_callback(self._ended)
-        return True
 
     def _ended(self, task: asyncio.Task[bool]) -> None:
         self._committing.discard(task)
