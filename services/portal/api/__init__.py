@@ -35,6 +35,7 @@ from services.portal.api import (
     source_setup,
     source_waiting,
     sources,
+    tasks,
 )
 from services.portal.api.access import Door, LoginNeededError
 from services.portal.api.view import STATIC, Pages
@@ -91,6 +92,7 @@ def create(
     app.include_router(login.routes(database, pages, passwords, door))
     app.include_router(home.routes(database, pages, casework, scoring, letters))
     app.include_router(cases.routes(pages, casework))
+    app.include_router(tasks.routes(pages, casework))
     app.include_router(loop.routes(pages, casework))
     app.include_router(causes.routes(pages, casework))
     app.include_router(initiatives.routes(pages, casework))

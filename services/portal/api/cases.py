@@ -2,11 +2,13 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -14,22 +16,29 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import Problem, of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
+from services.portal.api.refusals import cursor_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
-from services.portal.clients.casework import Agent, CaseFile, RootCause
-from services.portal.clients.policies import Policy
+from services.portal.clients.casework import PAGE, Agent, CaseFile, RootCause
 from services.portal.domain import casefile
 from services.portal.domain.casefile import Action
 from services.portal.domain.people import Person, Right, Role
 
 SEE_OTHER: Final = 303
-_LONGEST_CURSOR: Final = 1_024
 _NOT_FOUND: Final = 404
+_OF_CALLBACK: Final = (Action.MOVE_CALLBACK, Action.CANCEL_CALLBACK)
+PartT = TypeVar("PartT")
 _OWNER: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 _FIELDS: Final[dict[Action, tuple[str, ...]]] = {
-    Action.CONTACT: ("outcome", "note"),
-    Action.RESOLVE: ("root_cause_id", "note"),
+    Action.CONTACT: ("outcome", "channel", "callback_at", "note"),
+    Action.RESOLVE: ("root_cause_id", "customer_contacts", "passed_on", "promise", "promise_due", "note"),
+    Action.COMMENT: ("text", "mention"),
+    Action.TASK: ("department_id", "title", "due_at"),
+    Action.CALLBACK: ("at", "channel", "note"),
+    Action.MOVE_CALLBACK: ("at", "reason", "note"),
+    Action.CANCEL_CALLBACK: ("reason", "note"),
+    Action.DEESCALATE: ("reason", "note"),
     Action.ASSIGN: ("owner_id", "note"),
     Action.ESCALATE: ("reason", "note"),
     Action.REOPEN: ("note",),
@@ -37,6 +46,10 @@ _FIELDS: Final[dict[Action, tuple[str, ...]]] = {
     Action.WAIT: ("reason", "until", "note"),
     Action.RESUME: ("note",),
 }
+_OPTIONAL: Final = frozenset(
+    {"note", "channel", "callback_at", "customer_contacts", "passed_on", "promise", "promise_due", "mention", "due_at"}
+)
+_INSTANTS: Final = ("until", "at", "callback_at", "promise_due", "due_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,12 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
     async def list_cases(request: Request, visit: Annotated[Visit, needs(Right.CASES)]) -> Response:
         return await reader.listed(request, visit)
 
+    @router.get("/queues/{level}")
+    async def queue(request: Request, level: str, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
+        if level not in casefile.LEVELS[1:]:
+            raise of_status(_NOT_FOUND)
+        return await reader.queue(request, visit, level)
+
     @router.get("/cases/{case_id}")
     async def one_case(request: Request, case_id: str, visit: Annotated[Visit, needs(Right.CASES)]) -> Response:
         return await reader.one(request, visit, _id(case_id))
@@ -113,7 +132,7 @@ class CasePages:
     async def listed(self, request: Request, visit: Visit) -> Response:
         """The list, what is due first on top."""
         filters = _filters(request, visit.person)
-        cursor = request.query_params.get("cursor", "")[:_LONGEST_CURSOR] or None
+        cursor = cursor_in(request)
         context: dict[str, Any] = {"filters": filters, "casefile": casefile, "away": False, "cursor": cursor}
         now = self._pages.words(request, visit.person).now
         try:
@@ -136,21 +155,39 @@ class CasePages:
             request, visit, "cases.html", **context, cases=page.items, next_cursor=page.next_cursor, agents=others
         )
 
+    async def queue(self, request: Request, visit: Visit, level: str) -> Response:
+        """What a level was asked and has not answered, by when it has to."""
+        cursor = cursor_in(request)
+        context: dict[str, Any] = {"level": level, "page": None, "cursor": cursor}
+        try:
+            context["page"] = await self._casework.queue(visit.person, level, limit=PAGE, cursor=cursor)
+        except ServiceAwayError:
+            return self._pages.page(request, visit, "queue.html", status=503, **context)
+        except Refusal as refusal:
+            raise _as_problem(refusal) from refusal
+        return self._pages.page(request, visit, "queue.html", **context)
+
     async def one(
         self, request: Request, visit: Visit, case_id: str, *, failed: Failed | None = None, status: int = 200
     ) -> Response:
         """One case with everything that belongs to it."""
         try:
-            case, agents, causes = await asyncio.gather(
+            case, agents, causes, departments = await asyncio.gather(
                 self._casework.case(visit.person, case_id),
                 self._casework.agents(visit.person),
                 self._casework.root_causes(visit.person),
+                self._casework.people.departments(visit.person),
             )
         except ServiceAwayError as error:
             raise of_status(503, headers={"Retry-After": "5"}) from error
         except Refusal as refusal:
             raise _as_problem(refusal) from refusal
-        policy = await self._policy(visit.person, case)
+        policy, guides, suggested, _ = await asyncio.gather(
+            _or_none(self._casework.policies.in_force(visit.person, case.program, case.tier)),
+            _or_none(self._casework.contact.guides(visit.person, case_id)),
+            _or_none(self._casework.contact.next_attempt(visit.person, case_id)),
+            _or_none(self._casework.contact.read(visit.person, case_id)),
+        )
         words = self._pages.words(request, visit.person)
         done = request.query_params.get("done")
         return self._pages.page(
@@ -161,10 +198,15 @@ class CasePages:
             case=case,
             casefile=casefile,
             actions=Action,
+            offered=_offered(case, visit.person),
             policy=policy,
             wait_until=policy and casefile.latest_wait(policy.longest_wait, case.pauses, now=words.now),
             names={agent.id: agent.name for agent in agents},
             owners=_owners(agents, case),
+            colleagues=[agent for agent in agents if not agent.disabled and agent.id != visit.person.id],
+            guides=guides or [],
+            suggested=suggested,
+            departments=departments,
             causes={cause.id: cause.name(words.language) for cause in causes},
             cause_groups=_groups(causes),
             failed=failed,
@@ -172,33 +214,26 @@ class CasePages:
             command_id=uuid4(),
         )
 
-    async def _policy(self, person: Person, case: CaseFile) -> Policy | None:
-        """By what the case's clocks go; None where casework cannot say just now, as the case can be worked on."""
-        try:
-            return await self._casework.policies.in_force(person, case.program, case.tier)
-        except (ServiceAwayError, Refusal):
-            return None
-
     async def act(self, request: Request, visit: Visit, case_id: str, action: Action, form: Form) -> Response:
         """Do it in casework, in the person's name; back to the case, or the form again with what is wrong."""
         words = self._pages.words(request, visit.person)
         entered = {name: form.get(name).replace("\r\n", "\n") for name in _FIELDS[action]}
-        missing = {name: words("case.missing") for name in entered if name != "note" and not entered[name]}
+        missing = {name: words("case.missing") for name in entered if name not in _OPTIONAL and not entered[name]}
+        if entered.get("promise") and not entered["promise_due"]:
+            missing["promise_due"] = words("case.no_moment")
         if missing:
             failed = Failed(action, entered, words("case.check"), missing)
             return await self.one(request, visit, case_id, failed=failed, status=422)
-        body = {name: value for name, value in entered.items() if value}
-        if action is Action.WAIT:
-            until = casefile.instant_in(entered["until"], self._pages.zone)
-            if until is None:
-                failed = Failed(action, entered, words("case.check"), {"until": words("case.no_moment")})
-                return await self.one(request, visit, case_id, failed=failed, status=422)
-            body["until"] = until.isoformat()
+        body, wrong = _body(entered, self._pages.zone)
+        if wrong:
+            failed = Failed(action, entered, words("case.check"), {name: words(text) for name, text in wrong.items()})
+            return await self.one(request, visit, case_id, failed=failed, status=422)
+        callback_id = _id(form.get("callback_id")) if action in _OF_CALLBACK else ""
         try:
             await self._casework.act(
                 visit.person,
                 case_id,
-                action,
+                casefile.path_of(action, callback_id),
                 body,
                 command_id=str(_id(form.get("command_id"))),
                 version=int(version) if (version := form.get("version")).isdecimal() else None,
@@ -213,10 +248,52 @@ class CasePages:
             message = words(key) if words.has(key) else words("refused.other")
             errors = {error.field: words("case.invalid") for error in refusal.errors}
             if refusal.latest is not None:
-                errors["until"] = words("case.wait_latest", moment=words.moment(refusal.latest))
+                latest = words("case.wait_latest", moment=words.moment(refusal.latest))
+                errors |= {name: latest for name in ("until", "at", "callback_at") if name in entered}
             failed = Failed(action, entered, message, errors)
             return await self.one(request, visit, case_id, failed=failed, status=refusal.status)
         return RedirectResponse(f"/cases/{case_id}?{urlencode({'done': action.value})}", SEE_OTHER)
+
+
+def _offered(case: CaseFile, person: Person) -> tuple[Action, ...]:
+    """What this person is offered, the likeliest first."""
+    if casefile.given_back_by(person, case.status, case.level):
+        return (*case.offered[:-1], Action.DEESCALATE, case.offered[-1])
+    return case.offered
+
+
+async def _or_none(part: Awaitable[PartT]) -> PartT | None:
+    """What helps with a case, or None where casework cannot say just now: the case can be worked on without."""
+    try:
+        return await part
+    except (ServiceAwayError, Refusal):
+        return None
+
+
+def _body(entered: Mapping[str, str], zone: ZoneInfo) -> tuple[dict[str, object], dict[str, str]]:
+    """What was entered, as casework takes it; and the fields that cannot be so, with the key of what to say."""
+    body: dict[str, object] = {name: value for name, value in entered.items() if value}
+    wrong: dict[str, str] = {}
+    for name in _INSTANTS:
+        if entered.get(name):
+            instant = casefile.instant_in(entered[name], zone)
+            if instant is None:
+                wrong[name] = "case.no_moment"
+            else:
+                body[name] = instant.isoformat()
+    if contacts := entered.get("customer_contacts"):
+        if contacts.isdecimal() and contacts.isascii():
+            body["customer_contacts"] = int(contacts)
+        else:
+            wrong["customer_contacts"] = "case.invalid"
+    if "passed_on" in body:
+        body["passed_on"] = body["passed_on"] == "yes"
+    due = body.pop("promise_due", None)
+    if promise := body.pop("promise", None):
+        body["follow_ups"] = [{"title": promise, "due_at": due}]
+    if mention := body.pop("mention", None):
+        body["mentions"] = [mention]
+    return body, wrong
 
 
 def _id(written: str) -> str:

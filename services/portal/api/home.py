@@ -1,7 +1,7 @@
 """The overview: for each role what it needs first. A part that cannot be reached says so and spares the others."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Final, TypeVar
@@ -17,8 +17,11 @@ from services.portal.api.access import Visit, needs
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
 from services.portal.clients.casework import CaseLine, ClockCheck
+from services.portal.clients.contact import CallbackOfList, Mentions
 from services.portal.clients.dead_letters import DeadLetters
+from services.portal.clients.initiatives import Initiative
 from services.portal.clients.scoring import Group
+from services.portal.clients.tasks import Task
 from services.portal.domain.health import AROUND, TROUBLE, LoopStep
 from services.portal.domain.people import Person, Right, Role
 from services.portal.domain.period import Period, span_of
@@ -27,6 +30,7 @@ from services.portal.texts import Words
 
 FIRST: Final = 6
 _LAST_HOUR: Final = timedelta(hours=1)
+_TOMORROW: Final = timedelta(hours=36)
 _WEEK: Final = timedelta(days=6)
 _SEES_CLOCKS: Final = frozenset({Role.MANAGER, Role.EXECUTIVE, Role.OPERATOR, Role.ADMINISTRATOR})
 
@@ -77,6 +81,15 @@ class SetAside:
         return sum(self.counts.values()) if self.counts else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Today:
+    """What somebody has agreed to, was asked for, and should look at; None where casework cannot be reached."""
+
+    callbacks: list[CallbackOfList]
+    tasks: list[Task]
+    mentions: Mentions
+
+
 def routes(database: Database, pages: Pages, casework: Casework, scoring: Scoring, letters: DeadLetters) -> APIRouter:
     """`/`."""
     router = APIRouter(include_in_schema=False)
@@ -85,7 +98,7 @@ def routes(database: Database, pages: Pages, casework: Casework, scoring: Scorin
     async def home(request: Request, visit: Annotated[Visit, needs()]) -> Response:
         person = visit.person
         words = pages.words(request, person)
-        desks, clocks, today, week, health, traffic, set_aside = await asyncio.gather(
+        desks, clocks, today, week, health, traffic, set_aside, own, changes = await asyncio.gather(
             _desks(casework, person),
             _clocks(casework, person),
             _or_none(_nps(scoring, person, Period.TODAY, words)),
@@ -93,6 +106,8 @@ def routes(database: Database, pages: Pages, casework: Casework, scoring: Scorin
             _health(database, words),
             _traffic(database, person, words),
             _set_aside(letters, person),
+            _or_none(_own(casework, person, words)),
+            _changes(casework, person),
         )
         return pages.page(
             request,
@@ -104,6 +119,8 @@ def routes(database: Database, pages: Pages, casework: Casework, scoring: Scorin
             health=health,
             traffic=traffic,
             set_aside=set_aside,
+            own=own,
+            changes=changes,
             LoopStep=LoopStep,
         )
 
@@ -116,19 +133,48 @@ async def _desks(casework: Casework, person: Person) -> list[Desk]:
     wanted: list[tuple[str, dict[str, str], str]] = []
     match person.role:
         case Role.AGENT:
-            wanted.append(("mine", {"owner": person.id}, "whose=mine"))
+            wanted.append(("mine", {"owner": person.id}, "/cases?whose=mine"))
         case Role.MANAGER:
-            wanted.append(("management", {"level": "management"}, "whose=all&level=management"))
-            wanted.append(("mine", {"owner": person.id}, "whose=mine"))
+            wanted.append(("management", {"level": "management"}, "/queues/management"))
+            wanted.append(("mine", {"owner": person.id}, "/cases?whose=mine"))
         case Role.EXECUTIVE:
-            wanted.append(("executive", {"level": "executive"}, "whose=all&level=executive"))
+            wanted.append(("executive", {"level": "executive"}, "/queues/executive"))
         case _:
-            wanted.append(("all", {}, "whose=all"))
-    found = await asyncio.gather(*(_or_none(casework.cases(person, filters, limit=FIRST)) for _, filters, _ in wanted))
+            wanted.append(("all", {}, "/cases?whose=all"))
+    found = await asyncio.gather(*(_or_none(_first_of(casework, person, filters)) for _, filters, _ in wanted))
     return [
-        Desk(heading, f"/cases?{query}", None if page is None else [case for case in page.items if case.running])
-        for (heading, _, query), page in zip(wanted, found, strict=True)
+        Desk(heading, address, None if cases is None else [case for case in cases if case.running])
+        for (heading, _, address), cases in zip(wanted, found, strict=True)
     ]
+
+
+async def _first_of(casework: Casework, person: Person, filters: Mapping[str, str]) -> Sequence[CaseLine]:
+    """What a level was asked and has not answered, or the cases that fit."""
+    level = filters.get("level")
+    if level is not None:
+        return (await casework.queue(person, level, limit=FIRST)).items
+    return (await casework.cases(person, filters, limit=FIRST)).items
+
+
+async def _own(casework: Casework, person: Person, words: Words) -> Today | None:
+    """What waits for the person besides their cases; for those who close loops."""
+    if not person.may(Right.CASES):
+        return None
+    callbacks, tasks, mentions = await asyncio.gather(
+        casework.contact.agreed(person, until=words.now + _TOMORROW, limit=FIRST),
+        casework.tasks.page(person, {"owner": person.id}, limit=FIRST),
+        casework.contact.mentions(person, limit=FIRST),
+    )
+    return Today(callbacks, tasks.items, mentions)
+
+
+async def _changes(casework: Casework, person: Person) -> list[Initiative] | None:
+    """For executives, the changes that wait for their decision; for managers, those that are being made."""
+    if not person.may(Right.LEAD):
+        return None
+    status = "proposed" if person.may(Right.DECIDE) else "in_progress"
+    found = await _or_none(casework.initiatives.page(person, {"status": status}, limit=FIRST))
+    return None if found is None else found.items
 
 
 async def _clocks(casework: Casework, person: Person) -> ClockCheck | None:

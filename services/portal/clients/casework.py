@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from services.portal.clients.contact import Callback, Contact
 from services.portal.clients.initiatives import Initiatives
 from services.portal.clients.loop import Loop
 from services.portal.clients.people import People
 from services.portal.clients.policies import Policies
 from services.portal.clients.service import Listed
+from services.portal.clients.tasks import Task, Tasks
 from services.portal.domain import casefile
 from services.portal.domain.casefile import Action, Outcome, Running, Status
 
@@ -80,10 +82,13 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
             waiting_until=None if self.waiting is None else self.waiting.until,
         )
 
-    @property
-    def offered(self) -> tuple[Action, ...]:
-        """What can be done with it."""
-        return casefile.offered(self.status, self.level, waiting=self.waiting is not None)
+
+class QueuedCase(CaseLine, frozen=True, kw_only=True):
+    """A case on which a level has yet to act, and why it came there."""
+
+    came_at: datetime | None
+    came_because: str | None
+    came_with: str | None
 
 
 class CasePage(msgspec.Struct, frozen=True):
@@ -185,9 +190,23 @@ class CaseFile(CaseLine, frozen=True, kw_only=True):
     priority_parts: list[PriorityPart] = []
     responses: list[Response]
     contact_attempts: list[ContactAttempt] = []
+    callbacks: list[Callback] = []
+    tasks: list[Task] = []
     timeline: list[Entry]
     earlier_cases: list[EarlierCase]
     earlier_responses: list[Response]
+
+    @property
+    def offered(self) -> tuple[Action, ...]:
+        """What can be done with it."""
+        return casefile.offered(
+            self.status, self.level, waiting=self.waiting is not None, agreed=self.agreed is not None
+        )
+
+    @property
+    def agreed(self) -> Callback | None:
+        """The contact that is agreed with the customer and still ahead, or due."""
+        return next((each for each in self.callbacks if each.state == "agreed"), None)
 
     @property
     def reached(self) -> int:
@@ -252,6 +271,8 @@ class Casework:
         self.loop: Final = Loop(service)
         self.initiatives: Final = Initiatives(service)
         self.people: Final = People(service)
+        self.contact: Final = Contact(service)
+        self.tasks: Final = Tasks(service)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -263,6 +284,13 @@ class Casework:
         """A page of the cases that fit the filters."""
         params = {**filters, "limit": str(limit)} | ({"cursor": cursor} if cursor else {})
         return await self._service.get("/v1/cases", CasePage, person=person, params=params)
+
+    async def queue(
+        self, person: Person, level: str, *, limit: int = PAGE, cursor: str | None = None
+    ) -> Listed[QueuedCase]:
+        """The cases that a level was asked about and has not acted on, by when it has to."""
+        params = {"limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        return await self._service.get(f"/v1/queues/{level}", Listed[QueuedCase], person=person, params=params)
 
     async def case(self, person: Person, case_id: str) -> CaseFile:
         """One case with everything that belongs to it."""
@@ -284,7 +312,7 @@ class Casework:
         self,
         person: Person,
         case_id: str,
-        action: Action,
+        path: str,
         body: Mapping[str, object],
         *,
         command_id: str,
@@ -292,5 +320,5 @@ class Casework:
     ) -> None:
         """Do something with a case that the person has seen at `version`."""
         await self._service.post(
-            f"/v1/cases/{case_id}/{action.value}", body, person=person, command_id=command_id, version=version
+            f"/v1/cases/{case_id}/{path}", body, person=person, command_id=command_id, version=version
         )

@@ -168,6 +168,10 @@ class Service:
         """The answer to a question, or to a command that may be given twice."""
         return self._decoded(await self._send("POST", path, person=person, json=body), shape)
 
+    async def tell(self, path: str, body: Mapping[str, object], *, person: Person) -> None:
+        """A command that may be given twice, and has no answer."""
+        await self._send("POST", path, person=person, json=body)
+
     async def order(
         self, path: str, body: Mapping[str, object], shape: type[BodyT], *, person: Person, command_id: str
     ) -> BodyT:

@@ -10,9 +10,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal
 
+from services.portal.domain.people import Right
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from zoneinfo import ZoneInfo
+
+    from services.portal.domain.people import Person
 
 Status = Literal["open", "contacted", "resolved", "closed"]
 Outcome = Literal["confirmed", "unconfirmed"]
@@ -46,6 +50,10 @@ WAIT_REASONS: Final = (
     "customer_away",
     "other",
 )
+CHANNELS: Final = ("phone", "email", "sms", "messenger", "in_person")
+MOVE_REASONS: Final = ("customer_asked", "owner_unavailable", "other")
+CANCEL_REASONS: Final = ("customer_asked", "no_longer_needed", "other")
+DEESCALATION_REASONS: Final = ("solvable_below", "authority_given", "mistaken", "other")
 DUE_WITHIN: Final = {"overdue": timedelta(), "soon": timedelta(hours=4), "day": timedelta(days=1)}
 """How long before now ends what a list can be narrowed to: what is overdue, or will be soon."""
 LONGEST_NOTE: Final = 10_000
@@ -62,14 +70,20 @@ class Action(StrEnum):
     NOTE = "notes"
     WAIT = "wait"
     RESUME = "resume"
+    COMMENT = "comments"
+    TASK = "tasks"
+    CALLBACK = "callbacks"
+    MOVE_CALLBACK = "move-callback"
+    CANCEL_CALLBACK = "cancel-callback"
+    DEESCALATE = "de-escalate"
 
 
-_RUNNING: Final = (Action.ASSIGN, Action.ESCALATE, Action.NOTE)
+_RUNNING: Final = (Action.CALLBACK, Action.ASSIGN, Action.ESCALATE, Action.TASK, Action.COMMENT, Action.NOTE)
 _OFFERED: Final[dict[Status, tuple[Action, ...]]] = {
     "open": (Action.CONTACT, *_RUNNING),
     "contacted": (Action.RESOLVE, Action.WAIT, Action.CONTACT, *_RUNNING),
-    "resolved": (Action.REOPEN, Action.CONTACT, Action.ASSIGN, Action.NOTE),
-    "closed": (Action.REOPEN, Action.NOTE),
+    "resolved": (Action.REOPEN, Action.CONTACT, Action.ASSIGN, Action.COMMENT, Action.NOTE),
+    "closed": (Action.REOPEN, Action.COMMENT, Action.NOTE),
 }
 _STEPS: Final[dict[Status, int]] = {"open": 1, "contacted": 2, "resolved": 3, "closed": 3}
 ALL_STEPS: Final = 4
@@ -83,13 +97,35 @@ class Running:
     due_at: datetime
 
 
-def offered(status: Status, level: str, *, waiting: bool = False) -> tuple[Action, ...]:
-    """What the page offers, the likeliest first; there is nobody above the executives."""
+def offered(status: Status, level: str, *, waiting: bool = False, agreed: bool = False) -> tuple[Action, ...]:
+    """What the page offers, the likeliest first; there is nobody above the executives.
+
+    `agreed`: a callback is; it is moved or cancelled before another one can be agreed.
+    """
     top = level == LEVELS[-1]
-    found = tuple(action for action in _OFFERED[status] if not (top and action is Action.ESCALATE))
-    if waiting:
-        return (Action.RESUME, *(action for action in found if action is not Action.WAIT))
-    return found
+    found: list[Action] = [Action.RESUME] if waiting else []
+    for action in _OFFERED[status]:
+        if (top and action is Action.ESCALATE) or (waiting and action is Action.WAIT):
+            continue
+        found += (Action.MOVE_CALLBACK, Action.CANCEL_CALLBACK) if agreed and action is Action.CALLBACK else (action,)
+    return tuple(found)
+
+
+def given_back_by(person: Person, status: Status, level: str) -> bool:
+    """Whether this person may give the case back to the level below: from the executives only they do."""
+    needed = Right.DECIDE if level == LEVELS[-1] else Right.LEAD
+    return level != LEVELS[0] and status in ("open", "contacted") and person.may(needed)
+
+
+def path_of(action: Action, callback_id: str) -> str:
+    """Where below the case casework takes it."""
+    match action:
+        case Action.MOVE_CALLBACK:
+            return f"callbacks/{callback_id}/move"
+        case Action.CANCEL_CALLBACK:
+            return f"callbacks/{callback_id}/cancel"
+        case _:
+            return action.value
 
 
 def steps_done(status: Status, outcome: Outcome | None) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 import pytest
@@ -18,6 +19,8 @@ PAGES: Final = (
     "/",
     "/cases?whose=all",
     "case",
+    "/tasks?whose=all",
+    "task",
     "/loop?by=tier",
     "/causes",
     "/initiatives",
@@ -203,6 +206,17 @@ async def changed(company: Company) -> str:
     return addresses[0]
 
 
+async def asked(company: Company, case_id: str) -> str:
+    """What the rich case asks of a department, agreed with its customer and tells colleagues; the task's address."""
+    at = (company.clock() + timedelta(hours=30)).isoformat()
+    await company.casework("POST", f"/v1/cases/{case_id}/callbacks", json={"at": at})
+    await company.casework("POST", f"/v1/cases/{case_id}/comments", json={"text": "Посмотри, @olga, пожалуйста"})
+    body = {"department_id": "service", "title": "Вернуть плату за март и написать клиенту, когда она придёт"}
+    task = await company.casework("POST", f"/v1/cases/{case_id}/tasks", json=body)
+    await company.carry()
+    return f"/tasks/{task['id']}"
+
+
 async def delivered(company: Company) -> str:
     """A source with an account at its vendor, one delivery understood and one not; the id of that one."""
     token = "a token that is long enough"
@@ -245,7 +259,8 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
     language: str,
     login: str,
 ) -> None:
-    case_id, delivery_id, change = await fill(company), await delivered(company), await changed(company)
+    case_id, delivery_id = await fill(company), await delivered(company)
+    change, task = await changed(company), await asked(company, case_id)
     desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
     desk.refusals_expected = True
     wrong: dict[str, Any] = {}
@@ -255,6 +270,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
             "letter": LETTER,
             "delivery": f"/deliveries/{delivery_id}",
             "change": change,
+            "task": task,
         }.get(page_of, page_of)
         page = await desk.go(path + ("&" if "?" in path else "?") + f"lang={language}")
         await settled(page, path)
@@ -303,10 +319,11 @@ async def test_all_the_forms_of_a_case_can_be_read_and_used(company: Company, si
 
 async def test_large_text_does_not_break_a_page(company: Company, sit_down: SitDown) -> None:
     """WCAG 1.4.4 and 1.4.10: twice the text size, in a narrow window."""
-    case_id, delivery_id, change = await fill(company), await delivered(company), await changed(company)
+    case_id, delivery_id = await fill(company), await delivered(company)
+    change, task = await changed(company), await asked(company, case_id)
     desk = await (await sit_down(width=640)).log_in("ada")
     others = [page_of for page_of in PAGES if page_of.startswith("/") and page_of != "/nowhere"]
-    for path in (*others, f"/cases/{case_id}", LETTER, f"/deliveries/{delivery_id}", change):
+    for path in (*others, f"/cases/{case_id}", LETTER, f"/deliveries/{delivery_id}", change, task):
         page = await desk.go(path)
         await page.evaluate("document.documentElement.style.setProperty('font-size', '200%')")
         assert await page.evaluate("document.documentElement.scrollWidth") <= 640, path

@@ -6,14 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.portal.domain.casefile import Action, Status, instant_in, latest_wait, offered, running, steps_done
+from services.portal.domain.casefile import (
+    Action,
+    Status,
+    instant_in,
+    latest_wait,
+    offered,
+    path_of,
+    running,
+    steps_done,
+)
 from services.portal.domain.health import LoopStep, steps_of
 from services.portal.domain.people import RIGHTS, Person, PersonId, Right, Role, normal_login
 from services.portal.domain.period import Period, parse_period, span_of
 from services.portal.domain.plot import Nps, on_scale, segments
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-RUNNING = (Action.ASSIGN, Action.ESCALATE, Action.NOTE)
+RUNNING = (Action.CALLBACK, Action.ASSIGN, Action.ESCALATE, Action.TASK, Action.COMMENT, Action.NOTE)
 LATER = NOW + timedelta(days=5)
 
 
@@ -40,11 +49,15 @@ def test_a_login_is_compared_without_case_and_space() -> None:
 @pytest.mark.parametrize(
     ("status", "level", "actions"),
     [
-        ("open", "frontline", [Action.CONTACT, Action.ASSIGN, Action.ESCALATE, Action.NOTE]),
+        ("open", "frontline", [Action.CONTACT, *RUNNING]),
         ("contacted", "management", [Action.RESOLVE, Action.WAIT, Action.CONTACT, *RUNNING]),
-        ("contacted", "executive", [Action.RESOLVE, Action.WAIT, Action.CONTACT, Action.ASSIGN, Action.NOTE]),
-        ("resolved", "frontline", [Action.REOPEN, Action.CONTACT, Action.ASSIGN, Action.NOTE]),
-        ("closed", "frontline", [Action.REOPEN, Action.NOTE]),
+        (
+            "contacted",
+            "executive",
+            [Action.RESOLVE, Action.WAIT, Action.CONTACT, *(each for each in RUNNING if each is not Action.ESCALATE)],
+        ),
+        ("resolved", "frontline", [Action.REOPEN, Action.CONTACT, Action.ASSIGN, Action.COMMENT, Action.NOTE]),
+        ("closed", "frontline", [Action.REOPEN, Action.COMMENT, Action.NOTE]),
     ],
 )
 def test_a_page_offers_what_the_case_allows_the_likeliest_first(
@@ -163,3 +176,11 @@ def test_pauses_of_a_round_count_together_against_the_longest_wait() -> None:
 )
 def test_a_day_and_a_time_are_those_of_the_company(written: str, instant: datetime | None) -> None:
     assert instant_in(written, ZoneInfo("Europe/Moscow")) == instant
+
+
+def test_an_agreed_callback_is_moved_or_cancelled_before_another_is_agreed() -> None:
+    found = offered("open", "frontline", agreed=True)
+    assert Action.CALLBACK not in found
+    assert found[1:3] == (Action.MOVE_CALLBACK, Action.CANCEL_CALLBACK)
+    assert path_of(Action.MOVE_CALLBACK, "7") == "callbacks/7/move"
+    assert path_of(Action.ASSIGN, "") == "assign"

@@ -1,0 +1,133 @@
+"""What is agreed with customers and said among colleagues, as casework keeps it: callbacks, guides, mentions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from services.portal.clients.service import Listed
+
+if TYPE_CHECKING:
+    from services.portal.clients.service import Service
+    from services.portal.domain.people import Language, Person
+
+
+class Callback(msgspec.Struct, frozen=True, kw_only=True):
+    """A contact that was agreed with the customer for a time."""
+
+    id: str
+    at: datetime
+    channel: str
+    state: str
+    moves: int
+
+
+class CallbackOfList(Callback, frozen=True, kw_only=True):
+    """A callback with whose case it is about."""
+
+    case_id: str
+    owner_name: str | None
+    customer_name: str | None
+    time_zone: str | None
+    tier: str
+
+
+class Reason(msgspec.Struct, frozen=True):
+    """A code with its parameters."""
+
+    code: str
+    details: dict[str, Any]
+
+
+class NextAttempt(msgspec.Struct, frozen=True):
+    """When and how to try next to reach the customer, and why."""
+
+    at: datetime | None
+    local_time: str | None
+    zone: str | None
+    channel: str | None
+    reasons: list[Reason]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One open question."""
+
+    ru: str
+    en: str
+
+
+class Guide(msgspec.Struct, frozen=True, kw_only=True):
+    """How to speak with this customer."""
+
+    id: str
+    title_ru: str
+    title_en: str
+    opening_ru: str
+    opening_en: str
+    questions: list[Question]
+    closing_ru: str
+    closing_en: str
+
+    def said(self, part: str, language: Language) -> str:
+        """The title, opening or closing in a language."""
+        found: str = getattr(self, f"{part}_{language}")
+        return found
+
+    def asked(self, language: Language) -> list[str]:
+        """The questions in a language, in their order."""
+        return [each.ru if language == "ru" else each.en for each in self.questions]
+
+
+class MentionedBy(msgspec.Struct, frozen=True):
+    """Who asked somebody to look."""
+
+    id: str
+    name: str | None
+
+
+class Mention(msgspec.Struct, frozen=True):
+    """A comment in which somebody was asked to look."""
+
+    case_id: str
+    at: datetime
+    by: MentionedBy
+    text: str | None
+    customer_name: str | None
+
+
+class Mentions(msgspec.Struct, frozen=True):
+    """The first of them, and how many are unread in all."""
+
+    items: list[Mention]
+    unread: int
+
+
+class Contact:
+    """What helps to speak with customers and colleagues."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def next_attempt(self, person: Person, case_id: str) -> NextAttempt:
+        """When to try next."""
+        return await self._service.get(f"/v1/cases/{case_id}/next-attempt", NextAttempt, person=person)
+
+    async def guides(self, person: Person, case_id: str) -> list[Guide]:
+        """How to speak with this customer, the closest guide first."""
+        return await self._service.get(f"/v1/cases/{case_id}/guides", list[Guide], person=person)
+
+    async def agreed(self, person: Person, *, until: datetime, limit: int) -> list[CallbackOfList]:
+        """The callbacks that this person is to make, since a day ago."""
+        params = {"owner": person.id, "state": "agreed", "to": until.isoformat(), "limit": str(limit)}
+        found = await self._service.get("/v1/callbacks", Listed[CallbackOfList], person=person, params=params)
+        return found.items
+
+    async def mentions(self, person: Person, *, limit: int) -> Mentions:
+        """Where this person was asked to look and has not."""
+        return await self._service.get("/v1/mentions", Mentions, person=person, params={"limit": str(limit)})
+
+    async def read(self, person: Person, case_id: str) -> None:
+        """This person has seen the case."""
+        await self._service.tell("/v1/mentions/read", {"case_id": case_id}, person=person)
