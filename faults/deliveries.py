@@ -23,6 +23,8 @@ Kind = Literal["response", "revision", "conflict", "nonsense", "forged", "stale"
 
 PROGRAM: Final = "faults"
 CUSTOMERS: Final = 120
+WORDS: Final = ("korvella", "mintrop", "saldine")
+"""What themes are told by: words that stand in no other text."""
 WITHOUT_CONSENT: Final = 10
 """The first so many customers want no mail."""
 Kinds = Literal[
@@ -159,7 +161,7 @@ class Vendor:
         revised = Content(
             response=content.response,
             score=self._score() if self._random.random() < 0.5 else content.score,  # noqa: PLR2004
-            comment=f"revised {self._number}",
+            comment=f"revised {_worded(self._number)}",
             customer=content.customer,
             answered_at=content.answered_at,
             updated_at=content.updated_at + timedelta(seconds=self._random.randint(1, 60)),
@@ -204,7 +206,9 @@ class Vendor:
             share = self._random.choice((_WARNED_AFTER, 1.0))
             answered_at = now - _FIRST_CONTACT * share + timedelta(seconds=self._random.randint(3, 25))
         customer = some_customer(self._random)
-        return Content(self._id("r"), self._score(), f"said {self._number}", customer, answered_at, answered_at)
+        return Content(
+            self._id("r"), self._score(), f"said {_worded(self._number)}", customer, answered_at, answered_at
+        )
 
     def _score(self) -> int:
         return some_score(self._random)
@@ -217,6 +221,11 @@ class Vendor:
     def _id(self, what: str) -> str:
         self._number += 1
         return f"{self._run}-{what}-{self._number}"
+
+
+def _worded(number: int) -> str:
+    """The number, and some of the words."""
+    return " ".join([str(number), *(word for place, word in enumerate(WORDS) if number >> place & 1)])
 
 
 def some_score(random: Random) -> int:
@@ -237,6 +246,11 @@ def customer_id(number: int) -> str:
 def address_of(customer: str) -> str:
     """The address of a customer."""
     return f"{customer}@customers.example"
+
+
+def value_of(number: int) -> float:
+    """What this customer is worth to the company."""
+    return float(100_000 * (number % 15))
 
 
 def wants_mail(number: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -33,9 +34,13 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "revised": ("ingest", "SELECT id, vendor_response_id, revision FROM responses"),
     "scored": (
         "scoring",
-        "SELECT id, vendor_response_id, revision, score, comment, customer_id, nps_class, withdrawn FROM responses",
+        """
+        SELECT id, vendor_response_id, revision, score, comment, customer_id, nps_class, withdrawn, themes
+          FROM responses
+        """,
     ),
-    "customers": ("scoring", "SELECT id, version, name FROM customers"),
+    "customers": ("scoring", "SELECT id, version, name, tier FROM customers"),
+    "invitations": ("scoring", "SELECT id, customer_id, response_id, silence, judged_at FROM invitations"),
     "answers": (
         "casework",
         "SELECT response_id, revision, score, comment, customer_id, nps_class, case_id, waits_for_owner FROM answers",
@@ -51,6 +56,14 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "stream": ("portal", "SELECT event_id, type FROM events"),
     "steps": ("portal", "SELECT step, sum(n) AS n FROM daily_counts GROUP BY step"),
 }
+WANTS_NOTHING: Final = frozenset({"notify.hooks"})
+"""Consumers that pass over what nobody has subscribed, undecoded; and nobody subscribes here."""
+_SEARCHES: Final = """
+    SELECT tablename, format('SELECT count(*) FROM %I AS searched WHERE searched::text LIKE $1', tablename) AS search
+      FROM pg_tables
+     WHERE schemaname = current_schema()
+"""
+"""By table, what counts its rows that hold a text anywhere."""
 _INBOX: Final = "SELECT event_id, consumer FROM inbox"
 
 
@@ -94,6 +107,11 @@ class Evidence:
     inboxes: Mapping[str, set[tuple[UUID, str]]]
     listed: Mapping[str, set[str]]
     nps: Mapping[str, Any] | None
+    themes: Sequence[Mapping[str, Any]]
+    """Mentions over HTTP."""
+    traces: Sequence[str]
+    """Tables that hold something of somebody who was erased."""
+    begun_at: datetime
 
     def __getitem__(self, table: str) -> Rows:
         return self.tables[table]
@@ -113,6 +131,7 @@ class Evidence:
 
 async def gather(services: Sequence[str], tables: Tables, streams: Streams, said: Said, sink: MailSink) -> Evidence:
     """Take the whole picture."""
+    begun_at = datetime.now(UTC)
     await streams.read_on()
     rows: dict[str, Rows] = {}
     for name, (service, query) in _TABLES.items():
@@ -130,6 +149,15 @@ async def gather(services: Sequence[str], tables: Tables, streams: Streams, said
         if service in services:
             listed[name] = {item["id"] for item in await said.people.pages(service, path)}
     nps = await said.people.get("scoring", "/v1/metrics/nps?kind=transactional") if "scoring" in services else None
+    themes = (
+        await said.people.get("scoring", "/v1/metrics/themes?kind=transactional") if "scoring" in services else None
+    )
+    traces = [
+        f"{service}.{row['tablename']}"
+        for service in services
+        for row in await tables.rows(service, _SEARCHES)
+        if await tables.value(service, row["search"], f"%{said.people.staff.leaver}-%")
+    ]
     return Evidence(
         services=services,
         said=said,
@@ -140,6 +168,9 @@ async def gather(services: Sequence[str], tables: Tables, streams: Streams, said
         inboxes=inboxes,
         listed=listed,
         nps=nps,
+        themes=[] if themes is None else themes["items"],
+        traces=traces,
+        begun_at=begun_at,
     )
 
 
@@ -164,11 +195,13 @@ def fates(record: Told, consumer: str, inbox: set[tuple[UUID, str]]) -> list[str
         pass  # an id that is none cannot be in the inbox
     if (place_id(record), f"{consumer}.dlq") in inbox:
         found.append("dead-lettered")
-    if mark_of(record) == UNKNOWN:
+    if mark_of(record) == UNKNOWN or consumer in WANTS_NOTHING:
         found.append("skipped")
     return found
 
 
-def fate_due(record: Told) -> str:
-    """What must become of a record."""
+def fate_due(record: Told, consumer: str) -> str:
+    """What must become of a record with a consumer."""
+    if consumer in WANTS_NOTHING:
+        return "skipped"
     return {POISON: "dead-lettered", UNKNOWN: "skipped"}.get(mark_of(record), "handled")

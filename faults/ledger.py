@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from faults.evidence import fate_due, fates, payload_of
 from faults.ledger_of_cases import check_cases, check_clocks
 from faults.ledger_of_mail import check_mail
+from faults.ledger_of_scoring import check_scoring
 from faults.poison import mark_of
 from faults.streams import dead_letter_topics
 from faults.verdicts import Broken, Findings
@@ -62,6 +63,7 @@ def check(evidence: Evidence, streams: Streams, *, late_at_most: timedelta) -> l
     check_files(evidence, findings)
     if evidence.has("scoring"):
         check_scores(evidence, findings)
+        check_scoring(evidence, findings)
     check_conservation(evidence, streams, findings)
     check_order(evidence, findings)
     if evidence.has("portal"):
@@ -84,6 +86,9 @@ def sizes(evidence: Evidence) -> dict[str, int]:
         "of them, lost by webhooks": len(evidence.said.thin.lost),
         "withdrawn": sum(content.withdrawn for content in evidence.said.thin.contents.values()),
         "responses": len(evidence["scored"]),
+        "invitations": len(evidence["invitations"]),
+        "mentions of themes": sum(len(row["themes"]) for row in evidence["scored"]),
+        "erased": len(evidence.said.people.staff.erased),
         "cases": len(evidence["cases"]),
         "mails": len(evidence.sink.kept),
         "records": len(evidence.records),
@@ -122,7 +127,11 @@ def check_deliveries(evidence: Evidence, findings: Findings) -> None:
     findings.none(8, "rows of deliveries with a bad signature", stored & bad)
     findings.same(1, "deliveries answered 202 and deliveries kept", sent, stored)
     findings.same(1, "deliveries in the table and over HTTP", everything, evidence.listed["deliveries"])
-    findings.none(8, "answers that nobody should get", (*log.odd, *evidence.said.people.odd, *evidence.said.files.odd))
+    findings.none(
+        8,
+        "answers that nobody should get",
+        (*log.odd, *evidence.said.people.odd, *evidence.said.people.staff.odd, *evidence.said.files.odd),
+    )
     published = evidence.events("survey.responses")
     findings.none(1, "events that were told to the sender and not published", events - published.keys())
 
@@ -211,7 +220,7 @@ def check_conservation(evidence: Evidence, streams: Streams, findings: Findings)
     set_aside = _set_aside(evidence.records)
     for record in evidence.records:
         for consumer in readers.get(record.topic, ()):
-            due = fate_due(record)
+            due = fate_due(record, consumer)
             found = fates(record, consumer, evidence.inboxes[consumer.partition(".")[0]])
             if found != [due]:
                 wrong[2].append(f"{consumer} at {record.place} {record.type}: {found or 'nothing'} instead of {due}")

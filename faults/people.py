@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from faults.deliveries import CUSTOMERS, PROGRAM, address_of, customer_id, wants_mail
+from faults.deliveries import CUSTOMERS, PROGRAM, address_of, customer_id, value_of, wants_mail
 from faults.proxy import LOOPBACK
 from faults.sources import SOURCES, THIN
+from faults.staff import Staff
 from faults.thin import SURVEY, TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from random import Random
 
     from faults.mailsink import Mail
@@ -49,7 +50,8 @@ _RECONCILED_EVERY_S: Final = 20.0
 class People:
     """Everybody who speaks to the services over HTTP besides the vendor."""
 
-    def __init__(self, stage: Stage, random: Random) -> None:
+    def __init__(self, stage: Stage, random: Random, run: str) -> None:
+        """`run` begins the ids of what they make."""
         self.names: Final[dict[str, str]] = {}
         """The name that each customer told last."""
         self.attempts: Final[dict[str, set[str]]] = {}
@@ -61,6 +63,8 @@ class People:
         self._clients: Final[dict[str, httpx.AsyncClient]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._under_way: set[asyncio.Task[None]] = set()
+        self.staff: Final = Staff(lambda ask: self._patiently("scoring", ask), random, run)
+        """Those who feed scoring."""
         self._answered = 0
         self._number = 0
         for service in stage.names:
@@ -77,6 +81,8 @@ class People:
                 "ingest", "PUT", f"/v1/sources/{source.name}", {**body, "secret": self._stage.source_secret}
             )
         await self._reconcile()
+        if "scoring" in self._stage.names:
+            await self.staff.set_up()
         if "scoring" in self._stage.names and "casework" in self._stage.names:
             items = [self._profile(number, f"Customer {number}") for number in range(CUSTOMERS)]
             await self._must("scoring", "POST", "/v1/customers/batch", {"items": items})
@@ -95,6 +101,11 @@ class People:
     def start(self) -> None:
         """Begin to act, a little every second."""
         self._tasks = [asyncio.create_task(self._operators(), name="operators")]
+        if "scoring" in self._stage.names:
+            self._tasks += [
+                asyncio.create_task(self._every(seconds, act), name=act.__name__)
+                for seconds, act in ((4.0, self.staff.reword), (2.0, self.staff.invite), (3.0, self.staff.let_go))
+            ]
         if "casework" in self._stage.names and "notify" in self._stage.names:
             self._tasks += [
                 asyncio.create_task(self._agents(), name="agents"),
@@ -152,6 +163,11 @@ class People:
         return answer.json()
 
     # What they do.
+
+    async def _every(self, seconds: float, act: Callable[[], Coroutine[None, None, None]]) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            await self._to_its_end(act())
 
     async def _agents(self) -> None:
         """Now and then somebody reaches a customer, and resolves the case."""
@@ -252,7 +268,7 @@ class People:
             "email": address_of(id_),
             "language": "en",
             "time_zone": "Europe/Moscow",
-            "current_value": float(100_000 * (number % 15)),
+            "current_value": value_of(number),
             "email_consent": wants_mail(number),
         }
 

@@ -127,4 +127,14 @@ SABOTAGES: Final = (
         attempts=2,
         invariant=3,
     ),
+    Sabotage(
+        name="mentions of themes are counted twice",
+        files="services/scoring/store/counts.py",
+        right="    mentions = tally.mentions()\n",
+        wrong="    mentions = [*tally.mentions(), *tally.mentions()]\n",
+        services=("ingest", "scoring"),
+        fault="crash@scoring.mentions.before_commit",
+        attempts=1,
+        invariant=2,
+    ),
 )

@@ -25,6 +25,13 @@ _OF_CONSUMERS: Final = ("after_consume", "before_commit", "between_commits", "af
 _OF_RELAYS: Final = ("relay.before_produce", "relay.after_ack", "relay.after_delete")
 _OF_SERVICES: Final = {
     "ingest": ("ingest.after_verify", "ingest.batch_half_assembled", "ingest.after_commit"),
+    "scoring": (
+        "scoring.tiers.before_commit",
+        "scoring.comments.before_commit",
+        "scoring.comments.after_commit",
+        "scoring.counts.before_commit",
+        "scoring.mentions.before_commit",
+    ),
     "notify": ("notify.after_claim", "notify.after_accepted"),
 }
 

@@ -24,6 +24,11 @@ WAITING: Final[Mapping[str, str]] = {
          WHERE status IN ('waiting', 'queued', 'sending', 'transmitting', 'doubtful')
     """,
     "fetches": "SELECT count(*) FROM fetches",
+    "comments": """
+        SELECT count(*) FROM theme_taxonomies
+         WHERE version = (SELECT max(version) FROM theme_taxonomies) AND read_up_to IS NOT NULL
+    """,
+    "tiers": "SELECT count(*) FROM customers WHERE rules_version <> (SELECT max(version) FROM segment_valuations)",
     "clocks": "SELECT count(*) FROM cases WHERE fires_at < now() + interval '40 seconds'",
 }
 """What is not at rest, by its name."""

@@ -105,7 +105,7 @@ class Trial:
     async def __aenter__(self) -> Self:
         try:
             await self.stage.prepare()
-            self.people = People(self.stage, self._random_of_people)
+            self.people = People(self.stage, self._random_of_people, self._run)
             self.sender = Sender(
                 self.vendor,
                 self._random,

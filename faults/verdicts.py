@@ -20,6 +20,7 @@ INVARIANTS: Final = {
     6: "clocks",
     7: "consent",
     8: "isolation",
+    9: "erasure",
 }
 
 

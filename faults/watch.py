@@ -77,7 +77,7 @@ class Watch:
             rows = await self._tables.rows("portal", _TWICE_TOLD)
             findings.none(3, "events that are twice in the portal's stream", (row["event_id"] for row in rows))
         findings.all_once(3, "mails that were received twice", (mail.message_id for mail in self._stage.sink.kept))
-        odd = [*self._sender.log.odd, *self._people.odd, *self._files.odd]
+        odd = [*self._sender.log.odd, *self._people.odd, *self._people.staff.odd, *self._files.odd]
         findings.none(8, "answers that nobody should get", odd[self._odd :])
         self._odd = len(odd)
         return findings.broken
@@ -122,6 +122,11 @@ class Watch:
         found = [f"{count} rows in the outbox of {name}" for name, count in unpublished.items() if count]
         if count := await self._tables.value("ingest", WAITING["fetches"]):
             found.append(f"{count} announced responses that were not fetched")
+        if "scoring" in self._stage.names:
+            if await self._tables.value("scoring", WAITING["comments"]):
+                found.append("comments that are being read anew")
+            if count := await self._tables.value("scoring", WAITING["tiers"]):
+                found.append(f"{count} customers whose tier is by older rules")
         if "notify" in self._stage.names and (count := await self._tables.value("notify", WAITING["messages"])):
             found.append(f"{count} messages without an end")
         if "casework" in self._stage.names and (count := await self._tables.value("casework", WAITING["clocks"])):
@@ -194,7 +199,7 @@ class Watch:
             (
                 f"{consumer} at {record.place} {record.type} {record.event_id}"
                 for consumer, record in passed
-                if fate_due(record) != "skipped" and not _is_done(consumer, record, done)
+                if fate_due(record, consumer) != "skipped" and not _is_done(consumer, record, done)
             ),
         )
         gone = {(consumer, record.place) for consumer, record in passed}

@@ -14,7 +14,6 @@ from libs.events.database import Database
 from libs.events.runtime import Runtime
 from libs.events.topics import SURVEY_RESPONSES
 from services.scoring.account_scores import compute_account_scores
-from services.scoring.api import build_app
 from services.scoring.comment_jobs import fold_mentions, read_anew, suggest_themes
 from services.scoring.driver_jobs import DriverRuns, ask_nightly
 from services.scoring.handlers import score_responses
@@ -57,6 +56,9 @@ def main() -> None:
         port=settings.port,
     )
     if role in {"api", "all"}:
+        # A worker has no use for what an API is made of, and it takes memory.
+        from services.scoring.api import build_app  # noqa: PLC0415
+
         runtime.add_app(build_app(database, privacy_threshold=settings.privacy_threshold))
     if role in {"worker", "all"}:
         runtime.add_consumer("scoring.responses", SURVEY_RESPONSES, score_responses)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from libs.events.crashpoint import crashpoint
 from services.scoring.domain.cells import Tally
 from services.scoring.domain.comments.suggestions import Written, suggestions
 from services.scoring.store import comments, counts, locks, theme_counts, theme_suggestions, themes
@@ -64,6 +65,8 @@ async def read_anew(database: Database) -> bool:
             await counts.note(tx, tally)
         more = len(batch) == COMMENTS_AT_ONCE
         await themes.note_read(tx, in_force.version, batch[-1].id if more else None, len(batch))
+        crashpoint("scoring.comments.before_commit")
+    crashpoint("scoring.comments.after_commit")
     log.info("comments.read_anew", themes_version=in_force.version, comments=len(batch), changed=len(changed))
     return more
 
@@ -71,7 +74,10 @@ async def read_anew(database: Database) -> bool:
 async def fold_mentions(database: Database) -> bool:
     """Count in which themes were mentioned since the last time; whether there may be more."""
     async with database.transaction() as tx:
-        return await theme_counts.fold(tx, TALLIES_AT_ONCE) == TALLIES_AT_ONCE
+        folded = await theme_counts.fold(tx, TALLIES_AT_ONCE)
+        if folded:
+            crashpoint("scoring.mentions.before_commit")
+    return folded == TALLIES_AT_ONCE
 
 
 async def suggest_themes(database: Database) -> bool:

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 import structlog
 
+from libs.events.crashpoint import crashpoint
 from libs.events.event import Event
 from libs.webapi.idempotency import prune_keys
 from services.scoring.domain.customers import changed, revalued
@@ -70,6 +71,7 @@ async def recompute_tiers(database: Database) -> bool:
                 part=f"{id_}/{customer.version}",
             )
             tx.emit(event, key=id_)
+        crashpoint("scoring.tiers.before_commit")
     log.info("tiers.recomputed", valuation=in_force.valuation, customers=len(claimed), changed=len(moved))
     return len(claimed) == CUSTOMERS_AT_ONCE
 
@@ -93,7 +95,10 @@ async def count_cut_points(database: Database) -> bool:
 async def fold_counts(database: Database) -> bool:
     """Count in what changed since the last time; whether there may be more."""
     async with database.transaction() as tx:
-        return await counts.fold(tx, TALLIES_AT_ONCE) == TALLIES_AT_ONCE
+        folded = await counts.fold(tx, TALLIES_AT_ONCE)
+        if folded:
+            crashpoint("scoring.counts.before_commit")
+    return folded == TALLIES_AT_ONCE
 
 
 async def count_tiers(database: Database) -> bool:
