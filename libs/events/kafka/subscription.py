@@ -101,7 +101,7 @@ class KafkaSubscription:
             # To join is one request, which is answered when the last of the others has done its batch.
             request_timeout_ms=self._rebalance_timeout_ms + bounds.REQUEST_MS,
             metadata_max_age_ms=bounds.METADATA_MS,
-            # Of each partition, so much may wait in memory beside the batch in hand; a larger record comes all the same.
+            # So much of each partition may wait in memory beside the batch in hand; a larger record comes all the same.
             max_partition_fetch_bytes=1024 * 1024,
         )
         try:

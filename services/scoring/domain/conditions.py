@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeGuard
 
-from services.scoring.domain.worth import Attribute  # noqa: TC001 - msgspec reads the annotations of `Condition`
+from services.scoring.domain.worth import Attribute, Worth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from services.scoring.domain.worth import Worth
-
+Test = Callable[[Worth], bool]
 Operator = Literal[">=", ">", "<=", "<", "=", "in", "top", "bottom"]
 
 COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -23,6 +24,8 @@ COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": operator.lt,
 }
 QUANTILES: Final = ("top", "bottom")
+_NUMBERS: Final = frozenset({"current_value", "potential_value"})
+_BOUNDS: Final[Mapping[str, str]] = {"top": ">=", "bottom": "<="}
 _SIGN: Final[Mapping[str, str]] = {">=": "≥", ">": ">", "<=": "≤", "<": "<"}
 
 
@@ -50,17 +53,23 @@ class Condition:
 
     def holds(self, worth: Worth) -> bool:
         """Whether the customer meets it."""
-        values = worth.of(self.field)
-        if self.op in QUANTILES:
-            cut = self.cut
-            if cut is None:
-                return False
-            compare = COMPARISONS[">=" if self.op == "top" else "<="]
-            return any(is_number(each) and compare(each, cut) for each in values)
-        if self.op in COMPARISONS:
-            compare = COMPARISONS[self.op]
-            return any(is_number(each) and compare(each, self.value) for each in values)  # type: ignore[arg-type]  # as above
-        return any(same(each, choice) for each in values for choice in self.choices)
+        return self.test()(worth)
+
+    def test(self) -> Test:
+        """The condition made ready: whether a customer meets it."""
+        field = self.field
+        if self.op not in QUANTILES and self.op not in COMPARISONS:
+            choices = self.choices
+            return lambda worth: any(same(each, choice) for each in worth.of(field) for choice in choices)
+        bound = self.cut if self.op in QUANTILES else self.value
+        if bound is None:
+            return lambda _worth: False
+        compare = COMPARISONS[_BOUNDS.get(self.op, self.op)]
+        number: float = bound  # type: ignore[assignment]  # a threshold is a number, and a cut point too
+        if field in _NUMBERS:
+            of = attrgetter(field)
+            return lambda worth: (value := of(worth)) is not None and compare(value, number)
+        return lambda worth: any(is_number(each) and compare(each, number) for each in worth.of(field))
 
     @property
     def choices(self) -> tuple[Attribute, ...]:

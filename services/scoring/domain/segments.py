@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, get_args
 
 from libs.events.contracts.scores import Tier
-from services.scoring.domain.conditions import Condition, Quantile
+from services.scoring.domain.conditions import Condition, Quantile, Test
 
 if TYPE_CHECKING:
     from services.scoring.domain.worth import Worth
@@ -35,11 +35,29 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Valuation:
+    """A tier, why in words, and the conditions of the rule that gave it (none: no rule matched)."""
+
+    tier: Tier
+    reason: str
+    facts: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RuleSet:
     """Rules in their order, and the tier of those whom none of them matches."""
 
     default: Tier
     rules: tuple[Rule, ...]
+    ready: tuple[tuple[tuple[Test, ...], Valuation], ...] = field(init=False, compare=False, repr=False)
+    """Of each rule, its conditions as tests, and what it makes of whoever passes them: made once for all customers."""
+    otherwise: Valuation = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Make it ready."""
+        ready = tuple((tuple(condition.test() for condition in rule.when), _by(rule)) for rule in self.rules)
+        object.__setattr__(self, "ready", ready)
+        object.__setattr__(self, "otherwise", Valuation(self.default, f"{self.default} because no rule matches"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,22 +92,20 @@ class Rules(RuleSet):
         return self.programs.get(program)
 
 
-@dataclass(frozen=True, slots=True)
-class Valuation:
-    """A tier, why in words, and the conditions of the rule that gave it (none: no rule matched)."""
-
-    tier: Tier
-    reason: str
-    facts: tuple[Condition, ...] = ()
-
-
 def valued(worth: Worth, rules: RuleSet) -> Valuation:
     """The tier of a customer."""
-    for rule in rules.rules:
-        if all(condition.holds(worth) for condition in rule.when):
-            because = " and ".join(condition.explained() for condition in rule.when)
-            return Valuation(rule.tier, f"{rule.tier} because {because}", rule.when)
-    return Valuation(rules.default, f"{rules.default} because no rule matches")
+    for tests, valuation in rules.ready:
+        for test in tests:
+            if not test(worth):
+                break
+        else:
+            return valuation
+    return rules.otherwise
+
+
+def _by(rule: Rule) -> Valuation:
+    because = " and ".join(condition.explained() for condition in rule.when)
+    return Valuation(rule.tier, f"{rule.tier} because {because}", rule.when)
 
 
 def unknown(rules: RuleSet) -> Valuation:
