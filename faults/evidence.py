@@ -56,8 +56,10 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "stream": ("portal", "SELECT event_id, type FROM events"),
     "steps": ("portal", "SELECT step, sum(n) AS n FROM daily_counts GROUP BY step"),
 }
-WANTS_NOTHING: Final = frozenset({"notify.hooks"})
-"""Consumers that pass over what nobody has subscribed, undecoded; and nobody subscribes here."""
+HOOKS: Final = "notify.hooks"
+"""Passes over, undecoded, what nobody has subscribed; and here nobody subscribes anything."""
+_WANTED_BY_HOOKS: Final = "customer.erased.v1"
+"""Whom to forget it has to know all the same."""
 _SEARCHES: Final = """
     SELECT tablename, format('SELECT count(*) FROM %I AS searched WHERE searched::text LIKE $1', tablename) AS search
       FROM pg_tables
@@ -156,7 +158,7 @@ async def gather(services: Sequence[str], tables: Tables, streams: Streams, said
         f"{service}.{row['tablename']}"
         for service in services
         for row in await tables.rows(service, _SEARCHES)
-        if await tables.value(service, row["search"], f"%{said.people.staff.leaver}-%")
+        if await tables.value(service, row["search"], f"%{said.people.staff.secret}%")
     ]
     return Evidence(
         services=services,
@@ -195,13 +197,17 @@ def fates(record: Told, consumer: str, inbox: set[tuple[UUID, str]]) -> list[str
         pass  # an id that is none cannot be in the inbox
     if (place_id(record), f"{consumer}.dlq") in inbox:
         found.append("dead-lettered")
-    if mark_of(record) == UNKNOWN or consumer in WANTS_NOTHING:
+    if mark_of(record) == UNKNOWN or _is_left(record, consumer):
         found.append("skipped")
     return found
 
 
 def fate_due(record: Told, consumer: str) -> str:
     """What must become of a record with a consumer."""
-    if consumer in WANTS_NOTHING:
+    if _is_left(record, consumer):
         return "skipped"
     return {POISON: "dead-lettered", UNKNOWN: "skipped"}.get(mark_of(record), "handled")
+
+
+def _is_left(record: Told, consumer: str) -> bool:
+    return consumer == HOOKS and record.type != _WANTED_BY_HOOKS

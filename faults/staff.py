@@ -39,14 +39,14 @@ class Staff:
         self.invited: Final[dict[str, str]] = {}
         """By invitation, who it went to; only what was taken."""
         self.erased: Final[list[str]] = []
-        """The ids of customers who were erased; each is a text that stands nowhere else."""
+        """The ids of customers who were erased."""
         self.odd: Final[list[str]] = []
         """Answers that nobody should get."""
         self._ask = ask
         self._random = random
         self._run = run
-        self.leaver: Final = f"leaver-{run}"
-        """How the ids of those who were erased begin, and nothing else that anybody says."""
+        self.secret: Final = f"forgotten-{run}"
+        """In the name and the address of each who was erased, and nowhere else: ids stay, where services forget by them."""
         self._number = 0
 
     async def set_up(self) -> None:
@@ -69,10 +69,10 @@ class Staff:
     async def let_go(self) -> None:
         """Somebody becomes known, is invited, and is erased a moment later, wherever they have become known by then."""
         self._number += 1
-        leaver = f"{self.leaver}-{self._number}"
+        leaver = f"leaver-{self._run}-{self._number}"
         profile = {
-            "name": f"Somebody {leaver}",
-            "email": f"{leaver}@customers.example",
+            "name": f"Somebody {self.secret}",
+            "email": f"{self.secret}-{self._number}@customers.example",
             "language": "en",
             "time_zone": "Europe/Moscow",
             "current_value": float(_KEY_FROM),
