@@ -46,7 +46,7 @@ class Staff:
         self._random = random
         self._run = run
         self.secret: Final = f"forgotten-{run}"
-        """In the name and the address of each who was erased, and nowhere else: ids stay, where services forget by them."""
+        """In the names and addresses of the erased, and nowhere else. Services that forget people by ids keep ids."""
         self._number = 0
 
     async def set_up(self) -> None:
