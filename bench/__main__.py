@@ -36,6 +36,7 @@ STAGES: Final = (
     "lists",
     "portal",
     "mails",
+    "campaigns",
     "hooks",
     "pipeline",
     "growth",
@@ -44,7 +45,7 @@ STAGES: Final = (
 """Modules of `bench.stages`, in the order in which they run."""
 _ROUNDS: Final = 5
 _QUICK_ROUNDS: Final = 1
-_NOT_QUICK: Final = frozenset({"customers", "growth", "fetches", "clocks", "lists", "portal"})
+_NOT_QUICK: Final = frozenset({"campaigns", "customers", "growth", "fetches", "clocks", "lists", "portal"})
 """Spend longer on being set up than on measuring little: in a quick run only where they are named."""
 _QUICK_SCALE: Final = 0.05
 _WIDE_ENOUGH: Final = 150

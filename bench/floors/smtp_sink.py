@@ -2,7 +2,10 @@
 
 python -m bench.floors.smtp_sink PORT
 
-It answers PIPELINING, and two verbs of its own: XBEGIN forgets what was counted, XSEEN says it as one line of JSON.
+It answers PIPELINING, and four verbs of its own: XBEGIN forgets what was counted, XSEEN says it as one line of JSON,
+XNAMES names all Message-IDs without their domain, XTROUBLE n has one of n mails go wrong, by turns: not now (451) at
+the recipient, not now after the last dot, the line cut after DATA, the mail taken and the line cut without an answer,
+and a second of silence first.
 """
 
 from __future__ import annotations
@@ -61,6 +64,25 @@ class Seen:
 
 
 seen = Seen()
+TROUBLES: Final = ("later at the recipient", "later after the dot", "cut after DATA", "taken and cut", "slow")
+
+
+class Trouble:
+    """What goes wrong, and when next."""
+
+    def __init__(self) -> None:
+        self.one_of = 0
+        self.mails = 0
+
+    def next(self) -> str | None:
+        """What is to go wrong with the mail that begins now."""
+        self.mails += 1
+        if self.one_of == 0 or self.mails % self.one_of:
+            return None
+        return TROUBLES[self.mails // self.one_of % len(TROUBLES)]
+
+
+trouble = Trouble()
 
 
 class Line(asyncio.Protocol):
@@ -71,6 +93,7 @@ class Line(asyncio.Protocol):
         self.in_content = False
         self.searched = 0
         self.recipient = b""
+        self.trouble: str | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet."""
@@ -91,10 +114,18 @@ class Line(asyncio.Protocol):
         if end < 0:
             self.searched = len(self.buffer)
             return False
-        seen.mail(self.recipient, self.buffer, end)
+        if self.trouble != "later after the dot":
+            seen.mail(self.recipient, self.buffer, end)
         del self.buffer[: end + len(END)]
         self.in_content = False
-        answers.append(b"250 2.0.0 taken\r\n")
+        if self.trouble == "taken and cut":
+            self.transport.abort()
+            return False
+        answers.append(b"451 4.3.0 later\r\n" if self.trouble == "later after the dot" else b"250 2.0.0 taken\r\n")
+        if self.trouble == "slow":
+            waiting = b"".join(answers)
+            answers.clear()
+            asyncio.get_running_loop().call_later(1.0, self.transport.write, waiting)
         return bool(self.buffer)
 
     def _take_command(self, answers: list[bytes]) -> bool:
@@ -104,23 +135,44 @@ class Line(asyncio.Protocol):
         line = bytes(self.buffer[:end])
         del self.buffer[: end + 2]
         verb = line[:4].upper()
-        if verb == b"DATA":
-            self.in_content, self.searched = True, 0
-            answers.append(b"354 go ahead\r\n")
-        elif line == b"XSEEN":
-            answers.append(seen.line())
-        elif line == b"XBEGIN":
-            seen.__init__()  # type: ignore[misc]
-            answers.append(b"250 2.0.0 ok\r\n")
-        elif verb == b"QUIT":
+        if verb == b"QUIT":
             self.transport.write(b"".join(answers) + b"221 2.0.0 bye\r\n")
             self.transport.close()
             return False
-        else:
-            if verb == b"RCPT":
-                self.recipient = line[8:].strip()
-            answers.append(ANSWERS.get(verb, b"500 5.5.2 what?\r\n"))
+        if verb == b"DATA" and self.trouble == "cut after DATA" and self.recipient:
+            self.transport.abort()
+            return False
+        answers.append(self._answer(verb, line))
         return bool(self.buffer)
+
+    def _answer(self, verb: bytes, line: bytes) -> bytes:
+        if verb == b"DATA":
+            if not self.recipient:
+                return b"503 5.5.1 nobody to send it to\r\n"
+            self.in_content, self.searched = True, 0
+            return b"354 go ahead\r\n"
+        if verb == b"RCPT":
+            self.recipient = line[8:].strip()
+            self.trouble = trouble.next()
+            if self.trouble == "later at the recipient":
+                self.recipient = b""
+                return b"451 4.3.0 later\r\n"
+        return ANSWERS.get(verb) or _own(line)
+
+
+def _own(line: bytes) -> bytes:
+    """The answer to one of our own verbs."""
+    if line == b"XSEEN":
+        return seen.line()
+    if line == b"XNAMES":
+        return b"250 %b\r\n" % b" ".join(seen.ids)
+    if line == b"XBEGIN":
+        seen.__init__()  # type: ignore[misc]
+        return b"250 2.0.0 ok\r\n"
+    if line.startswith(b"XTROUBLE "):
+        trouble.one_of = int(line[9:])
+        return b"250 2.0.0 ok\r\n"
+    return b"500 5.5.2 what?\r\n"
 
 
 async def serve(port: int) -> None:

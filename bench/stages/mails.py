@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.bench import Bench, Process
+    from libs.events.contracts.messages import MessageKind
+    from services.notify.domain.messages import Facts
 
 STAGE: Final = "mails"
 FLOOR: Final = "aiosmtplib × 16, bytes ready"
@@ -43,6 +45,8 @@ _SENDER: Final = Mailbox("Ромашка", "care@company.example")
 _SECRET: Final = "a secret of forty-three characters, or so.."  # noqa: S105 - of links that nobody opens
 _BOUND_S: Final = 600.0
 _POLL_S: Final = 0.05
+_LONGEST_LINE: Final = 1 << 25
+"""Of what the sink says: the names of some hundred thousand mails."""
 # Every fiftieth has withdrawn the consent. Two languages, as anywhere.
 _FILL: Final = """
     WITH numbers AS (
@@ -100,8 +104,16 @@ class Sink:
         """What was counted since."""
         return Seen(**json.loads((await self._ask(b"XSEEN\r\n"))[4:]))
 
+    async def names(self) -> set[str]:
+        """The Message-IDs that arrived since, without their domain."""
+        return set((await self._ask(b"XNAMES\r\n"))[4:].decode().split())
+
+    async def trouble(self, one_of: int) -> None:
+        """Let one of so many mails go wrong from now on; 0: none."""
+        await self._ask(b"XTROUBLE %d\r\n" % one_of)
+
     async def _ask(self, verb: bytes) -> bytes:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=_LONGEST_LINE)
         try:
             await reader.readline()
             writer.write(verb)
@@ -114,9 +126,9 @@ class Stage:
     """A worker of notify over a database of its own, the sink, and what the floor sends."""
 
     def __init__(self, bench: Bench, sink: Sink, url: str, mail: Path) -> None:
-        self._bench = bench
-        self._sink = sink
-        self._url = url
+        self.bench = bench
+        self.sink = sink
+        self.url = url
         self._mail = mail
         self._written = 0
         self.worker: Process
@@ -126,52 +138,52 @@ class Stage:
     async def start_worker(self) -> None:
         """Start notify's worker."""
         [port] = free_ports(1)
-        self.worker = await self._bench.start_serving(
+        self.worker = await self.bench.start_serving(
             port,
             "-m",
             "services.notify",
             "worker",
             environment={
-                "NOTIFY_DATABASE_URL": self._url,
+                "NOTIFY_DATABASE_URL": self.url,
                 "NOTIFY_PORT": str(port),
                 "NOTIFY_LINK_SECRET": _SECRET,
                 "NOTIFY_SENDER": f"{_SENDER.name} <{_SENDER.address}>",
                 "NOTIFY_SMTP_CONNECTIONS": str(_OUR_CONNECTIONS),
-                "OTKLIK_SMTP_URL": f"smtp://127.0.0.1:{self._sink.port}",
-                "OTKLIK_KAFKA_BOOTSTRAP_SERVERS": self._bench.kafka,
+                "OTKLIK_SMTP_URL": f"smtp://127.0.0.1:{self.sink.port}",
+                "OTKLIK_KAFKA_BOOTSTRAP_SERVERS": self.bench.kafka,
             },
         )
 
     async def floor(self) -> float:
         """Mails a second that the floor gets there."""
-        amount = self._bench.amount(_MAILS)
-        await self._sink.begin()
-        before = self._sink.process.cpu_seconds()
-        arguments = [str(self._sink.port), str(_CONNECTIONS), str(amount), str(self._mail)]
-        said = await asyncio.to_thread(self._bench.run, "-m", "bench.floors.smtp_aiosmtplib", *arguments)
-        seen = await self._sink.seen()
+        amount = self.bench.amount(_MAILS)
+        await self.sink.begin()
+        before = self.sink.process.cpu_seconds()
+        arguments = [str(self.sink.port), str(_CONNECTIONS), str(amount), str(self._mail)]
+        said = await asyncio.to_thread(self.bench.run, "-m", "bench.floors.smtp_aiosmtplib", *arguments)
+        seen = await self.sink.seen()
         if seen.distinct != amount:
             raise RuntimeError(f"the floor sent {amount} mails, and {seen} arrived")
         self.cpu["floor"].append(float(said.split()[0]))
-        self.cpu["floor's sink"].append((self._sink.process.cpu_seconds() - before) / amount * 1e6)
+        self.cpu["floor's sink"].append((self.sink.process.cpu_seconds() - before) / amount * 1e6)
         return seen.mails / seen.seconds
 
     async def ours(self) -> float:
         """Mails a second that notify gets there; RuntimeError unless each arrived once, and no other."""
-        amount = self._bench.amount(_MAILS)
-        before = self._sink.process.cpu_seconds(), self.worker.cpu_seconds()
+        amount = self.bench.amount(_MAILS)
+        before = self.sink.process.cpu_seconds(), self.worker.cpu_seconds()
         seen = await self.send(amount)
-        sink, worker = self._sink.process.cpu_seconds() - before[0], self.worker.cpu_seconds() - before[1]
+        sink, worker = self.sink.process.cpu_seconds() - before[0], self.worker.cpu_seconds() - before[1]
         self.cpu["sink"].append(sink / seen.mails * 1e6)
         self.cpu["worker"].append(worker / seen.mails * 1e6)
         return seen.mails / seen.seconds
 
     async def send(self, amount: int) -> Seen:
         """Fill the ledger so that `amount` mails may go, and wait until all has come to its end."""
-        await self._sink.begin()
+        await self.sink.begin()
         allowed = await self.fill(amount)
         await self.settled()
-        seen = await self._sink.seen()
+        seen = await self.sink.seen()
         if (seen.mails, seen.distinct, seen.recipients) != (allowed, allowed, allowed):
             raise RuntimeError(f"{allowed} customers are to get one mail each, and {seen} arrived")
         return seen
@@ -186,7 +198,7 @@ class Stage:
             "answered_at": (now - timedelta(days=5)).isoformat(),
             "confirm_by": (now + timedelta(days=7)).isoformat(),
         }
-        connection = await asyncpg.connect(self._url)
+        connection = await asyncpg.connect(self.url)
         try:
             await connection.execute(_FILL, first, last, json.dumps(facts))
         finally:
@@ -195,34 +207,34 @@ class Stage:
 
     async def settled(self) -> None:
         """Wait until nothing is due or in hand."""
-        connection = await asyncpg.connect(self._url)
+        connection = await asyncpg.connect(self.url)
         try:
 
             async def is_settled() -> bool:
                 return bool(await connection.fetchval(_UNSETTLED) == 0)
 
-            await _until(is_settled)
+            await until(is_settled)
         finally:
             await connection.close()
 
     async def killed_in_the_middle(self) -> dict[str, int]:
         """Kill the worker in the middle of sending, start another, and compare the two sides' sets."""
-        connection = await asyncpg.connect(self._url)
+        connection = await asyncpg.connect(self.url)
         try:
-            await self._sink.begin()
-            amount = self._bench.amount(_MAILS_AT_A_KILL, at_least=1_000)
+            await self.sink.begin()
+            amount = self.bench.amount(_MAILS_AT_A_KILL, at_least=1_000)
             allowed = await self.fill(amount)
 
             async def is_half_done() -> bool:
-                return (await self._sink.seen()).mails >= allowed // 2
+                return (await self.sink.seen()).mails >= allowed // 2
 
-            await _until(is_half_done)
+            await until(is_half_done)
             self.worker.stop(SIGKILL)
             in_flight: int = await connection.fetchval(_IN_FLIGHT)
-            at_the_kill = (await self._sink.seen()).mails
+            at_the_kill = (await self.sink.seen()).mails
             await self.start_worker()
             await self.settled()
-            seen = await self._sink.seen()
+            seen = await self.sink.seen()
             doubtful = {row["name"] for row in await connection.fetch(_DOUBTFUL)}
         finally:
             await connection.close()
@@ -238,20 +250,21 @@ class Stage:
 
     async def statuses(self) -> dict[str, int]:
         """The ledger, counted."""
-        connection = await asyncpg.connect(self._url)
+        connection = await asyncpg.connect(self.url)
         try:
             return {row["status"]: row["amount"] for row in await connection.fetch(_STATUSES)}
         finally:
             await connection.close()
 
 
-async def _until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Look again and again until it is so; TimeoutError after ten minutes."""
     async with asyncio.timeout(_BOUND_S):
         while not await condition():  # noqa: ASYNC110 - what other processes do is looked at again and again
             await asyncio.sleep(_POLL_S)
 
 
-def _a_mail() -> bytes:
+def a_letter(kind: MessageKind, facts: Facts) -> bytes:
     """A mail as notify writes it."""
     letters = Letters(
         sender=_SENDER,
@@ -259,21 +272,26 @@ def _a_mail() -> bytes:
         portal_url="http://127.0.0.1:8000",
         time_zone="Europe/Moscow",
     )
-    now = datetime.now(UTC)
     message = Addressed(
         id=MessageId(UUID(int=1)),
-        kind="confirmation_request",
+        kind=kind,
         case_id="case-1",
-        facts={
-            "agent": "Анна Петрова",
-            "answered_at": (now - timedelta(days=5)).isoformat(),
-            "confirm_by": (now + timedelta(days=7)).isoformat(),
-        },
+        facts=facts,
         recipient=Mailbox("Екатерина Иванова 1000", "customer-1000@mail.example"),
         language="ru",
         time_zone="Europe/Moscow",
     )
-    return letters.mail(message, now)
+    return letters.mail(message, datetime.now(UTC))
+
+
+def _a_mail() -> bytes:
+    now = datetime.now(UTC)
+    facts: Facts = {
+        "agent": "Анна Петрова",
+        "answered_at": (now - timedelta(days=5)).isoformat(),
+        "confirm_by": (now + timedelta(days=7)).isoformat(),
+    }
+    return a_letter("confirmation_request", facts)
 
 
 async def run(bench: Bench) -> list[Figure]:
