@@ -91,6 +91,7 @@ CASEWORK_CASES: Final = Topic(
         cases.CaseCallbackCancelled,
         cases.CaseCallbackKept,
         cases.CaseCallbackMissed,
+        cases.CasePrioritized,
         cases.CaseEscalated,
         cases.CaseDeescalated,
         cases.CaseClockWarned,

@@ -180,6 +180,15 @@ class CaseCallbackMissed(_Callback, frozen=True, kw_only=True):
     responsible: Employee | None
 
 
+class CasePrioritized(_Case, frozen=True, kw_only=True):
+    """Somebody said by hand whom to call first."""
+
+    TYPE: ClassVar[str] = "case.prioritized.v1"
+
+    priority: int
+    previous_priority: int | None
+
+
 class CaseEscalated(_Case, frozen=True, kw_only=True):
     """The case climbed; its owner stays the customer's contact."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from libs.webapi.app import create_app
 from services.casework.api import (
+    bulk,
     calendars,
     callbacks,
     cases,
@@ -14,6 +15,8 @@ from services.casework.api import (
     contact_rules,
     effects,
     escalation,
+    exporting,
+    filters,
     guides,
     handing_over,
     initiatives,
@@ -43,6 +46,9 @@ def build_app(database: Database) -> FastAPI:
     for part in (
         cases,
         commands,
+        bulk,
+        exporting,
+        filters,
         escalation,
         tasks,
         callbacks,

@@ -82,7 +82,7 @@ async def get_queue(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Queue:
-    """Cases on which nobody of the level has acted yet, by when somebody has to."""
+    """Cases on which nobody of the level has acted yet, by what is due next."""
     after = None if cursor is None else decode_cursor(cursor, tuple[datetime, UUID])
     async with database_of(request).reading() as tx:
         rows = await reading.asked_of_level(tx, level, responsible=responsible, after=after, limit=limit + 1)
@@ -100,4 +100,4 @@ async def get_queue(
             )
         )
     more = len(rows) > limit
-    return Queue(items=items, next_cursor=encode_cursor((shown[-1].escalation_due_at, shown[-1].id)) if more else None)
+    return Queue(items=items, next_cursor=encode_cursor((shown[-1].listed_at, shown[-1].id)) if more else None)

@@ -143,7 +143,7 @@ async def _share_out(
     def decide(case: Case, cause: Cause) -> Decision:
         if heir is not None:
             return commands.assign(case, heir, cause, note=body.note)
-        return sharing_out.routed(case, desk, body.reason, cause, note=body.note)
+        return sharing_out.routed(case, desk, sharing_out.SAID[body.reason], cause, note=body.note)
 
     mine = [case for case in book.cases if case.owner_id == leaver.id and case.status is not Status.CLOSED]
     mine.sort(key=lambda case: (case.next_due_at or CLOSED_FROM, case.id))

@@ -12,6 +12,7 @@ from libs.events.contracts.cases import (
     CaseCommented,
     CaseContactChanged,
     CaseContacted,
+    CasePrioritized,
     CaseReopened,
     CaseResolved,
 )
@@ -151,6 +152,22 @@ def hand_over(
     if previous is None or not knows_contact(case):
         return handed
     return handed.then(lambda case: _introduced(case, owner, previous, cause))
+
+
+def prioritize(case: Case, priority: int, cause: Cause, *, note: str | None = None) -> Decision:
+    """Say by hand whom to call first; a later answer may still raise it. Nothing where it is that already."""
+    if case.status is Status.CLOSED:
+        raise AlreadyClosed(case.id)
+    if case.priority == priority:
+        return Decision(case)
+    return decided(
+        replace(case, version=case.version + 1, priority=priority, priority_parts=()),
+        cause,
+        "prioritized",
+        lambda heading: CasePrioritized(**heading, priority=priority, previous_priority=case.priority),
+        details={"priority": priority, "previous_priority": case.priority},
+        text=note,
+    )
 
 
 def knows_contact(case: Case) -> bool:

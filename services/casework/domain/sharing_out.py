@@ -9,7 +9,7 @@ What was decided about one case does not depend on whether another could be deci
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -17,19 +17,20 @@ from msgspec.structs import replace
 from libs.events.event import named
 from services.casework.domain import commands, levels
 from services.casework.domain.agents import Agent, Staff
-from services.casework.domain.cases import Case, Decision
-from services.casework.domain.errors import NobodyToAssign, Refused
+from services.casework.domain.cases import Case, Decision, Status
+from services.casework.domain.errors import AlreadyClosed, NobodyToAssign, Refused
 from services.casework.domain.routing import Demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from services.casework.domain.casebook import Casebook
     from services.casework.domain.routing import Desk
     from services.casework.domain.timeline import Cause, Details
 
-Leaving = Literal["leaves", "absent"]
+SAID: Final[Mapping[str, Details]] = {"leaves": {"owner_left": True}, "absent": {"owner_absent": True}}
+"""What the choice of an owner says of why there had to be one."""
 Result = Literal["changed", "unchanged", "refused"]
 
 
@@ -77,10 +78,17 @@ def keeps(case: Case, back_at: datetime | None) -> bool:
     return due_at is None or due_at > back_at
 
 
-def routed(case: Case, desk: Desk, why: Leaving, cause: Cause, *, note: str | None = None) -> Decision:
-    """The case handed to whom the routing rule names; NobodyToAssign."""
+def routed(case: Case, desk: Desk, why: Details, cause: Cause, *, note: str | None = None) -> Decision:
+    """The case handed to whom the routing rule names, nothing where that is its owner; NobodyToAssign.
+
+    `why`: what is to be said of the choice besides.
+    """
+    if case.status is Status.CLOSED:
+        raise AlreadyClosed(case.id)
     choice = desk.choose(case.tier, None, Demand(case.program, case.touchpoint, (), case.language))
-    details: Details = {**choice.details, "owner_left" if why == "leaves" else "owner_absent": True}
+    if choice.agent.id == case.owner_id:
+        return Decision(case)
+    details: Details = {**choice.details, **why}
     return commands.hand_over(case, choice.agent, choice.reason, details, cause, previous=case.owner_id, note=note)
 
 

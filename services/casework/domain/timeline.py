@@ -41,6 +41,7 @@ EntryKind = Literal[
     "confirmation_answered",
     "customer_erased",
     "contact_changed",
+    "prioritized",
     "signalled",
     "deescalated",
     "task_opened",

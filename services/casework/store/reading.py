@@ -164,8 +164,9 @@ def _at(instant: datetime, place: ColumnElement[datetime]) -> ColumnElement[date
 _ASKED: Final = (
     _SUMMARIES.where(CASES.c.level == bindparam("level", type_=Text))
     .where(CASES.c.escalation_due_at.is_not(None))
-    .order_by(CASES.c.escalation_due_at, CASES.c.id)
+    .order_by(CASES.c.listed_at, CASES.c.id)
 )
+"""In the order of the list of the level, whose index finds them: one of their own would be written at every breach."""
 
 # Why the listed cases are where they are: by the latest step up or down.
 _CAME_BY: Final = text("""
@@ -179,13 +180,13 @@ _CAME_BY: Final = text("""
 async def asked_of_level(
     tx: Tx, level: str, *, responsible: str | None, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[Row[Any]]:
-    """Cases of which somebody of this level has yet to act, the first due first."""
+    """Cases of which somebody of this level has yet to act, by what is due next."""
     statement = _ASKED.limit(limit)
     if responsible is not None:
         statement = statement.where(CASES.c.responsible_id == responsible)
     if after is not None:
-        last = tuple_(literal(after[0], CASES.c.escalation_due_at.type), literal(after[1], CASES.c.id.type))
-        statement = statement.where(tuple_(CASES.c.escalation_due_at, CASES.c.id) > last)
+        last = tuple_(literal(after[0], CASES.c.listed_at.type), literal(after[1], CASES.c.id.type))
+        statement = statement.where(tuple_(CASES.c.listed_at, CASES.c.id) > last)
     return await tx.fetch(statement, {"level": level})
 
 

@@ -102,6 +102,7 @@ _IMPERSONAL: Final = frozenset(
         "outcome",
         "passed_on",
         "previous_class",
+        "previous_priority",
         "previous_score",
         "priority",
         "program",
