@@ -44,7 +44,9 @@ from services.portal.clients.dead_letters import DeadLetters
 from services.portal.handlers import EventsHandler
 from services.portal.settings import Settings
 from services.scoring.api import build_app as scoring_app
+from services.scoring.domain.comments.suggestions import Suggestion
 from services.scoring.handlers import score_responses
+from services.scoring.store import comments, theme_suggestions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -74,7 +76,7 @@ _EMPTY: Final = {
     ),
     "scoring": text(
         "TRUNCATE responses, instrument_versions, tallies, day_counts, month_counts, driver_runs, customers,"
-        " inbox, outbox CASCADE"
+        " theme_suggestions, theme_tallies, theme_day_counts, theme_month_counts, inbox, outbox CASCADE"
     ),
     "ingest": text(
         "TRUNCATE imports, import_errors, sources, source_secrets, vendor_accounts, polls, fetches, deliveries,"
@@ -86,6 +88,11 @@ _UNORGANISED: Final = (
     text("DELETE FROM teams"),
     text("DELETE FROM departments"),
     text("DELETE FROM calendars"),
+)
+_FIRST_SETTINGS: Final = (
+    text("DELETE FROM theme_taxonomies WHERE version > 1"),
+    text("DELETE FROM segment_rules WHERE version > 1"),
+    text("DELETE FROM segment_valuations WHERE rules_version > 1"),
 )
 _AGENTS: Final = {"irina": 3, "pavel": 1, "olga": 3, "viktor": 3}
 _KEYS: Final = {
@@ -119,6 +126,7 @@ class Line(httpx.AsyncBaseTransport):
     """The line to a service, which a test can cut."""
 
     def __init__(self, app: FastAPI) -> None:
+        self.app = app
         self.state = Outage(httpx.ASGITransport(app))
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -165,6 +173,9 @@ class Company:
                 await tx.execute(statement)
         async with self.databases["casework"].transaction() as tx:
             for statement in _UNORGANISED:
+                await tx.execute(statement)
+        async with self.databases["scoring"].transaction() as tx:
+            for statement in _FIRST_SETTINGS:
                 await tx.execute(statement)
         async with self.database.transaction() as tx:
             for id_, name, role, language in PEOPLE:
@@ -265,6 +276,8 @@ class Company:
         kind: str = "transactional",
         question: str = "How likely?",
         days_ago: float = 0,
+        comment: str | None = None,
+        customer: str | None = None,
     ) -> None:
         """Answers arrive at scoring."""
         now = self.clock() - timedelta(days=days_ago)
@@ -285,8 +298,8 @@ class Company:
                     channel="email",
                 ),
                 score=score,
-                comment=None,
-                customer_id=None,
+                comment=comment,
+                customer_id=customer,
                 language="ru",
                 answered_at=now,
                 received_at=now,
@@ -295,6 +308,14 @@ class Company:
         ]
         async with self.databases["scoring"].transaction() as tx:
             await score_responses(tx, [self.event(each, each.response_id) for each in responses])
+
+    async def suggested(self, *phrases: str) -> None:
+        """Scoring found phrases in comments without a theme; the latest comments are their examples."""
+        async with self.databases["scoring"].transaction() as tx:
+            some = await comments.latest(tx, 3, since=self.clock() - timedelta(days=90), before=self.clock())
+            examples = tuple(each.id for each in some)
+            found = [Suggestion("ru", phrase, phrase, 7, 30.5, examples) for phrase in phrases]
+            await theme_suggestions.finish(tx, found, searched_at=tx.now, rest=timedelta(hours=1))
 
     async def set_aside(
         self,

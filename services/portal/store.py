@@ -12,7 +12,7 @@ from services.portal.domain.people import Language, Person, PersonId, Role
 from services.portal.domain.stream import Position, StreamEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime, timedelta
     from uuid import UUID
 
@@ -34,6 +34,7 @@ _PERSON_BY_LOGIN: Final = text("""
       FROM people
      WHERE login = :login AND disabled_at IS NULL
 """)
+_NAMES: Final = text("SELECT person_id, name FROM people WHERE person_id = ANY(CAST(:ids AS text[]))")
 _SET_PASSWORD_HASH: Final = text("UPDATE people SET password_hash = :password_hash WHERE person_id = :person_id")
 _SET_LANGUAGE: Final = text("UPDATE people SET language = :language WHERE person_id = :person_id")
 _DISABLE: Final = text("""
@@ -63,6 +64,11 @@ async def find_by_login(tx: Tx, login: str) -> tuple[Person, str] | None:
     """The enabled person with this log-in, and the hash of their password."""
     row = await tx.fetch_one(_PERSON_BY_LOGIN, {"login": login})
     return None if row is None else (_person(row), row.password_hash)
+
+
+async def names_of(tx: Tx, ids: Iterable[str]) -> dict[str, str]:
+    """What these people are called, those who have or had an account."""
+    return {row.person_id: row.name for row in await tx.fetch(_NAMES, {"ids": list(ids)})}
 
 
 async def set_password_hash(tx: Tx, person_id: PersonId, password_hash: str) -> None:

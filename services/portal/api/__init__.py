@@ -36,6 +36,8 @@ from services.portal.api import (
     source_waiting,
     sources,
     tasks,
+    theme_settings,
+    themes,
 )
 from services.portal.api.access import Door, LoginNeededError
 from services.portal.api.view import STATIC, Pages
@@ -84,7 +86,7 @@ def create(
         database,
         description="Pages for people, and `GET /v1/events`, the stream of events.",
         body_limit=BODY_LIMIT,
-        body_limits={"/sources/": _PASTED, "/segments": _PASTED, "/imports/": _PIECE},
+        body_limits={"/sources/": _PASTED, "/segments": _PASTED, "/themes/": _PASTED, "/imports/": _PIECE},
         headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
         render=pages.problem,
     )
@@ -110,6 +112,8 @@ def create(
     app.include_router(deliveries.routes(pages, ingest))
     app.include_router(imports.routes(pages, ingest))
     app.include_router(metrics.routes(pages, scoring))
+    app.include_router(themes.routes(pages, scoring))
+    app.include_router(theme_settings.routes(database, pages, scoring))
     app.include_router(drivers.routes(pages, scoring))
     app.include_router(instruments.routes(pages, scoring))
     app.include_router(segments.routes(pages, scoring))

@@ -25,6 +25,7 @@ from services.portal.domain.people import Person, Right
 from services.portal.domain.sessions import SessionRules, same_origin
 
 MAX_FIELDS: Final = 200
+MAX_FIELDS_OF_LISTS: Final = 5_000
 _TOKEN_BYTES: Final = 32
 _STRANGER: Final = timedelta(hours=12)
 
@@ -171,6 +172,15 @@ class Form:
 
 async def posted_form(request: Request) -> Form:
     """The form, if its origin and its token prove that one of our pages sent it for this session; 403 otherwise."""
+    return await _posted(request, MAX_FIELDS)
+
+
+async def posted_long_form(request: Request) -> Form:
+    """A form with as many fields as the longest list has that somebody edits at once; see `posted_form`."""
+    return await _posted(request, MAX_FIELDS_OF_LISTS)
+
+
+async def _posted(request: Request, most: int) -> Form:
     if not same_origin(
         request.headers.get("origin"),
         request.headers.get("sec-fetch-site"),
@@ -180,8 +190,12 @@ async def posted_form(request: Request) -> Form:
         raise _foreign()
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise of_status(415)
-    form = await request.form(max_files=0, max_fields=MAX_FIELDS)
-    lists = {name: tuple(value for value in form.getlist(name) if isinstance(value, str)) for name in form}
+    form = await request.form(max_files=0, max_fields=most)
+    given: dict[str, list[str]] = {}
+    for name, value in form.multi_items():
+        if isinstance(value, str):
+            given.setdefault(name, []).append(value)
+    lists = {name: tuple(values) for name, values in given.items()}
     if any("\0" in value for values in lists.values() for value in values):
         raise of_status(400)
     fields = {name: values[-1] for name, values in lists.items() if values}

@@ -22,7 +22,7 @@ from services.portal.domain.trend import STEPS, Step, Trend, first_of, trend
 
 TIERS: Final = ("key", "high", "standard", "low")
 _LONGEST: Final = 200
-_NAMED: Final = ("program", "touchpoint", "department", "region")
+NAMED: Final = ("program", "touchpoint", "department", "region")
 """Dimensions whose groups are the company's own words."""
 _USUAL_STEP: Final[Mapping[Period, Step]] = {Period.QUARTER: "week", Period.YEAR: "month"}
 _RATES_KNOW: Final = ("program", "segment", "channel")
@@ -98,7 +98,7 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
     async def scores(request: Request, visit: Annotated[Visit, needs(Right.METRICS)]) -> Response:
         words = pages.words(request, visit.person)
         period = parse_period(request.query_params.get("period", Period.MONTH))
-        asked = _asked(request, period, span_of(period, now=words.now, zone=words.zone))
+        asked = asked_in(request, period, span_of(period, now=words.now, zone=words.zone))
         context: dict[str, Any] = {
             "asked": asked,
             "periods": list(Period),
@@ -108,7 +108,7 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
         try:
             found = await _found(scoring, visit.person, asked)
         except (ServiceAwayError, Refusal):
-            away = {"away": True, "series": [], "names": {key: [] for key in _NAMED}, "breaks": [], "rate": None}
+            away = {"away": True, "series": [], "names": {key: [] for key in NAMED}, "breaks": [], "rate": None}
             return pages.page(request, visit, "scores.html", status=503, **context, **away)
         return pages.page(request, visit, "scores.html", **context, **found, away=False)
 
@@ -122,14 +122,13 @@ async def _found(scoring: Scoring, person: Person, asked: Asked) -> dict[str, An
     async def measured(params: Mapping[str, str]) -> Measured:
         return await measures.measured(person, asked.metric, params)
 
-    period = {name: asked.params()[name] for name in ("from", "to")}
     (whole, groups, line), named, rate = await asyncio.gather(
         asyncio.gather(
             measured(asked.params()),
             measured(asked.params(by=asked.by, without=asked.by)),
             measured(asked.over_time()),
         ),
-        asyncio.gather(*(measured(period | {"by": name}) for name in _NAMED)),
+        names_of(scoring, person, asked),
         _rate(scoring, person, asked),
     )
     wholes = sorted(
@@ -138,10 +137,19 @@ async def _found(scoring: Scoring, person: Person, asked: Asked) -> dict[str, An
     pairs = await asyncio.gather(*(_compared(scoring, person, asked, each.kind) for each in wholes))
     return {
         "series": [_series(each, groups, line, pair, asked.step) for each, pair in zip(wholes, pairs, strict=True)],
-        "names": {name: _names(found, asked.filters.get(name)) for name, found in zip(_NAMED, named, strict=True)},
+        "names": named,
         "breaks": sorted(whole.breaks, key=lambda each: each.at),
         "rate": rate,
     }
+
+
+async def names_of(scoring: Scoring, person: Person, asked: Asked) -> dict[str, list[str]]:
+    """What filters can choose from: the names that answers of the period have, of each dimension that is named."""
+    period = {name: asked.params()[name] for name in ("from", "to")}
+    found = await asyncio.gather(
+        *(scoring.measures.measured(person, asked.metric, period | {"by": name}) for name in NAMED)
+    )
+    return {name: _names(each, asked.filters.get(name)) for name, each in zip(NAMED, found, strict=True)}
 
 
 async def _rate(scoring: Scoring, person: Person, asked: Asked) -> Rate | None:
@@ -176,7 +184,8 @@ def _series(whole: Measure, groups: Measured, line: Measured, pair: Compared | N
     )
 
 
-def _asked(request: Request, period: Period, span: Span) -> Asked:
+def asked_in(request: Request, period: Period, span: Span) -> Asked:
+    """What the address asks for; what is none of the known is left out."""
     query = request.query_params
     metric = _one_of(query.get("metric"), METRICS) or METRICS[0]
     fixed = {"segment": TIERS, "channel": CHANNELS}

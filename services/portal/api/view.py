@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from services.portal.domain import plot, trend
 from services.portal.domain.people import Right
 from services.portal.texts import LANGUAGES, Words, load_texts
+from services.portal.texts.mistakes import tell_mistake
 from services.portal.texts.reasons import tell_why
 
 if TYPE_CHECKING:
@@ -49,7 +50,13 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.globals.update(
-            Right=Right, plot=plot, trends=trend, languages=LANGUAGES, tell_why=tell_why, new_id=_new_id
+            Right=Right,
+            plot=plot,
+            trends=trend,
+            languages=LANGUAGES,
+            tell_why=tell_why,
+            tell_mistake=tell_mistake,
+            new_id=_new_id,
         )
 
     def words(self, request: Request, person: Person | None) -> Words:

@@ -11,7 +11,9 @@ from services.portal.clients.customers import Customers
 from services.portal.clients.drivers import Drivers
 from services.portal.clients.instruments import Instruments
 from services.portal.clients.measures import Measures
+from services.portal.clients.responses import ScoredResponses
 from services.portal.clients.segments import Segments
+from services.portal.clients.themes import Themes
 from services.portal.domain.plot import Nps
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ class Scoring:
         self.segments: Final = Segments(service)
         self.customers: Final = Customers(service)
         self.instruments: Final = Instruments(service)
+        self.themes: Final = Themes(service)
+        self.responses: Final = ScoredResponses(service)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -42,6 +42,8 @@ class FieldError(msgspec.Struct, frozen=True):
 
     pointer: str
     detail: str
+    why: dict[str, Any] | None = None
+    """The detail as a code with its parameters, where the service tells one."""
 
     @property
     def field(self) -> str:

@@ -40,6 +40,8 @@ class Right(StrEnum):
     """Decide which changes are made."""
     SETUP = "setup"
     """See how the loop is set up: deadlines, calendars, people."""
+    THEMES = "themes"
+    """Decide what comments are about, and by which words it is told."""
     DEAD_LETTERS = "dead_letters"
     """See what services set aside, and decide about it."""
     SOURCES = "sources"
@@ -47,10 +49,11 @@ class Right(StrEnum):
 
 
 _OF_EVERYBODY: Final = frozenset({Right.EVENTS, Right.METRICS})
+_OF_WHO_LEADS: Final = _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS, Right.THEMES, Right.LEAD, Right.SETUP}
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.AGENT: _OF_EVERYBODY | {Right.CASES},
-    Role.MANAGER: _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS, Right.LEAD, Right.SETUP},
-    Role.EXECUTIVE: _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS, Right.RULES, Right.LEAD, Right.DECIDE, Right.SETUP},
+    Role.MANAGER: _OF_WHO_LEADS,
+    Role.EXECUTIVE: _OF_WHO_LEADS | {Right.RULES, Right.DECIDE},
     Role.EMPLOYEE: _OF_EVERYBODY,
     Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS, Right.SOURCES, Right.SETUP},
     Role.ADMINISTRATOR: frozenset(Right),

@@ -19,6 +19,7 @@ from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.scoring.api.access import REPEATABLE, ThemesReader, ThemesWriter, database_of
 from services.scoring.api.field_errors import field_errors
+from services.scoring.domain.comments.masking import excerpt
 from services.scoring.domain.comments.reading import Reader
 from services.scoring.domain.comments.taxonomy import (
     LONGEST_NAME,
@@ -130,6 +131,7 @@ class CommentChange(BaseModel):
     """A response of whose comment other things would be told."""
 
     response_id: str
+    excerpt: str = Field(description="How the comment begins; phones, cards and addresses are masked.")
     before: list[str]
     after: list[str]
 
@@ -243,7 +245,9 @@ def _compared(proposed: Taxonomy, some: Sequence[Latest]) -> DryRun:
         if set(told) != set(now_told):
             changes += 1
             if len(examples) < _EXAMPLES:
-                examples.append(CommentChange(response_id=each.id, before=told, after=now_told))
+                examples.append(
+                    CommentChange(response_id=each.id, excerpt=excerpt(each.comment), before=told, after=now_told)
+                )
     return DryRun(
         comments=len(some),
         changed=changes,

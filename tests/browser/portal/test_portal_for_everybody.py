@@ -35,6 +35,12 @@ PAGES: Final = (
     "/recomputations",
     "/events",
     "/nps?a=branch&b=Колл-центр",
+    "/themes?period=quarter",
+    "/themes/of/waiting?period=quarter&step=week",
+    "/themes/suggestions",
+    "/themes/taxonomy",
+    "/themes/taxonomy/waiting",
+    "/themes/taxonomy/urgent.legal",
     "/drivers",
     "/instruments",
     "/customers",
@@ -158,6 +164,9 @@ async def fill(company: Company) -> str:
         await company.measured(*[9] * (9 + days_ago), *[4] * days_ago, question="И всё же?", days_ago=days_ago)
     await company.known()
     await company.measured(9, 10, 5, touchpoint=None, kind="relationship")
+    await company.measured(*[1] * 6, comment="Сорок минут в очереди, никто не подошёл. " * 4, customer="customer-1")
+    await company.measured(*[9] * 7, comment="Приложение удобное, но долго ждать ответа", days_ago=12)
+    await company.suggested("перезвонить через неделю", "вход с улицы")
     reason = (
         "Undecodable: ValidationError: Expected `int | null`, got `str` - at `$.score`, and nobody knows why\n  at all"
     )

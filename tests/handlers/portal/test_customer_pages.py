@@ -1,5 +1,6 @@
 """Customers, accounts, silences and segment rules in the portal, over the real scoring."""
 
+import html
 import re
 from collections.abc import AsyncIterator
 
@@ -72,6 +73,78 @@ async def test_what_is_wrong_with_rules_is_named_by_its_place(viktor: Visitor) -
     page = await viktor.post("/segments", {"document": '{\n"rules": [\n', "do": "save"})
     assert page.status_code == 422
     assert "look at line 2" in page.text
+
+
+def rows_of(page: httpx.Response) -> dict[str, str]:
+    """The fields of the form of rules, as a browser would send them."""
+    form = page.text.partition('<details class="numbers rules-document"')[0]
+    fields = {
+        name: html.unescape(value)
+        for name, value in re.findall(r'<input id="[^"]+" name="([a-z_0-9.]+)"[^>]* value="([^"]*)"', form)
+    }
+    for name, options in re.findall(r'<select id="[^"]+" name="([a-z_0-9.]+)"[^>]*>(.*?)</select>', form):
+        chosen = re.search(r'value="([^"]*)" selected', options)
+        assert chosen is not None
+        fields[name] = html.unescape(chosen[1])
+    return fields
+
+
+async def test_rules_are_changed_row_by_row_tried_and_put_into_force(viktor: Visitor) -> None:
+    fields = rows_of(await viktor.get("/segments"))
+    assert (fields["main.0.tier"], fields["main.0.when.0.field"], fields["main.0.when.0.value"]) == (
+        "key", "current_value", "1000000",
+    )  # fmt: skip
+
+    grown = rows_of(await viktor.post("/segments", {**fields, "do": "add-condition:main.0"}))
+    assert grown["main.0.when.1.field"] == "current_value"
+    changed = {
+        **grown,
+        "main.0.when.0.value": "400",
+        "main.0.when.1.field": "account_role",
+        "main.0.when.1.op": "in",
+        "main.0.when.1.value": "decision_maker; end_user",
+    }
+    tried = await viktor.post("/segments", {**changed, "do": "try"})
+    assert "1 of 1 customers would move" in shown(tried)
+    # Two other rules became one that is never reached; nothing is in force yet.
+    assert "Version 1 " in shown(await viktor.get("/segments"))
+
+    program = rows_of(await viktor.post("/segments", {**changed, "do": "add-program"}))
+    unnamed = await viktor.post("/segments", {**program, "do": "save"})
+    assert (unnamed.status_code, "Each program needs a name of its own." in unnamed.text) == (422, True)
+    saved = await viktor.post("/segments", {**program, "p1.program": "b2b", "do": "save"})
+    assert "The rules are in force." in saved.text
+    assert "is at least 400 and role in the account is one of «decision_maker»" not in shown(saved)
+    assert re.search(r"key customer if current value is at least 400 and .* one of", shown(saved))
+    assert "p1.program" in saved.text
+    late = await viktor.post("/segments", {**changed, "do": "save", "version": "1"})
+    assert (late.status_code, rows_of(late)["main.0.when.0.value"]) == (409, "400")
+
+
+async def test_a_mistake_stands_at_its_field_in_the_readers_language(viktor: Visitor) -> None:
+    fields = rows_of(await viktor.get("/segments"))
+    page = await viktor.post("/segments?lang=ru", {**fields, "main.1.when.0.value": "много", "do": "save"})
+    assert page.status_code == 422
+    assert re.search(
+        r'id="main.1.when.0.value"[^>]*aria-invalid="true" aria-describedby="main.1.when.0.value-error"', page.text
+    )
+    assert "нужно число не больше 1 000 000 000 000 000" in shown(page).replace("\xa0", " ")
+    assert rows_of(page)["main.1.when.0.value"] == "много"
+
+
+async def test_a_made_up_form_of_rules_breaks_nothing(viktor: Visitor) -> None:
+    await viktor.get("/segments")
+    for fields in (
+        {"do": "remove:main.99.99"},
+        {"do": "up:p77.x"},
+        {"do": "add-rule:"},
+        {"main.default": "gold", "main.0.tier": "key", "main.0.when.0.field": "x" * 300, "do": "save"},
+        {"document": '{"rules": 5, "programs": [], "accounts": null}', "do": "try"},
+        {"document": '{"rules": [{"tier": [], "when": [{"field": 1, "op": "top", "value": "a"}]}]}', "do": "save"},
+        {"document": '{"accounts": {"days": 1e999, "other": NaN}, "rules": []}', "do": "save"},
+    ):
+        await viktor.get("/segments")
+        assert (await viktor.post("/segments", fields)).status_code in {200, 422}
 
 
 @pytest.mark.parametrize("path", ["/customers", "/customers/c", "/accounts", "/silences", "/segments"])
