@@ -117,7 +117,7 @@ def create(
     app.include_router(drivers.routes(pages, scoring))
     app.include_router(instruments.routes(pages, scoring))
     app.include_router(segments.routes(pages, scoring))
-    app.include_router(customers.routes(pages, scoring, casework))
+    app.include_router(customers.routes(database, pages, scoring, casework))
     app.include_router(accounts.routes(pages, scoring))
     app.mount(f"/static/{pages.static_version}", _Immutable(directory=STATIC), name="static")
 

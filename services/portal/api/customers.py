@@ -7,9 +7,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from libs.events.database import Database
 from libs.webapi.problem import of_status
 from services.portal.api.access import Visit, needs
 from services.portal.api.metrics import TIERS
+from services.portal.api.named import named
 from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
@@ -18,9 +20,10 @@ from services.portal.domain.people import Right
 _LONGEST: Final = 200
 _CURSOR: Final = 1024
 _CASES: Final = 20
+_ANSWERS: Final = "20"
 
 
-def routes(pages: Pages, scoring: Scoring, casework: Casework) -> APIRouter:
+def routes(database: Database, pages: Pages, scoring: Scoring, casework: Casework) -> APIRouter:
     """`/customers`."""
     router = APIRouter(include_in_schema=False)
 
@@ -40,13 +43,19 @@ def routes(pages: Pages, scoring: Scoring, casework: Casework) -> APIRouter:
 
     @router.get("/customers/{customer_id:path}")
     async def customer(request: Request, visit: Annotated[Visit, needs(Right.CUSTOMERS)], customer_id: str) -> Response:
-        return await _one(pages, scoring, casework, request, visit, id_in(customer_id))
+        return await _one(database, pages, scoring, casework, request, visit, id_in(customer_id))
 
     return router
 
 
 async def _one(
-    pages: Pages, scoring: Scoring, casework: Casework, request: Request, visit: Visit, wanted: str
+    database: Database,
+    pages: Pages,
+    scoring: Scoring,
+    casework: Casework,
+    request: Request,
+    visit: Visit,
+    wanted: str,
 ) -> Response:
     """One customer, with the cases; without these where casework is away."""
     try:
@@ -56,12 +65,21 @@ async def _one(
     except Refusal as refusal:
         raise as_problem(refusal) from refusal
     if found is None:
-        return pages.page(request, visit, "customer.html", status=NOT_FOUND, customer=None, wanted=wanted, cases=[])
+        return pages.page(request, visit, "customer.html", status=NOT_FOUND, customer=None, wanted=wanted)
+    try:
+        changes = await scoring.customers.contact_changes(visit.person, wanted)
+        answers = await scoring.responses.page(visit.person, {"customer_id": wanted, "limit": _ANSWERS})
+    except ServiceAwayError as error:
+        raise away() from error
+    except Refusal as refusal:
+        raise as_problem(refusal) from refusal
+    names = await named(database, {each.told_by for each in changes if each.came_by != "survey_vendor"})
     try:
         cases = (await casework.cases(visit.person, {"customer": wanted}, limit=_CASES)).items
     except (ServiceAwayError, Refusal):
         cases = None
-    return pages.page(request, visit, "customer.html", customer=found, wanted=wanted, cases=cases)
+    context: dict[str, Any] = {"customer": found, "wanted": wanted, "cases": cases, "answers": answers.items}
+    return pages.page(request, visit, "customer.html", **context, changes=changes, names=names)
 
 
 def page_in(request: Request) -> dict[str, str]:

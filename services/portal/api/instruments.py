@@ -17,6 +17,7 @@ from services.portal.domain.people import Right
 _AT_ONCE: Final = "100"
 _CURSOR: Final = 1024
 _CANNOT_JOIN: Final = (409, 422)
+_STALE: Final = 412
 _DIGITS: Final = 9
 
 
@@ -54,12 +55,15 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
                 int(version),
                 int(same_as) if same_as else None,
                 command_id=uuid_in(form.get("command_id")),
+                revision=int(form.get("revision")) if _is_number(form.get("revision")) else None,
             )
         except ServiceAwayError as error:
             raise away() from error
         except Refusal as refusal:
             if refusal.status in _CANNOT_JOIN:
                 return RedirectResponse("/instruments?done=refused", SEE_OTHER)
+            if refusal.status == _STALE:
+                return RedirectResponse("/instruments?done=changed", SEE_OTHER)
             raise as_problem(refusal) from refusal
         return RedirectResponse("/instruments?done=joined", SEE_OTHER)
 

@@ -65,6 +65,8 @@ class AccountLine(msgspec.Struct, frozen=True):
     account_name: str | None
     kind: str
     score: float
+    ci_low: float | None
+    ci_high: float | None
     n: int
     contacts: int
     flagged: bool
@@ -105,6 +107,8 @@ class ScoreOfKind(msgspec.Struct, frozen=True):
 
     kind: str
     score: float
+    ci_low: float
+    ci_high: float
     n: int
     contacts: int
     flagged: bool
@@ -144,6 +148,23 @@ class Silences(msgspec.Struct, frozen=True):
     next_cursor: str | None = None
 
 
+class ContactChange(msgspec.Struct, frozen=True):
+    """Who changed how a customer may be reached; consents are "yes" and "no"."""
+
+    what: str
+    before: str | None
+    after: str
+    came_by: str
+    told_by: str
+    said_at: datetime
+
+
+class ContactChanges(msgspec.Struct, frozen=True):
+    """The latest of them first."""
+
+    items: list[ContactChange]
+
+
 class Customers:
     """`/v1/customers`, `/v1/account-scores` and `/v1/silences` of scoring."""
 
@@ -157,6 +178,11 @@ class Customers:
     async def find(self, person: Person, customer_id: str) -> Customer | None:
         """A customer; None where nobody has this id."""
         return await self._service.find(f"/v1/customers/{quote(customer_id, safe='')}", Customer, person=person)
+
+    async def contact_changes(self, person: Person, customer_id: str) -> list[ContactChange]:
+        """How a customer may be reached, and who changed it; the latest fifty."""
+        params = {"customer_id": customer_id}
+        return (await self._service.get("/v1/contact-changes", ContactChanges, person=person, params=params)).items
 
     async def accounts(self, person: Person, params: Mapping[str, str]) -> AccountLines:
         """Accounts by their score, the worst first."""

@@ -34,6 +34,8 @@ class Version(msgspec.Struct, frozen=True):
     first_answered_at: datetime
     n: int
     same_as: int | None
+    revision: int
+    """Counts what people say about it."""
 
 
 class Versions(msgspec.Struct, frozen=True):
@@ -75,8 +77,15 @@ class Instruments:
         return await self._service.get("/v1/class-mismatches", Mismatches, person=person)
 
     async def join(
-        self, person: Person, instrument_id: str, version: int, same_as: int | None, *, command_id: str
+        self,
+        person: Person,
+        instrument_id: str,
+        version: int,
+        same_as: int | None,
+        *,
+        command_id: str,
+        revision: int | None,
     ) -> None:
-        """Say that a version is the same question as another; None parts them."""
+        """Say that a version is the same question as another, None parts them; unless others spoke since `revision`."""
         path = f"/v1/instruments/{instrument_id}/versions/{version}"
-        await self._service.put(path, {"same_as": same_as}, person=person, command_id=command_id, version=None)
+        await self._service.put(path, {"same_as": same_as}, person=person, command_id=command_id, version=revision)

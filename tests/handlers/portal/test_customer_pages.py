@@ -187,3 +187,31 @@ async def test_versions_of_a_question_are_listed(company: Company, olga: Visitor
     page = await olga.get("/instruments")
     assert "«How likely?»" in page.text
     assert "Версия 1" in page.text
+
+
+async def test_a_customers_page_says_who_changed_how_they_are_reached_and_what_they_answered(
+    company: Company, viktor: Visitor
+) -> None:
+    profile = {"name": "Мария Кузнецова", "email": "maria@example.org", "time_zone": "Asia/Omsk"}
+    await company.scoring("PUT", "/v1/customers/c%2F1", json=profile | {"language": "en", "email_consent": False})
+    await company.measured(3, comment="Очередь на сорок минут", customer="c/1")
+
+    page = shown(await viktor.get("/customers/c/1"))
+
+    assert re.search(r"Consent to e-mail: yes → no \d+ Nov, [\d:]+ · from the company&#39;s systems · tests", page)
+    assert "Time zone: Europe/Moscow → Asia/Omsk" in page
+    assert "Language: Russian → English" in page or "Language: Русский → English" in page
+    assert re.search(r"Answers 3 Очередь на сорок минут", page)
+
+
+async def test_nobody_joins_versions_of_a_question_unseen(company: Company, viktor: Visitor) -> None:
+    await company.measured(10, question="How likely?")
+    await company.measured(9, question="How likely are you?")
+    page = await viktor.get("/instruments")
+    (path,) = re.findall(r'action="(/instruments/[^"]+)"', page.text)
+    assert 'name="revision" value="1"' in page.text
+    assert "Written down." not in page.text
+    joined = await viktor.post(path, {"same_as": "1"})
+    assert "same question as version 1" in shown(joined)
+    late = await viktor.post(path, {"same_as": "", "revision": "1"})
+    assert "Somebody else decided about this version meanwhile" in shown(late)

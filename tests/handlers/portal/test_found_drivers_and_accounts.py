@@ -43,7 +43,15 @@ async def test_an_account_names_the_decision_maker_whom_the_mean_hides(company: 
     one = {"customer_id": "c-1", "name": "Мария", "role": "decision_maker", "program": "b2b", "score": 4}
     one |= {"nps_class": "detractor", "answered_at": AT}
     role = {"role": "decision_maker", "weight": 3.0, "contacts": 1, "n": 1, "mean": 4.0, "worst": 4}
-    score = {"kind": "relationship", "score": 5.3, "n": 2, "contacts": 3, "flagged": True}
+    score = {
+        "kind": "relationship",
+        "score": 5.3,
+        "ci_low": 2.4,
+        "ci_high": 8.1,
+        "n": 2,
+        "contacts": 3,
+        "flagged": True,
+    }
     score |= {"unhappy_decision_makers": [one], "roles": [role], "answers": [one]}
     found = {"account_id": "acme", "account_name": "Acme", "days": 365, "scores": [score]}
     company.lines["scoring"].state.answer = httpx.Response(200, json=found)
@@ -51,11 +59,12 @@ async def test_an_account_names_the_decision_maker_whom_the_mean_hides(company: 
     page = await olga.get("/accounts/acme?lang=en")
 
     assert "A decision maker is a detractor: Мария (4)" in shown(page)
-    assert "2 of 3 contacts answered" in shown(page)
+    assert "2 of 3 contacts answered. If all contacts had answered: 95 % sure between 2.4 and 8.1." in shown(page)
 
     line = {"account_id": "acme", "account_name": None, "kind": "relationship", "score": 5.3, "n": 2, "contacts": 3}
+    line |= {"ci_low": 2.4, "ci_high": 8.1}
     company.lines["scoring"].state.answer = httpx.Response(200, json={"items": [line | {"flagged": True}]})
-    assert "5.3 of 10" in shown(await olga.get("/accounts?show=flagged&lang=en"))
+    assert "5.3 of 10 2.4 … 8.1" in shown(await olga.get("/accounts?show=flagged&lang=en"))
 
 
 async def test_silences_say_who_and_why(company: Company, olga: Visitor) -> None:
