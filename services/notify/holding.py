@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -21,7 +20,7 @@ from services.notify.domain.contacts import (
     wait_or_hold,
     way,
 )
-from services.notify.domain.messages import Status
+from services.notify.domain.messages import Status, hold
 from services.notify.store import contacts, delivery
 from services.notify.telemetry import MESSAGES
 from services.notify.texts import zone
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from services.notify.domain.messages import MessageId
     from services.notify.store.delivery import Claimed
 
+_BY_MAIL: Final = Way("email")
+
 
 class Holding:
     """Decides about claimed messages by the rules in force, and records what it holds back."""
@@ -44,14 +45,15 @@ class Holding:
         self._time_zone: Final = time_zone
         self.available = available
         self._revision = 0
-        self._rules = Rules()
+        self._set(Rules())
 
     async def sift(self, tx: Tx, claimed: Sequence[Claimed]) -> list[Claimed]:
         """Those that may go now, each with its channel; of the others, why not is kept and announced."""
         if not claimed:
             return []
         if claimed[0].rules_revision != self._revision:
-            self._revision, self._rules, _ = await contacts.rules(tx)
+            self._revision, rules, _ = await contacts.rules(tx)
+            self._set(rules)
         decided = {message.entry.id: self._decide(message, tx.now) for message in claimed}
         await self._count(tx, claimed, decided)
         held: dict[MessageId, SuppressionReason] = {}
@@ -60,7 +62,7 @@ class Holding:
         for message in claimed:
             match decided[message.entry.id]:
                 case Way(channel):
-                    going.append(message if channel == message.channel else replace(message, channel=channel))
+                    going.append(message if channel == message.channel else message._replace(channel=channel))
                 case Held(reason):
                     held[message.entry.id] = reason
                     announcements.suppressed(tx, message.entry, reason)
@@ -74,12 +76,35 @@ class Holding:
             await contacts.wait(tx, waiting)
         return going
 
+    def _set(self, rules: Rules) -> None:
+        """Take on these rules, and what follows from them for each kind: deciding about one mail must cost little."""
+        kinds: tuple[MessageKind, ...] = get_args(MessageKind)
+        self._rules = rules
+        self._by_mail_alone = {
+            kind
+            for kind in kinds
+            if [each for each in rules.channels.get(PURPOSES[kind], ("email",)) if each in self.available] == ["email"]
+            and ("email", PURPOSES[kind]) not in rules.ask_first
+        }
+        self._quiet = {
+            (kind, channel) for kind in kinds for hours in rules.quiet_hours for channel in hours.channels
+            if PURPOSES[kind] in hours.purposes
+        }  # fmt: skip
+        self._capped = {kind for kind in kinds if rules.caps_of(PURPOSES[kind])}
+
+    def _way(self, message: Claimed) -> Way | Held:
+        kind = message.entry.kind
+        if kind not in self._by_mail_alone or not message.to_customer or message.email_listed or message.choices:
+            return way(kind, _reach(message), self._rules, self.available)
+        reason = hold(message.profile)
+        return _BY_MAIL if reason is None else Held(reason)
+
     def _decide(self, message: Claimed, now: datetime) -> Way | Held | Waits:
         if message.ended is not None:
             return Held("outdated")
         kind = message.entry.kind
-        decided = way(kind, _reach(message), self._rules, self.available)
-        if isinstance(decided, Held) or not self._rules.quiet_hours:
+        decided = self._way(message)
+        if isinstance(decided, Held) or (kind, decided.channel) not in self._quiet:
             return decided
         where = zone(message.profile.time_zone if message.profile else None, self._time_zone)
         until = quiet_until(kind, decided.channel, self._rules, now=now, where=where)
@@ -93,7 +118,7 @@ class Holding:
         for message in claimed:
             so_far = decided[message.entry.id]
             customer_id = message.entry.customer_id
-            if isinstance(so_far, Way) and customer_id and self._rules.caps_of(PURPOSES[message.entry.kind]):
+            if message.entry.kind in self._capped and isinstance(so_far, Way) and customer_id:
                 capped[message.entry.id] = (message, customer_id, so_far)
         if not capped:
             return
@@ -101,7 +126,7 @@ class Holding:
         sent = await contacts.sent_lately(
             tx,
             [customer_id for _, customer_id, _ in capped.values()],
-            [kind for kind in get_args(MessageKind) if self._rules.caps_of(PURPOSES[kind])],
+            list(self._capped),
             within=longest,
             besides=list(capped),
         )

@@ -21,7 +21,8 @@ from libs.events.event import Event, derived_id
 from services.notify import announcements
 from services.notify.domain.hook_outcomes import judge
 from services.notify.domain.hook_signatures import key_of, signature
-from services.notify.domain.messages import Notice, Status, is_address, message_id
+from services.notify.domain.mailboxes import is_address
+from services.notify.domain.messages import Notice, Status, message_id
 from services.notify.domain.subscriptions import FAILING_FOR, Disabled
 from services.notify.domain.visibility import read
 from services.notify.hook_handlers import narrowed

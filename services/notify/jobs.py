@@ -150,7 +150,7 @@ class Sender:
             claimed = await delivery.claim(tx, sender=number, limit=limit)
             going = await self._holding.sift(tx, claimed)
             await self._campaigns.fill_in(tx, going)
-            await learn(tx, self._letters, [_addressed(message).template for message in going])
+            await learn(tx, self._letters, {message.template for message in going})
         return going
 
     async def _deliver(self, message: Claimed) -> None:

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.events.topics import INBOX_RETENTION
 from services.notify.domain.addresses import Networks
-from services.notify.domain.messages import is_address
+from services.notify.domain.mailboxes import is_address
 from services.notify.links import SECRET_LENGTH
 from services.notify.mime import Mailbox
 

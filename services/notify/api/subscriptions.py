@@ -29,7 +29,7 @@ from services.notify.api.hook_access import (
     rules_of,
 )
 from services.notify.domain.hook_signatures import KEY_BYTES, secret_of
-from services.notify.domain.messages import is_address
+from services.notify.domain.mailboxes import is_address
 from services.notify.domain.subscriptions import (
     TEST_TYPE,
     Disabled,

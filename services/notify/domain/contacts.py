@@ -16,7 +16,8 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Final
 
 from libs.events.contracts.messages import MessageChannel, Purpose  # noqa: TC001
-from services.notify.domain.messages import hold, is_address
+from services.notify.domain.mailboxes import is_address
+from services.notify.domain.messages import hold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,6 +15,7 @@ _LONGEST_MAILBOX: Final = 64
 _LONGEST_DOMAIN: Final = 253
 # Unquoted (RFC 5321, 4.1.2 with RFC 6531): nobody's mailbox has quotes, and everybody's parser differs about them.
 _MAILBOX: Final = re.compile(r"[^@\s\x00-\x1f\x7f<>()\[\],;:\\\".]+(\.[^@\s\x00-\x1f\x7f<>()\[\],;:\\\".]+)*")
+_USUAL: Final = re.compile(r"([A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*)@(?:[a-z0-9]{1,63}\.)+[a-z0-9]{1,63}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -24,6 +25,16 @@ class Verdict:
 
     problem: Problem | None
     ascii: str | None = None
+
+
+def is_address(text: str | None) -> bool:
+    """Whether it has no problem; most are told by one look."""
+    if text is None:
+        return False
+    usual = _USUAL.fullmatch(text)
+    if usual is not None and len(text) <= _LONGEST and usual.end(1) <= _LONGEST_MAILBOX:
+        return True
+    return verdict(text).problem is None
 
 
 def verdict(address: str) -> Verdict:

@@ -37,7 +37,7 @@ from libs.events.contracts.cases import (
     Employee,
 )
 from libs.events.contracts.responses import address_mark
-from services.notify.domain.mailboxes import verdict
+from services.notify.domain.mailboxes import is_address
 
 if TYPE_CHECKING:
     from libs.events.contracts.customers import Language
@@ -299,11 +299,6 @@ def confirmation_request(event: Event[Contract], case: CaseResolved) -> Notice:
         },
         traceparent=event.traceparent,
     )
-
-
-def is_address(text: str | None) -> bool:
-    """Whether mail can be addressed to it at all; whether it arrives is for the mail server to say."""
-    return text is not None and verdict(text).problem is None
 
 
 def phone_mark(phone: str) -> str:

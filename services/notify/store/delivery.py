@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
 from sqlalchemy import text
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+    from libs.events.contracts.customers import Language
     from libs.events.contracts.messages import MessageChannel, SuppressionReason
     from libs.events.database import Tx
     from services.notify.domain.messages import Facts, MessageId
     from services.notify.domain.outcomes import Settlement
     from services.notify.domain.rounds import Ending
+    from services.notify.letters import TemplateKey
 
 PRESENCE_CLASS: Final = 0x6E6F7466
 """First number of the advisory lock that a living sender holds; the second is its own."""
@@ -118,9 +120,11 @@ _RESOLVE: Final = text("""
 """)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A message in our hands, with what is known of its recipient at this moment."""
+class Claimed(NamedTuple):
+    """A message in our hands, with what is known of its recipient at this moment.
+
+    A tuple, because one is made for each mail, and a frozen class of so many members costs several times as much.
+    """
 
     entry: Entry
     failures: int
@@ -147,6 +151,13 @@ class Claimed:
     def to_customer(self) -> bool:
         """Whether a customer is told, whose address is in the profile; that of all others came with the message."""
         return self.address is None
+
+    @property
+    def template(self) -> TemplateKey:
+        """By which template it is written."""
+        profile = self.profile
+        language = profile.language if profile is not None and self.to_customer else cast("Language", self.language)
+        return self.entry.kind, language, self.template_version
 
 
 @dataclass(frozen=True, slots=True)
