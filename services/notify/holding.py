@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -21,7 +22,7 @@ from services.notify.domain.contacts import (
     way,
 )
 from services.notify.domain.messages import Status, hold
-from services.notify.store import contacts, delivery
+from services.notify.store import contacts, delivery, providers
 from services.notify.telemetry import MESSAGES
 from services.notify.texts import zone
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from libs.events.contracts.messages import MessageChannel, SuppressionReason
     from libs.events.database import Tx
     from services.notify.domain.messages import MessageId
+    from services.notify.domain.providers import Provider
     from services.notify.store.delivery import Claimed
 
 _BY_MAIL: Final = Way("email")
@@ -40,10 +42,12 @@ _BY_MAIL: Final = Way("email")
 class Holding:
     """Decides about claimed messages by the rules in force, and records what it holds back."""
 
-    def __init__(self, *, time_zone: str, available: frozenset[MessageChannel] = frozenset({"email"})) -> None:
-        """`time_zone` is the company's; `available` are the channels that messages can be sent over at all."""
+    def __init__(self, *, time_zone: str) -> None:
+        """`time_zone` is the company's."""
         self._time_zone: Final = time_zone
-        self.available = available
+        self.providers: dict[MessageChannel, Provider] = {}
+        """Who carries the channels that have somebody, as of the last claim."""
+        self.available: frozenset[MessageChannel] = frozenset({"email", "chat"})
         self._revision = 0
         self._set(Rules())
 
@@ -52,7 +56,10 @@ class Holding:
         if not claimed:
             return []
         if claimed[0].rules_revision != self._revision:
-            self._revision, rules, _ = await contacts.rules(tx)
+            _, rules, _ = await contacts.rules(tx)
+            self.providers = await providers.enabled(tx)
+            self.available = frozenset({"email", "chat", *self.providers})
+            self._revision = claimed[0].rules_revision
             self._set(rules)
         decided = {message.entry.id: self._decide(message, tx.now) for message in claimed}
         await self._count(tx, claimed, decided)
@@ -99,11 +106,17 @@ class Holding:
         reason = hold(message.profile)
         return _BY_MAIL if reason is None else Held(reason)
 
+    def _same_way(self, message: Claimed) -> Way | Held:
+        kind, channel = message.entry.kind, message.channel
+        rules = replace(self._rules, channels={PURPOSES[kind]: (channel,)})
+        return way(kind, _reach(message), rules, frozenset({channel}))
+
     def _decide(self, message: Claimed, now: datetime) -> Way | Held | Waits:
         if message.ended is not None:
             return Held("outdated")
         kind = message.entry.kind
-        decided = self._way(message)
+        # Whoever was asked for it may have sent it: nobody else is asked, and never over another channel.
+        decided = self._way(message) if message.repeatable_until is None else self._same_way(message)
         if isinstance(decided, Held) or (kind, decided.channel) not in self._quiet:
             return decided
         where = zone(message.profile.time_zone if message.profile else None, self._time_zone)

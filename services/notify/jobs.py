@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import structlog
 
@@ -23,6 +23,7 @@ from libs.events.errors import is_unavailable
 from libs.webapi.idempotency import prune_keys
 from services.notify import announcements
 from services.notify.campaigns import Texts
+from services.notify.carriers import Carriers
 from services.notify.clients import Envelope, MailServerAway
 from services.notify.domain.messages import Status
 from services.notify.domain.outcomes import Deferred, Outcome, Released, Settlement, deferred, settle
@@ -35,7 +36,7 @@ from services.notify.store import delivery, ledger, suppressions, templates
 from services.notify.telemetry import DOUBTS, MESSAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from libs.events.contracts.customers import Language
     from libs.events.database import Database, Tx
@@ -82,6 +83,7 @@ class Sender:
         self._presence = presence
         self._holding = Holding(time_zone=letters.time_zone)
         self._campaigns = Texts()
+        self._carriers = Carriers(self._holding)
         self._capacity = connections * _AHEAD
         self._in_flight: set[asyncio.Task[None]] = set()
         self._trouble: MailServerAway | None = None
@@ -101,7 +103,7 @@ class Sender:
         troubled, self._trouble = self._trouble is not None, None
         claimed = await self._claim(number, 1 if troubled else free)
         for message in claimed:
-            self._in_flight.add(asyncio.create_task(self._deliver(message), name=f"mail {message.entry.id}"))
+            self._in_flight.add(asyncio.create_task(self._set_out(message), name=f"message {message.entry.id}"))
         if not claimed:
             return False
         # A server that refused us is tried with one message, and the loop is well only when that one went through.
@@ -127,6 +129,7 @@ class Sender:
         except TimeoutError:
             log.warning("sender.outcomes_lost")
         await self._server.close()
+        await self._carriers.close()
         await self._presence.leave()
 
     async def _is_any_due(self) -> bool:
@@ -153,6 +156,9 @@ class Sender:
             await learn(tx, self._letters, {message.template for message in going})
         return going
 
+    def _set_out(self, message: Claimed) -> Coroutine[Any, Any, None]:
+        return self._deliver(message) if message.channel == "email" else self._ask(message)
+
     async def _deliver(self, message: Claimed) -> None:
         crashpoint("notify.after_claim")
         entry = message.entry
@@ -167,9 +173,33 @@ class Sender:
             outcome: Outcome = Deferred(f"it could not be written: {type(error).__name__}")
         else:
             outcome = await self._send(entry, Envelope(self._return_path, address, content))
+        await self._settle(message, outcome, address)
+
+    async def _settle(self, message: Claimed, outcome: Outcome, address: str) -> None:
         settlement = settle(outcome, message.failures, address)
         if settlement is not None:
-            await self._journal.outcome(entry, settlement)
+            await self._journal.outcome(message.entry, settlement)
+
+    async def _ask(self, message: Claimed) -> None:
+        """Deliver one message over a channel other than mail."""
+        crashpoint("notify.after_claim")
+        asked = _addressed(message)
+        address = message.chat if message.channel == "chat" else message.profile and message.profile.phone
+        try:
+            short = self._letters.short(asked, self._database.clock(), to=address or "")
+        except Exception as error:
+            # Broad, as for mails.
+            log.exception("message.unwritable", message_id=str(message.entry.id), kind=message.entry.kind)
+            outcome: Outcome = Deferred(f"it could not be written: {type(error).__name__}")
+        else:
+            try:
+                outcome = await self._carriers.send(message, short, self._journal, now=self._database.clock())
+            except Exception as error:
+                # Broad, because what an absent database looks like has many types; nobody was asked yet.
+                if not is_unavailable(error):
+                    raise
+                outcome = Deferred("the database was away before anybody was asked")
+        await self._settle(message, outcome, address or "")
 
     async def _send(self, entry: Entry, envelope: Envelope) -> Outcome:
         try:
@@ -296,6 +326,8 @@ class Attendant:
 
 def left_behind(message: Abandoned) -> Settlement:
     """What becomes of a message whose sender is gone; one that kills each sender is given up in the end."""
+    if message.status is Status.TRANSMITTING and message.repeatable:
+        return replace(deferred("it is asked again under the same key", message.failures), wait=timedelta(0))
     if message.status is Status.TRANSMITTING:
         return Settlement(status=Status.DOUBTFUL, reason="the sending process ended after the mark", wait=timedelta(0))
     settled = deferred("the sending process ended before the last dot", message.failures)

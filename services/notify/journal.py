@@ -23,7 +23,9 @@ from services.notify.telemetry import MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
 
+    from libs.events.contracts.messages import MessageChannel
     from libs.events.database import Database, Tx
     from services.notify.domain.messages import Entry, MessageId
     from services.notify.domain.outcomes import Settlement
@@ -94,6 +96,13 @@ class Journal:
         Raises what the database raises: then the dot is not sent.
         """
         return await self._marks(entry)
+
+    async def before_asking(
+        self, entry: Entry, *, channel: MessageChannel, provider: str | None, until: datetime | None
+    ) -> bool:
+        """The same, where somebody other than the mail server is asked next."""
+        async with self._database.transaction() as tx:
+            return await delivery.mark_asked(tx, entry, channel=channel, provider=provider, until=until)
 
     async def outcome(self, entry: Entry, settlement: Settlement) -> None:
         """Note what became of the mail, however long the database is away: only we know it."""

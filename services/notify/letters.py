@@ -14,6 +14,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import SandboxedEnvironment
 
 from libs.events.contracts.messages import MessageKind
+from services.notify.domain.providers import Short
 from services.notify.forms import Form
 from services.notify.mime import Letter, Mailbox, encoded_mail, one_line
 from services.notify.templating import CHOICES, MARKS, TEMPLATES, compiled, shipped
@@ -34,6 +35,7 @@ _TIERS: Final[dict[Language, dict[str, str]]] = {
 }
 _MOST_FORMS: Final = 512
 _NO_MARKS: Final = {ord(mark): None for mark in MARKS}
+_LONGEST_SHORT: Final = 300
 _ANY_MOMENT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 TemplateKey = tuple["MessageKind", "Language", int | None]
@@ -122,6 +124,13 @@ class Letters:
     def link_of(self, message: Addressed) -> str:
         """The address behind its button."""
         return str(self._values(message, _ANY_MOMENT)["link"])
+
+    def short(self, message: Addressed, now: datetime, *, to: str) -> Short:
+        """The same in few words, for where there is no room for a letter."""
+        letter = self.write(message, now)
+        link = self._values(message, now)["link"]
+        text = f"{self.sender.name}: {letter.subject}"[:_LONGEST_SHORT] + (f" {link}" if link else "")
+        return Short(id=message.id, to=to, text=text, subject=letter.subject, language=message.language)
 
     def mail(self, message: Addressed, now: datetime) -> bytes:
         """The whole mail."""

@@ -12,6 +12,7 @@ from services.notify.api import (
     hook_deliveries,
     lists,
     messages,
+    providers,
     subscriptions,
     suppressions,
     templates,
@@ -75,6 +76,7 @@ def build_app(
     app.include_router(templates.router)
     app.include_router(contacts.router)
     app.include_router(bounces.router)
+    app.include_router(providers.router)
     app.include_router(bounces.mails)
     app.include_router(suppressions.router)
     app.include_router(subscriptions.router)

@@ -37,7 +37,7 @@ _CLAIM: Final = text("""
     WITH due AS MATERIALIZED (
         SELECT m.id, p.customer_id AS profile_of, p.version, p.name, p.email, p.language, p.time_zone,
                p.email_consent, p.phone, p.email_mark, c.ended, t.version AS template_version,
-               se.reason AS email_listed, sp.reason AS phone_listed, cc.choices
+               ch.address AS chat, se.reason AS email_listed, sp.reason AS phone_listed, cc.choices
           FROM messages m
           LEFT JOIN profiles p ON p.customer_id = m.customer_id
           LEFT JOIN confirmations c ON c.message_id = m.id
@@ -47,6 +47,7 @@ _CLAIM: Final = text("""
           LEFT JOIN suppressions sp ON sp.mark = p.phone_mark AND sp.removed_at IS NULL
                                    AND (sp.until IS NULL OR sp.until > :now)
           LEFT JOIN contact_choices cc ON cc.customer_id = m.customer_id
+          LEFT JOIN employee_chats ch ON ch.employee_id = m.employee_id
          WHERE m.status = 'queued' AND m.due_at <= :now
          ORDER BY m.due_at, m.id
          LIMIT :limit
@@ -63,7 +64,9 @@ _CLAIM: Final = text("""
            due.language AS profile_language, due.time_zone AS profile_time_zone, due.email_consent AS profile_consent,
            due.phone AS profile_phone, due.ended, m.template_version, due.email_listed, due.phone_listed,
            CAST(due.choices AS text) AS choices, m.channel,
-           (SELECT coalesce(max(revision), 0) FROM contact_rules) AS rules_revision
+           m.provider, m.repeatable_until, due.chat,
+           (SELECT coalesce(max(revision), 0) FROM contact_rules)
+             + (SELECT coalesce(sum(revision), 0) FROM providers) AS rules_revision
 """)
 _SUPPRESS: Final = text("""
     UPDATE messages m SET status = 'suppressed', reason = held.reason, sender = NULL, changed_at = :now
@@ -75,6 +78,13 @@ _MARK: Final = text("""
       FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS mine (id, attempt)
      WHERE m.id = mine.id AND m.attempt = mine.attempt AND m.status = 'sending'
  RETURNING m.id
+""")
+_MARK_ASKED: Final = text("""
+    UPDATE messages
+       SET status = 'transmitting', transmitting_at = :now, changed_at = :now, channel = :channel, provider = :provider,
+           repeatable_until = coalesce(repeatable_until, CAST(:until AS timestamptz))
+     WHERE id = :id AND attempt = :attempt AND status = 'sending'
+ RETURNING id
 """)
 # By attempt, so that a sender that was given up changes nothing that somebody else has taken on. A certain outcome
 # beats a doubt, and a certain "accepted" even a second try that nobody has begun.
@@ -93,7 +103,8 @@ _SETTLE: Final = text("""
 # One statement: its snapshot of the rows is older than its look at the locks, and a sender takes its lock before its
 # first row. So no row of a living sender is taken for abandoned.
 _ABANDONED: Final = text("""
-    SELECT id, cause_id, kind, case_id, customer_id, employee_id, attempt, traceparent, status, failures
+    SELECT id, cause_id, kind, case_id, customer_id, employee_id, attempt, traceparent, status, failures,
+           coalesce(repeatable_until > :now, false) AS repeatable
       FROM messages
      WHERE status IN ('sending', 'transmitting')
        AND sender <> ALL(ARRAY(
@@ -105,7 +116,8 @@ _ABANDONED: Final = text("""
 """)
 _DOUBTS: Final = text("""
     WITH due AS MATERIALIZED (
-        SELECT id FROM messages WHERE status = 'doubtful' AND due_at <= :now
+        SELECT id FROM messages
+         WHERE status = 'doubtful' AND due_at <= :now AND (channel IS NULL OR channel = 'email')
          ORDER BY due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
     UPDATE messages m SET due_at = :next FROM due WHERE m.id = due.id
  RETURNING m.id, m.attempt, m.transmitting_at
@@ -143,9 +155,12 @@ class Claimed(NamedTuple):
     phone_listed: SuppressionReason | None
     choices: Mapping[str, bool]
     rules_revision: int
-    """Of the rules of contact that are in force."""
+    """Of the rules of contact and the providers that are in force."""
     chat: str | None = None
     """An employee's address in chat."""
+    provider: str | None = None
+    """Whom it was asked of; and until when it may be asked for again under its key, where they know keys."""
+    repeatable_until: datetime | None = None
 
     @property
     def to_customer(self) -> bool:
@@ -176,6 +191,8 @@ class Abandoned:
     entry: Entry
     status: Status
     failures: int
+    repeatable: bool = False
+    """Whether whom it was asked of still remembers its key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +245,9 @@ def _claimed(row: Row[Any]) -> Claimed:
         phone_listed=row.phone_listed,
         choices=_NO_CHOICES if row.choices is None else _granted(row.choices),
         rules_revision=row.rules_revision,
+        chat=row.chat,
+        provider=row.provider,
+        repeatable_until=row.repeatable_until,
     )
 
 
@@ -252,6 +272,14 @@ async def mark_transmitting(connection: AsyncConnection, mine: Sequence[Entry], 
     return {row.id for row in (await connection.execute(_MARK, parameters)).all()}
 
 
+async def mark_asked(
+    tx: Tx, entry: Entry, *, channel: MessageChannel, provider: str | None, until: datetime | None
+) -> bool:
+    """Note that somebody other than the mail server is asked next, and until when they remember its key."""
+    parameters = {"id": entry.id, "attempt": entry.attempt, "channel": channel, "provider": provider, "until": until}
+    return await tx.fetch_one(_MARK_ASKED, {**parameters, "now": tx.now}) is not None
+
+
 async def settle(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> list[Settled]:
     """Record what became of attempts (message, attempt, settlement); those that it was still news for."""
     rows = await tx.fetch(
@@ -271,8 +299,11 @@ async def settle(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> 
 
 async def abandoned(tx: Tx, *, limit: int) -> list[Abandoned]:
     """Up to `limit` messages in the hands of senders that are gone, locked."""
-    rows = await tx.fetch(_ABANDONED, {"class": PRESENCE_CLASS, "limit": limit})
-    return [Abandoned(entry, Status(row.status), row.failures) for entry, row in zip(entries(rows), rows, strict=True)]
+    rows = await tx.fetch(_ABANDONED, {"class": PRESENCE_CLASS, "limit": limit, "now": tx.now})
+    return [
+        Abandoned(entry, Status(row.status), row.failures, row.repeatable)
+        for entry, row in zip(entries(rows), rows, strict=True)
+    ]
 
 
 async def doubts(tx: Tx, *, limit: int, ask_again_at: datetime) -> list[Doubt]:

@@ -62,7 +62,7 @@ _ROWS = text("SELECT *, CAST(facts AS text) AS facts_text FROM messages ORDER BY
 _ROUNDS = text("SELECT * FROM confirmations ORDER BY case_id, round")
 _CLEAR = text(
     "TRUNCATE profiles, messages, confirmations, inbox, outbox, waits, suppressions, soft_bounces, contact_choices, "
-    "contact_rules"
+    "contact_rules, providers, employee_chats"
 )
 
 
@@ -609,6 +609,7 @@ async def client(database: Database, links: ConfirmationLinks) -> AsyncIterator[
                 "campaigns:write",
                 "contacts:write",
                 "bounces:write",
+                "providers:write",
                 "on-behalf",
             ],
         )

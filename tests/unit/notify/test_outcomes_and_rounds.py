@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from libs.events.contracts.cases import CaseClockBreached, CaseClockReminded, CaseClockWarned, Employee
 from libs.events.event import Event
 from services.notify.api.throttle import Throttle
-from services.notify.domain.messages import Entry, MessageId, Status, is_address, message_id, notices_of
+from services.notify.domain.mailboxes import is_address
+from services.notify.domain.messages import Entry, MessageId, Status, message_id, notices_of
 from services.notify.domain.outcomes import (
     RETRY,
     Accepted,

@@ -1,0 +1,91 @@
+"""Channels beside mail: providers of SMS and messengers over HTTP, and employees' chat."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from libs.events.crashpoint import crashpoint
+from services.notify.domain.outcomes import Accepted, Deferred, Outcome, Refused, Unanswered, Withdrawn
+from services.notify.domain.providers import meaning, request_of, unclear
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from datetime import timedelta
+
+    from services.notify.domain.providers import Provider, Short
+
+    Before = Callable[[], Awaitable[bool]]
+
+_LARGEST_ANSWER: Final = 65_536
+
+
+class Providers:
+    """Asks providers over HTTP, each request on a connection of its own: a kept one may be gone, and leave a doubt."""
+
+    def __init__(self, *, timeout: timedelta) -> None:
+        self._seconds = timeout.total_seconds()
+        self._client: httpx.AsyncClient | None = None
+
+    async def send(self, provider: Provider, short: Short, before: Before, *, repeatable: bool) -> Outcome:
+        """Ask for one message to be sent. `before` is asked first: False stops it there."""
+        request = request_of(provider, short)
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                timeout=self._seconds,
+                trust_env=False,
+                follow_redirects=False,
+                limits=httpx.Limits(max_connections=32, max_keepalive_connections=0),
+            )
+        if not await before():
+            return Withdrawn()
+        try:
+            async with (
+                asyncio.timeout(self._seconds),
+                self._client.stream(
+                    "POST", request.url, headers=dict(request.headers), content=request.content
+                ) as response,
+            ):
+                body = b""
+                async for piece in response.aiter_bytes():
+                    body += piece
+                    if len(body) > _LARGEST_ANSWER:
+                        break
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            return Deferred(f"{type(error).__name__} before {provider.name} was asked")
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            return Deferred(f"{provider.name} cannot be asked like this: {type(error).__name__}")
+        except (httpx.HTTPError, TimeoutError) as error:
+            return unclear(f"{type(error).__name__}, and no answer by {provider.name}", repeatable=repeatable)
+        crashpoint("notify.after_provider")
+        return meaning(provider, response.status_code, body, repeatable=repeatable)
+
+    async def close(self) -> None:
+        """Close the client."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+
+class Chat:
+    """Employees' chats by Apprise, which tells a yes from everything else and no more: the rest is a doubt."""
+
+    async def send(self, address: str, short: Short, before: Before) -> Outcome:
+        """Say it to one chat. `before` is asked first: False stops it there."""
+        # Costs much memory, and most companies use none.
+        import apprise  # noqa: PLC0415
+
+        chat = apprise.Apprise()
+        understood = False
+        with suppress(TypeError, ValueError):  # addresses of some services are taken apart without care
+            understood = bool(chat.add(address))
+        if not understood:
+            return Refused("the address of the chat is not understood")
+        if not await before():
+            return Withdrawn()
+        taken = await chat.async_notify(title=short.subject, body=short.text)
+        crashpoint("notify.after_chat")
+        return Accepted("taken by the chat") if taken else Unanswered("no yes by the chat")

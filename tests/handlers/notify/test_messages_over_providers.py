@@ -1,0 +1,255 @@
+"""SMS and chat over real HTTP: providers that behave and misbehave, and never two messages of one."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+World = Any
+Post = Any
+Clock = Any
+MailTrap = Any
+
+BY_SMS: dict[str, Any] = {
+    "channels": {"courtesy": ["sms"], "work": ["chat", "email"]},
+    "ask_first": [],
+    "quiet_hours": [],
+    "caps": [],
+    "patience_hours": 720,
+}
+
+
+class Gateway:
+    """A provider on this machine: remembers keys, and answers as it is told (`cut`: takes it and hangs up)."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[dict[str, str], Any]] = []
+        self.sent: dict[str, Any] = {}
+        self.script: list[Any] = []
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            headers = {
+                name.lower(): value for name, _, value in (line.partition(": ") for line in head.split("\r\n")[1:])
+            }
+            body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            self.asked.append((headers, body))
+            action = self.script.pop(0) if self.script else 200
+            if action in (200, "cut"):
+                self.sent[headers.get("x-key", str(len(self.asked)))] = body
+            if callable(action):
+                action()
+                await reader.read()  # until who asked is gone
+            if action != "cut":
+                answer = b'{"status": "ok"}'
+                writer.write(
+                    f"HTTP/1.1 {action} X\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n".encode()
+                    + answer
+                )
+                await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    gateway = Gateway()
+    await gateway.start()
+    yield gateway
+    await gateway.stop()
+
+
+async def set_up(client: httpx.AsyncClient, gateway: Gateway, **changes: object) -> None:
+    provider = {
+        "channel": "sms",
+        "url": f"http://127.0.0.1:{gateway.port}/send",
+        "headers": {"Authorization": "Bearer secret-of-the-provider"},
+        "body": {"to": "{to}", "text": "{text}", "id": "{id}"},
+        "idempotency_header": "X-Key",
+        "reading": {"pointer": "/status", "accepted": ["ok"]},
+        **changes,
+    }
+    put = await client.put("/v1/providers/gateway", json=provider)
+    assert put.status_code == 200, put.text
+    seen = await client.get("/v1/contact-rules")
+    rules = await client.put("/v1/contact-rules", json=BY_SMS, headers={"If-Match": seen.headers["ETag"]})
+    assert rules.status_code == 200, rules.text
+
+
+async def test_an_sms_goes_out_over_the_provider_once_with_its_key(
+    world: World, post: Post, trap: MailTrap, client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    await set_up(client, gateway)
+    await world.customers(world.profile(phone="+79000000000"), world.profile("c-2"))
+    await world.thank("one")
+    await world.thank("two", customer_id="c-2")
+    await post.rest()
+    ((headers, body),) = gateway.asked
+    row = next(row for row in await world.rows() if row.customer_id == "c-1")
+    assert (row.status, row.channel, row.provider) == ("sent", "sms", "gateway")
+    assert body == {"to": "+79000000000", "text": "Ромашка: Спасибо за Ваш ответ", "id": row.id.hex}
+    assert (headers["x-key"], headers["authorization"]) == (row.id.hex, "Bearer secret-of-the-provider")
+    assert trap.mails == []
+    assert ("customer:c-2", "suppressed", "no_address") in await world.statuses(), "without a phone"
+    shown = (await client.get("/v1/providers")).text
+    assert "secret-of-the-provider" not in shown
+    assert json.loads(shown)[0]["headers"] == ["Authorization"]
+
+
+@pytest.mark.parametrize("trouble", ["cut", 429, 500, 503])
+async def test_with_a_key_it_is_asked_for_again_and_sent_once(
+    world: World,
+    post: Post,
+    clock: Clock,
+    client: httpx.AsyncClient,
+    gateway: Gateway,
+    trouble: Any,  # noqa: ANN401
+) -> None:
+    await set_up(client, gateway)
+    await world.customers(world.profile(phone="+79000000000"))
+    gateway.script = [trouble]
+    await world.thank("one")
+    await post.rest()
+    assert (await world.row()).status == "queued"
+    clock.move(timedelta(minutes=1))
+    await post.rest()
+    assert (await world.row()).status == "sent"
+    assert len(gateway.sent) == 1
+    assert len({headers["x-key"] for headers, _ in gateway.asked}) == 1
+    assert len(gateway.asked) == 2
+
+
+async def test_without_a_key_a_doubt_is_listed_and_never_asked_for_again(
+    world: World, post: Post, clock: Clock, client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    await set_up(client, gateway, idempotency_header=None)
+    await world.customers(world.profile(phone="+79000000000"))
+    gateway.script = ["cut", 429]
+    await world.thank("one")
+    await post.rest()
+    (doubt,) = (await client.get("/v1/messages", params={"status": "doubtful"})).json()["items"]
+    assert doubt["channel"] == "sms"
+    clock.move(timedelta(days=2))
+    await post.attendant.doubts()
+    await post.rest()
+    assert len(gateway.asked) == 1
+    await world.thank("two")
+    await post.rest()
+    clock.move(timedelta(minutes=1))
+    await post.rest()
+    assert sorted(row.status for row in await world.rows()) == ["doubtful", "sent"], "a certain no is asked again"
+
+
+async def test_a_provider_that_forgot_the_key_is_not_asked_again(
+    world: World, post: Post, clock: Clock, client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    await set_up(client, gateway, repeat_hours=1)
+    await world.customers(world.profile(phone="+79000000000"))
+    gateway.script = ["cut"]
+    await world.thank("one")
+    await post.rest()
+    clock.move(timedelta(hours=2))
+    await post.rest()
+    assert (await world.row()).status == "doubtful"
+    assert len(gateway.asked) == 1
+
+
+async def test_a_refusal_for_good_and_a_provider_that_is_away(
+    world: World, post: Post, clock: Clock, client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    await set_up(client, gateway, idempotency_header=None)
+    await world.customers(world.profile(phone="+79000000000"))
+    gateway.script = [400]
+    await world.thank("one")
+    await post.rest()
+    assert (await world.row()).status == "failed"
+    await gateway.stop()
+    await world.thank("two")
+    await post.rest()
+    assert sorted(row.status for row in await world.rows()) == ["failed", "queued"], "never reached: no doubt"
+    await gateway.start()
+    clock.move(timedelta(minutes=1))
+    await post.rest()
+    assert sorted(row.status for row in await world.rows()) == ["failed", "sent"]
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+async def test_killed_while_the_provider_is_asked_it_is_once_or_listed(
+    world: World,
+    a_post: Callable[..., Post],
+    clock: Clock,
+    client: httpx.AsyncClient,
+    gateway: Gateway,
+    *,
+    with_key: bool,
+) -> None:
+    await set_up(client, gateway, idempotency_header="X-Key" if with_key else None)
+    await world.customers(world.profile(phone="+79000000000"))
+    asked = asyncio.Event()
+    gateway.script = [asked.set]
+    victim, heir = a_post(), a_post()
+    await world.thank("one")
+    await victim.until(asked.is_set)
+    await victim.killed()
+    await heir.attendant.recovery()
+    clock.move(timedelta(minutes=1))
+    await heir.rest()
+    row = await world.row()
+    assert (row.status, len(gateway.asked)) == (("sent", 2) if with_key else ("doubtful", 1))
+    assert len(gateway.sent) == int(with_key)
+
+
+async def test_an_employee_is_told_in_chat_and_a_chat_without_a_yes_is_a_doubt(
+    world: World, post: Post, trap: MailTrap, client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    await set_up(client, gateway)
+    chat = {"address": f"json://127.0.0.1:{gateway.port}/hook"}
+    assert (await client.put("/v1/employees/e-anna/chat", json=chat)).status_code == 200
+    assert str(gateway.port) not in (await client.get("/v1/employees/e-anna/chat")).text
+    await world.cases(world.assigned())
+    await post.rest()
+    row = await world.row()
+    assert (row.status, row.channel) == ("sent", "chat")
+    assert "https://portal.example/cases/case-1" in gateway.asked[0][1]["message"]
+    gateway.script = [500]
+    await world.cases(world.warned())
+    await post.rest()
+    assert [row.status for row in await world.rows()] == ["sent", "doubtful"]
+    assert (await client.delete("/v1/employees/e-anna/chat")).status_code == 204
+    await world.cases(world.breached(responsible=None))
+    await post.rest()
+    assert len(trap.mails) == 1
+    async with world.database.reading() as tx:
+        marks = await tx.fetch(text("SELECT channel FROM messages WHERE channel = 'chat'"))
+    assert len(marks) == 2
+
+
+async def test_a_provider_is_checked_before_it_is_kept(client: httpx.AsyncClient) -> None:
+    for wrong in (
+        {"url": "ftp://x"},
+        {"body": {"a": "{nobody}"}},
+        {"headers": {"A": "b\r\nC: d"}},
+        {"channel": "email"},
+        {"reading": {"pointer": "status", "accepted": ["ok"]}},
+    ):
+        body = {"channel": "sms", "url": "https://sms.example", "body": {}} | wrong
+        assert (await client.put("/v1/providers/p", json=body)).status_code == 422, wrong
+    agent = {"Otklik-Person": "e-1", "Otklik-Role": "manager"}
+    assert (await client.get("/v1/providers", headers=agent)).status_code == 403
