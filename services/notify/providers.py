@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -75,13 +76,16 @@ class Chat:
 
     async def send(self, address: str, short: Short, before: Before) -> Outcome:
         """Say it to one chat. `before` is asked first: False stops it there."""
-        # Costs much memory, and most companies use none.
-        import apprise  # noqa: PLC0415
+        with warnings.catch_warnings():
+            # It looks for a module of the standard library that newer Pythons do not have, and is warned each time.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            # Costs much memory, and most companies use none.
+            import apprise  # noqa: PLC0415
 
-        chat = apprise.Apprise()
-        understood = False
-        with suppress(TypeError, ValueError):  # addresses of some services are taken apart without care
-            understood = bool(chat.add(address))
+            chat = apprise.Apprise()
+            understood = False
+            with suppress(TypeError, ValueError):  # addresses of some services are taken apart without care
+                understood = bool(chat.add(address))
         if not understood:
             return Refused("the address of the chat is not understood")
         if not await before():

@@ -22,8 +22,9 @@ from services.notify.api.plans import AudienceBody, Body, PlanBody, written
 from services.notify.campaigns import recall
 from services.notify.domain import campaigns as domain
 from services.notify.domain.campaigns import Act, Campaign, CampaignId, CampaignRefusedError, Plan, Side, Status
+from services.notify.domain.mailboxes import is_address
 from services.notify.domain.messages import Status as MessageStatus
-from services.notify.domain.messages import is_address, message_id
+from services.notify.domain.messages import message_id
 from services.notify.store import audiences, campaigns
 from services.notify.store.audiences import Group
 from services.notify.store.campaigns import Stored, Tally

@@ -14,7 +14,7 @@ from libs.webapi.problem import FieldError, Problem, of_status
 from libs.webapi.strict_json import Router
 from services.notify.api.access import REPEATABLE, database_of
 from services.notify.api.plans import ID_PATTERN, Body
-from services.notify.domain.messages import is_address
+from services.notify.domain.mailboxes import is_address
 from services.notify.store import lists
 
 router: Final = Router(prefix="/v1/lists", tags=["campaigns"])
