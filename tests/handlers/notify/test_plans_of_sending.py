@@ -41,7 +41,7 @@ STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
             "now": NOW,
         },
     ),
-    "abandoned": (delivery._ABANDONED, {"class": delivery.PRESENCE_CLASS, "limit": 1000}),
+    "abandoned": (delivery._ABANDONED, {"class": delivery.PRESENCE_CLASS, "limit": 1000, "now": NOW}),
     "doubts": (delivery._DOUBTS, {"now": NOW, "limit": 20, "next": NOW}),
     "number of doubts": (delivery._COUNT_DOUBTS, {}),
     "outdated": (ledger._OUTDATE, {"case_ids": ["case-1"], "befores": [9], "now": NOW}),
