@@ -84,7 +84,10 @@ _EMPTY: Final = {
     ),
 }
 _UNORGANISED: Final = (
-    text("UPDATE agents SET team_id = NULL, department_id = NULL, capacity = 20, disabled = false"),
+    text(
+        "UPDATE agents SET team_id = NULL, department_id = NULL, capacity = 20, disabled = false, languages = '{}',"
+        " programs = '{}', touchpoints = '{}', themes = '{}', absences = '{}', calendar_id = NULL"
+    ),
     text("DELETE FROM teams"),
     text("DELETE FROM departments"),
     text("DELETE FROM calendars"),

@@ -15,6 +15,7 @@ from services.portal.api import (
     calendars,
     cases,
     causes,
+    colleagues,
     customers,
     dead_letters,
     deliveries,
@@ -99,6 +100,7 @@ def create(
     app.include_router(causes.routes(pages, casework))
     app.include_router(initiatives.routes(pages, casework))
     app.include_router(people.routes(pages, casework))
+    app.include_router(colleagues.routes(pages, casework))
     app.include_router(policies.routes(pages, casework))
     app.include_router(calendars.routes(pages, casework))
     app.include_router(recomputations.routes(pages, casework))

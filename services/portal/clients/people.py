@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 
 from services.portal.clients.service import Listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.portal.clients.service import Service
     from services.portal.domain.people import Person
+
+
+class Absence(msgspec.Struct, frozen=True):
+    """One planned time away; `absent_until` is the first moment back at work."""
+
+    absent_from: datetime
+    absent_until: datetime
 
 
 class Colleague(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +40,12 @@ class Colleague(msgspec.Struct, frozen=True, kw_only=True):
     running_cases: int
     absent_from: datetime | None = None
     absent_until: datetime | None = None
+    absences: list[Absence] = []
+    languages: list[str] = []
+    programs: list[str] = []
+    touchpoints: list[str] = []
+    themes: list[str] = []
+    calendar_id: str | None = None
     disabled: bool = False
 
     @property
@@ -37,17 +53,15 @@ class Colleague(msgspec.Struct, frozen=True, kw_only=True):
         """Whether they have as many cases as they should have."""
         return self.running_cases >= self.capacity
 
-    def away_until(self, now: datetime) -> datetime | None:
-        """When somebody who is away now comes back; None who is there, or comes back nobody knows when."""
-        return self.absent_until if self.away(now) else None
-
-    def away(self, now: datetime) -> bool:
-        """Whether they are away."""
-        return (
-            self.absent_from is not None
-            and self.absent_from <= now
-            and (self.absent_until is None or now < self.absent_until)
-        )
+    def absence(self, now: datetime) -> tuple[datetime, datetime | None] | None:
+        """The time away that goes on now, else the next one that is planned; without an end where none is known."""
+        spans: list[tuple[datetime, datetime | None]] = [
+            (each.absent_from, each.absent_until) for each in self.absences
+        ]
+        if self.absent_from is not None:
+            spans.append((self.absent_from, self.absent_until))
+        ahead = [span for span in spans if span[1] is None or now < span[1]]
+        return min(ahead, key=lambda span: span[0], default=None)
 
 
 class Team(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +83,28 @@ class Department(msgspec.Struct, frozen=True, kw_only=True):
     manager_id: str | None
 
 
+class HandedCase(msgspec.Struct, frozen=True):
+    """What became of one case, or would."""
+
+    case_id: str
+    result: str
+    because: str | None
+    owner_id: str
+    owner_reason: str
+    customer_is_told: bool
+
+
+class HandedOver(msgspec.Struct, frozen=True):
+    """What became of everything, or would."""
+
+    preview: bool
+    changed: int
+    unchanged: int
+    refused: int
+    cases: list[HandedCase]
+    more: bool
+
+
 class People:
     """Agents, teams and departments."""
 
@@ -86,3 +122,22 @@ class People:
     async def departments(self, person: Person) -> list[Department]:
         """All departments."""
         return await self._service.everything("/v1/departments", Listed[Department], person=person)
+
+    async def agent(self, person: Person, id_: str) -> Colleague:
+        """One of them."""
+        return await self._service.get(_agent(id_), Colleague, person=person)
+
+    async def put_agent(
+        self, person: Person, id_: str, body: Mapping[str, object], *, command_id: str, version: int | None
+    ) -> None:
+        """Replace what is known of them."""
+        await self._service.put(_agent(id_), body, person=person, command_id=command_id, version=version)
+
+    async def hand_over(self, person: Person, id_: str, body: Mapping[str, object], *, command_id: str) -> HandedOver:
+        """Hand over what somebody has, or say what that would do."""
+        path = f"{_agent(id_)}/hand-over"
+        return await self._service.order(path, body, HandedOver, person=person, command_id=command_id)
+
+
+def _agent(id_: str) -> str:
+    return f"/v1/agents/{quote(id_, safe='')}"

@@ -28,6 +28,8 @@ PAGES: Final = (
     "/initiatives/new?cause=service.waiting",
     "change",
     "/people",
+    "/people/irina",
+    "/queues/management",
     "/policies",
     "/policies/key",
     "/calendars",

@@ -1,0 +1,160 @@
+"""One colleague: what they handle, when they work and are away; and handing over what they have, seen before done."""
+
+import asyncio
+import re
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+import msgspec
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from libs.webapi.problem import of_status
+from services.portal.api.access import Form, Visit, needs, posted_form
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.view import Pages
+from services.portal.clients import Casework, Refusal, ServiceAwayError
+from services.portal.clients.people import HandedOver
+from services.portal.domain.forms import NOTHING, Draft
+from services.portal.domain.people import Right
+from services.portal.domain.peopleforms import AGENT, ROLES, agent_of, entered_agent
+from services.portal.domain.policyforms import WrongEntryError
+
+_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+_WRONG: Final = 422
+REASONS: Final = ("absent", "leaves")
+
+
+def routes(pages: Pages, casework: Casework) -> APIRouter:
+    """`/people/{id}`."""
+    router = APIRouter(include_in_schema=False)
+    desk = ColleaguePages(pages, casework)
+
+    @router.get("/people/{agent_id}")
+    async def one(request: Request, agent_id: str, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
+        return await desk.one(request, visit, _id(agent_id), NOTHING)
+
+    @router.post("/people/{agent_id}")
+    async def change(
+        request: Request,
+        agent_id: str,
+        visit: Annotated[Visit, needs(Right.LEAD)],
+        form: Annotated[Form, Depends(posted_form)],
+    ) -> Response:
+        return await desk.change(request, visit, _id(agent_id), form)
+
+    @router.post("/people/{agent_id}/hand-over")
+    async def hand_over(
+        request: Request,
+        agent_id: str,
+        visit: Annotated[Visit, needs(Right.LEAD)],
+        form: Annotated[Form, Depends(posted_form)],
+    ) -> Response:
+        return await desk.hand_over(request, visit, _id(agent_id), form)
+
+    return router
+
+
+class ColleaguePages:
+    """Reads colleagues from casework and changes them there, in the person's name."""
+
+    def __init__(self, pages: Pages, casework: Casework) -> None:
+        self._pages = pages
+        self._casework = casework
+
+    async def one(
+        self,
+        request: Request,
+        visit: Visit,
+        id_: str,
+        draft: Draft,
+        *,
+        handed: HandedOver | None = None,
+        status: int = 200,
+    ) -> Response:
+        """The form, and the hand-over."""
+        try:
+            agent, agents, teams, departments, calendars = await asyncio.gather(
+                self._casework.people.agent(visit.person, id_),
+                self._casework.agents(visit.person),
+                self._casework.people.teams(visit.person),
+                self._casework.people.departments(visit.person),
+                self._casework.policies.calendars(visit.person),
+            )
+        except ServiceAwayError as error:
+            raise away() from error
+        except Refusal as refusal:
+            raise as_problem(refusal) from refusal
+        stored: dict[str, Any] = msgspec.structs.asdict(agent)
+        stored["absences"] = [msgspec.structs.asdict(each) for each in agent.absences]
+        done = request.query_params.get("done", "")
+        return self._pages.page(
+            request,
+            visit,
+            "colleague.html",
+            status=status,
+            agent=agent,
+            stored=entered_agent(stored, self._pages.zone),
+            roles=ROLES,
+            teams=[(each.id, each.name) for each in teams],
+            departments=[(each.id, each.name) for each in departments],
+            calendars=[(each.id, each.name) for each in calendars],
+            heirs=[(each.id, each.name) for each in agents if not each.disabled and each.id != id_],
+            names={each.id: each.name for each in agents},
+            reasons=REASONS,
+            handed=handed,
+            draft=draft,
+            done=done == "saved",
+        )
+
+    async def change(self, request: Request, visit: Visit, id_: str, form: Form) -> Response:
+        """Put it into force; running cases stay with whom they are."""
+        words = self._pages.words(request, visit.person)
+        entered = {name: form.get(name).replace("\r\n", "\n") for name in AGENT}
+        try:
+            body = agent_of(entered, self._pages.zone)
+        except WrongEntryError as error:
+            wrong = {
+                name: words("people.wrong_absences" if name == "absences" else "case.invalid") for name in error.fields
+            }
+            draft = Draft("agent", entered, {}, wrong, words("case.check"))
+            return await self.one(request, visit, id_, draft, status=_WRONG)
+        try:
+            await self._casework.people.put_agent(
+                visit.person, id_, body, command_id=uuid_in(form.get("command_id")), version=version_in(form)
+            )
+        except ServiceAwayError as error:
+            raise away() from error
+        except Refusal as refusal:
+            draft = refused_draft("agent", entered, {}, refusal, words)
+            return await self.one(request, visit, id_, draft, status=refusal.status)
+        return RedirectResponse(f"/people/{id_}?done=saved", SEE_OTHER)
+
+    async def hand_over(self, request: Request, visit: Visit, id_: str, form: Form) -> Response:
+        """First what would happen to each case; then, when that is confirmed, it happens."""
+        words = self._pages.words(request, visit.person)
+        entered = {name: form.get(name) for name in ("reason", "to_id", "note")}
+        preview = form.get("do") != "hand"
+        if entered["reason"] not in REASONS:
+            draft = Draft("hand", entered, {}, {"reason": words("case.missing")}, words("case.check"))
+            return await self.one(request, visit, id_, draft, status=_WRONG)
+        body: dict[str, object] = {name: value for name, value in entered.items() if value}
+        # A trial is no command: each time it is asked anew.
+        command_id = str(uuid4()) if preview else uuid_in(form.get("command_id"))
+        try:
+            handed = await self._casework.people.hand_over(
+                visit.person, id_, body | {"preview": preview}, command_id=command_id
+            )
+        except ServiceAwayError as error:
+            raise away() from error
+        except Refusal as refusal:
+            draft = refused_draft("hand", entered, {}, refusal, words)
+            return await self.one(request, visit, id_, draft, status=refusal.status)
+        return await self.one(request, visit, id_, Draft("hand", entered), handed=handed)
+
+
+def _id(written: str) -> str:
+    if not _ID.fullmatch(written):
+        raise of_status(NOT_FOUND)
+    return written
