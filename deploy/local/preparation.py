@@ -16,6 +16,9 @@ from libs.events.migrate import upgrade
 from libs.webapi.keys import create_key
 
 PORTAL_KEY: Final = "portal"
+NOTIFY_KEY: Final = "notify"
+NOTIFY_SCOPES: Final = ("cases:read", "cases:write")
+"""For the page on which customers choose when they are called."""
 OPERATORS_KEY: Final = "operators"
 """With which `otklik sources` and `otklik deliveries` ask."""
 INGEST_SCOPES: Final = ("sources:read", "sources:write", "deliveries:read", "deliveries:write")
@@ -50,6 +53,7 @@ async def prepare_keys(inside: str, secrets: StackSecrets, *, services: Sequence
     """Let the keys of the portal and of the operators' commands into the services that these call."""
     keys = (
         ("casework", PORTAL_KEY, PORTAL_SCOPES["casework"], secrets.portal_casework_key),
+        ("casework", NOTIFY_KEY, NOTIFY_SCOPES, secrets.notify_casework_key),
         ("scoring", PORTAL_KEY, PORTAL_SCOPES["scoring"], secrets.portal_scoring_key),
         ("ingest", PORTAL_KEY, PORTAL_SCOPES["ingest"], secrets.portal_ingest_key),
         ("ingest", OPERATORS_KEY, INGEST_SCOPES, secrets.operators_ingest_key),

@@ -279,6 +279,8 @@ class LocalStack:
             "OTKLIK_SMTP_URL": self.smtp_url,
             f"{service.upper()}_DATABASE_URL": self.database_url(service),
             f"{service.upper()}_PORT": str(self.ports.of(service)),
+            "NOTIFY_CASEWORK_URL": f"http://127.0.0.1:{self.ports.casework}",
+            "NOTIFY_CASEWORK_KEY": secrets.notify_casework_key,
             "PORTAL_CASEWORK_URL": f"http://127.0.0.1:{self.ports.casework}",
             "PORTAL_CASEWORK_KEY": secrets.portal_casework_key,
             "PORTAL_SCORING_URL": f"http://127.0.0.1:{self.ports.scoring}",

@@ -74,7 +74,14 @@ CUSTOMERS: Final = Topic(
     types=(customers.CustomerProfileChanged, customers.CustomerErased),
     partitions=6,
     retention=None,
-    consumers=("ingest.customers", "casework.customers", "notify.customers", "notify.hooks", "portal.customers"),
+    consumers=(
+        "ingest.customers",
+        "casework.customers",
+        "notify.callbacks",
+        "notify.customers",
+        "notify.hooks",
+        "portal.customers",
+    ),
     producer="scoring",
 )
 CASEWORK_CASES: Final = Topic(
@@ -113,7 +120,7 @@ CASEWORK_CASES: Final = Topic(
     ),
     partitions=6,
     retention=timedelta(days=30),
-    consumers=("notify.cases", "notify.hooks", "portal.events"),
+    consumers=("notify.callbacks", "notify.cases", "notify.hooks", "portal.events"),
     producer="casework",
 )
 CASEWORK_INITIATIVES: Final = Topic(

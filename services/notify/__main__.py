@@ -14,6 +14,15 @@ from libs.events.runtime import Runtime
 from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, CUSTOMERS, INBOX_RETENTION, SURVEY_SCORES, TOPICS
 from services.notify import campaigns
 from services.notify.api import HookRules, build_app
+from services.notify.callback_handlers import (
+    callbacks_handler,
+    forget_old_callbacks,
+    handle_erasures,
+    remind,
+    wanted_of_cases,
+    wanted_of_customers,
+)
+from services.notify.casework import Casework
 from services.notify.clients import MailServer, Receipts
 from services.notify.door import Door
 from services.notify.handlers import cases_handler, handle_customers, handle_initiatives, handle_scores
@@ -53,6 +62,8 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
     )
+    key = settings.casework_key
+    casework = None if key is None else Casework(settings.casework_url, key.get_secret_value())
     if role in {"api", "all"}:
         runtime.add_app(
             build_app(
@@ -62,11 +73,15 @@ def main() -> None:
                 time_zone=settings.time_zone,
                 portal_url=settings.portal_url,
                 hooks=HookRules(settings.hooks_networks, plain_http=settings.hooks_plain_http),
+                casework=casework,
             )
         )
+        if casework is not None:
+            runtime.on_close(casework.close)
     if role in {"worker", "all"}:
         _add_work(runtime, database, links, settings)
         _add_hooks(runtime, database, settings)
+        _add_callbacks(runtime, database, settings, offers=casework is not None)
         runtime.add_relay()
     runtime.run()
 
@@ -108,6 +123,18 @@ def _add_work(runtime: Runtime, database: Database, links: ConfirmationLinks, se
     )
     runtime.add_loop("soft bounces", partial(forget_soft_bounces, database), idle=timedelta(hours=1))
     runtime.on_close(sender.close)
+
+
+def _add_callbacks(runtime: Runtime, database: Database, settings: Settings, *, offers: bool) -> None:
+    handle = callbacks_handler(profile_wait=settings.profile_wait, offers=offers)
+    runtime.add_consumer("notify.callbacks", CASEWORK_CASES, handle, wanted=wanted_of_cases)
+    runtime.add_consumer("notify.callbacks", CUSTOMERS, handle_erasures, wanted=wanted_of_customers)
+    runtime.add_loop("reminders", partial(remind, database, settings.profile_wait), idle=timedelta(seconds=10))
+    runtime.add_loop(
+        "callbacks_retention",
+        partial(forget_old_callbacks, database, settings.messages_kept),
+        idle=timedelta(hours=1),
+    )
 
 
 def _add_hooks(runtime: Runtime, database: Database, settings: Settings) -> None:

@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, get_args
 from urllib.parse import quote
+from uuid import UUID
 
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import SandboxedEnvironment
 
 from libs.events.contracts.messages import MessageKind
+from services.notify.domain.messages import MessageId
 from services.notify.domain.providers import Short
 from services.notify.forms import Form
+from services.notify.invitations import invitation
 from services.notify.mime import Letter, Mailbox, encoded_mail, one_line
 from services.notify.templating import CHOICES, MARKS, TEMPLATES, compiled, shipped
 from services.notify.texts import LANGUAGES, at, day, moment_in_short, zone
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from libs.events.contracts.customers import Language
-    from services.notify.domain.messages import Facts, MessageId
+    from services.notify.domain.messages import Facts
     from services.notify.links import ConfirmationLinks
     from services.notify.templating import Compiled, Source
 
@@ -146,6 +149,7 @@ class Letters:
             message_id=self.message_id(message.id),
             date=now,
             unsubscribe=blanks.get("unsubscribe"),
+            calendar=self._invitation(message, now),
         )
 
     def _form(self, message: Addressed, now: datetime) -> tuple[Form, dict[str, str]]:
@@ -200,10 +204,6 @@ class Letters:
                 values |= self._due(message, where)
             case "case_reopened":
                 values["reason"] = facts["reason"]
-            case "subscription_disabled":
-                values["reason"] = facts["reason"]
-                values["subscription"] = one_line(str(facts["subscription"]))
-                values["link"] = f"{self._portal_url}/subscriptions"
             case "case_escalated":
                 values["reason"] = facts["reason"]
                 values["owner"] = None if facts["owner"] is None else one_line(str(facts["owner"]))
@@ -211,7 +211,18 @@ class Letters:
                 values |= self._clock(message, where)
             case "task_assigned" | "task_due" | "task_ended":
                 values |= self._task(message, where)
+            case _:
+                values |= self._of_others(message, where)
         return values
+
+    def _of_others(self, message: Addressed, where: tzinfo) -> dict[str, Any]:
+        if message.kind == "subscription_disabled":
+            return {
+                "reason": message.facts["reason"],
+                "subscription": one_line(str(message.facts["subscription"])),
+                "link": f"{self._portal_url}/subscriptions",
+            }
+        return self._of_callback(message, where)
 
     def _clock(self, message: Addressed, where: tzinfo) -> dict[str, Any]:
         facts = message.facts
@@ -248,6 +259,33 @@ class Letters:
         if message.kind != "changes_for_employees":
             values["unsubscribe"] = self._links.unsubscribe.link(message.id)
         return values
+
+    def _of_callback(self, message: Addressed, where: tzinfo) -> dict[str, Any]:
+        facts = message.facts
+        agreed = None if facts["at"] is None else _time(facts, "at")
+        values: dict[str, Any] = {
+            "reason": facts["reason"],
+            "agent": one_line(str(facts["agent"] or "")) or None,
+            "at": None if agreed is None else at(agreed, message.language, where),
+            "at_short": None if agreed is None else moment_in_short(agreed, message.language, where),
+        }
+        if message.kind == "callback":
+            values["contact"] = self.sender.address
+            values["link"] = self._links.bookings.link(MessageId(UUID(str(facts["case_id"]))))
+        return values
+
+    def _invitation(self, message: Addressed, now: datetime) -> tuple[str, bytes] | None:
+        if message.kind not in ("callback", "callback_duty"):
+            return None
+        return invitation(
+            message.kind,
+            message.facts,
+            language=message.language,
+            link=self.link_of(message),
+            sender=self.sender,
+            recipient=message.recipient,
+            now=now,
+        )
 
     def _due(self, message: Addressed, where: tzinfo) -> dict[str, str]:
         due_at = _time(message.facts, "due_at")

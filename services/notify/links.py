@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SECRET_LENGTH: Final = 32
 _CONFIRMATION: Final = "otklik.notify.confirmation.v1"
+_BOOKING: Final = "otklik.notify.booking.v1"
 _UNSUBSCRIBE: Final = "otklik.notify.unsubscribe.v1"
 """A salt per purpose: a token of one kind of link is no token of another."""
 _TOKEN_LENGTH: Final = 200
@@ -73,6 +74,8 @@ class ConfirmationLinks(SignedLinks):
     def __init__(self, public_url: str, secrets: Sequence[str]) -> None:
         super().__init__(public_url, secrets, path="/c/", salt=_CONFIRMATION)
         self.unsubscribe: Final = SignedLinks(public_url, secrets, path="/u/", salt=_UNSUBSCRIBE)
+        self.bookings: Final = SignedLinks(public_url, secrets, path="/b/", salt=_BOOKING)
+        """Their tokens name a case, for its whole life: casework says whether a time can be chosen."""
         self.changes: Final = public_url.rstrip("/") + "/changes"
         """The page for everybody."""
 

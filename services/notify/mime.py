@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _LINE: Final = 76
 _PLAIN: Final = b"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 _HTML: Final = _PLAIN.replace(b"plain", b"html")
+_CALENDAR: Final = (
+    b"\r\nContent-Type: text/calendar; charset=utf-8; method=%s\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+)
 _LINE_ENDING: Final = re.compile(rb"\r\n|\r|\n")
 _LEADING_DOT: Final = re.compile(rb"(?m)^\.")
 _LONGEST_NAME: Final = 200
@@ -93,8 +96,12 @@ def encoded_mail(
     message_id: str,
     date: datetime,
     unsubscribe: str | None = None,
+    calendar: tuple[str, bytes] | None = None,
 ) -> bytes:
-    """The same, of bodies that are encoded already. `unsubscribe`: an address that takes one click (RFC 8058)."""
+    """The same, of bodies that are encoded already. `unsubscribe`: an address that takes one click (RFC 8058).
+
+    `calendar`: an iTIP method and its object (RFC 6047).
+    """
     boundary = f"=_{message_id.strip('<>').partition('@')[0]}"
     head = (
         f"From: {_from(sender)}\r\n"
@@ -113,7 +120,11 @@ def encoded_mail(
     )
     between = f"--{boundary}".encode("ascii")
     # Base64 holds no dot, and its lines end as they must; the head alone could be otherwise.
-    return b"".join((stuffed(head.encode()), between, _PLAIN, plain, between, _HTML, html, between, b"--\r\n"))
+    parts = (stuffed(head.encode()), between, _PLAIN, plain, between, _HTML, html, between)
+    if calendar is None:
+        return b"".join((*parts, b"--\r\n"))
+    method, invitation = calendar
+    return b"".join((*parts, _CALENDAR % method.encode("ascii"), base64_lines(invitation), between, b"--\r\n"))
 
 
 def _unsubscribe(address: str | None) -> str:

@@ -22,6 +22,11 @@ _CHANGES: Final[Facts] = {
     "changed": "Если мы не ответили за минуту, мы перезваниваем сами.",
     "next_steps": "Летом так же будет в чате.",
 }
+_CALLBACK: Final[Facts] = {
+    "case_id": "5b0de3f4-2a34-4b6e-8a2b-7d3f5e9a1c22",
+    "callback_id": "0f3a4f0e-6f0e-4b1c-9d3a-52c4d6f0b7a1",
+    "sequence": 1,
+}
 
 SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
     "case_assigned": tuple(
@@ -66,6 +71,14 @@ SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
     ),
     "subscription_disabled": tuple(
         {"subscription": "Billing: all cases", "reason": reason} for reason in ("gone", "failing")
+    ),
+    "callback": tuple(
+        {"reason": reason, "agent": _AGENT, "at": None if reason == "offer" else _DUE, **_CALLBACK}
+        for reason in ("offer", "agreed", "moved", "cancelled", "reminder", "missed")
+    ),
+    "callback_duty": tuple(
+        {"reason": reason, "agent": _AGENT, "at": _DUE, **_CALLBACK}
+        for reason in ("agreed", "moved", "cancelled", "reminder", "missed")
     ),
 }
 NEEDS_LINK: Final[frozenset[MessageKind]] = frozenset(SAMPLES) - {"new_contact", "thanks"}

@@ -73,6 +73,10 @@ class Settings(BaseSettings):
     time_zone: str = "Europe/Moscow"
     """The company's: for employees, and for customers whose zone is not known."""
 
+    casework_url: str = "http://127.0.0.1:8003"
+    """Where the times that are free for a callback are known."""
+    casework_key: SecretStr | None = None
+    """Asks there (scopes `cases:read cases:write`). Without one customers are offered no times to choose from."""
     profile_wait_seconds: Annotated[float, Field(gt=0)] = 900.0
     """How long a message waits for its customer's profile."""
     receipts_url: str | None = None

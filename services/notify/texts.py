@@ -59,3 +59,13 @@ def at(moment: datetime, language: Language, where: tzinfo) -> str:
 def moment_in_short(moment: datetime, language: Language, where: tzinfo) -> str:
     """A moment for a subject line ("25 November, 14:30")."""
     return format_datetime(moment, _SHORT[language], tzinfo=where, locale=_LOCALE[language])
+
+
+def weekday(moment: datetime, language: Language, where: tzinfo) -> str:
+    """The day of the week ("Tuesday")."""
+    return format_date(moment.astimezone(where).date(), "EEEE", locale=_LOCALE[language]).capitalize()
+
+
+def clock_time(moment: datetime, where: tzinfo) -> str:
+    """The time of the day ("14:30")."""
+    return moment.astimezone(where).strftime("%H:%M")

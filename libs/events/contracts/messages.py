@@ -22,6 +22,8 @@ MessageKind = Literal[
     "changes_for_customers",
     "changes_for_employees",
     "changes_for_partners",
+    "callback",
+    "callback_duty",
 ]
 SuppressionReason = Literal[
     "no_address",

@@ -17,6 +17,7 @@ from services.notify.api import (
     suppressions,
     templates,
 )
+from services.notify.api.bookings import BookingPages
 from services.notify.api.changes import ChangesPages
 from services.notify.api.hook_access import HookRules
 from services.notify.api.pages import ConfirmationPages, is_page
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from libs.events.database import Database
     from libs.webapi.problem import Problem
+    from services.notify.casework import Casework
     from services.notify.links import ConfirmationLinks
     from services.notify.mime import Mailbox
 
@@ -48,10 +50,12 @@ def build_app(
     time_zone: str,
     portal_url: str = "http://127.0.0.1:8000",
     hooks: HookRules | None = None,
+    casework: Casework | None = None,
 ) -> FastAPI:
     """The app over `database`; `sender` is who writes to customers, and whom they may write to.
 
-    `hooks` says where web hooks may go; without it, to public addresses by https.
+    `hooks` says where web hooks may go; without it, to public addresses by https. `casework` knows when customers can
+    be called; without it the pages where they choose a time say that they have trouble.
     """
     pages = ConfirmationPages(database, links=links, sender=sender, time_zone=time_zone)
 
@@ -65,7 +69,7 @@ def build_app(
         "Otklik notify",
         database,
         description="Messages to customers and employees: what was sent to whom, what was held back, and why.",
-        body_limits={"/c/": _FORM_BYTES, "/u/": _FORM_BYTES, "/v1/bounces/mail": LARGEST},
+        body_limits={"/b/": _FORM_BYTES, "/c/": _FORM_BYTES, "/u/": _FORM_BYTES, "/v1/bounces/mail": LARGEST},
         render=render,
     )
     app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
@@ -83,6 +87,8 @@ def build_app(
     app.include_router(hook_deliveries.router)
     app.webhooks.routes.extend(subscriptions.outgoing.routes)
     app.include_router(pages.router)
+    bookings = BookingPages(database, casework, links=links.bookings, sender=sender, time_zone=time_zone)
+    app.include_router(bookings.router)
     app.include_router(unsubscribing.router)
     app.include_router(changes.router)
     return app

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from services.notify.store.confirmations import Asked
 
 PREFIX: Final = "/c/"
+BOOKING_PREFIX: Final = "/b/"
 LONGEST_COMMENT: Final = 2_000
 _FORM: Final = "application/x-www-form-urlencoded"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
@@ -49,7 +50,7 @@ Lang = Annotated[str | None, Query()]
 
 def is_page(path: str) -> bool:
     """Whether people look at what stands under this path."""
-    return path.startswith((PREFIX, "/u/", "/changes"))
+    return path.startswith((PREFIX, BOOKING_PREFIX, "/u/", "/changes"))
 
 
 class ConfirmationPages:
@@ -98,7 +99,7 @@ class ConfirmationPages:
     async def take(self, request: Request, token: str, lang: Lang = None) -> Response:
         """The customer's answer. The first one counts; a yes may be taken back (see `domain.rounds`)."""
         message_id = self._message_of(request, token, self._answers)
-        form = await _form(request)
+        form = await form_of(request)
         comment = _text(form.get("comment"))
         answer = form.get("answer")
         async with self._database.transaction() as tx:
@@ -215,7 +216,8 @@ def is_form(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() == _FORM
 
 
-async def _form(request: Request) -> FormData:
+async def form_of(request: Request) -> FormData:
+    """The form that a page sent; a problem where it is none."""
     if not is_form(request):
         raise Problem(415, "unsupported-media-type", "The content type is not supported")
     return await request.form(max_fields=10)

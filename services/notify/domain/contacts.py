@@ -36,6 +36,8 @@ PURPOSES: Final[dict[MessageKind, Purpose]] = {
     "task_due": "work",
     "task_ended": "work",
     "subscription_disabled": "work",
+    "callback": "service",
+    "callback_duty": "work",
     "confirmation_request": "service",
     "new_contact": "service",
     "thanks": "courtesy",

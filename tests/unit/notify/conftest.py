@@ -38,6 +38,13 @@ def a_message() -> Callable[..., Addressed]:
     """A message of a kind, with facts that may be changed."""
     due_at = (MONDAY + timedelta(hours=48)).isoformat()
     changes: Facts = {"subject": "1 + 1", "about": "24/7", "learned": "1\n\n2", "changed": "3", "next_steps": "4"}
+    callback: Facts = {
+        "agent": "Анна Петрова",
+        "at": due_at,
+        "case_id": "5b0de3f4-2a34-4b6e-8a2b-7d3f5e9a1c22",
+        "callback_id": "0f3a4f0e-6f0e-4b1c-9d3a-52c4d6f0b7a1",
+        "sequence": 1,
+    }
     usual: dict[str, Facts] = {
         "changes_for_customers": changes | {"answered_at": (MONDAY - timedelta(days=9)).isoformat()},
         "changes_for_employees": changes,
@@ -57,6 +64,8 @@ def a_message() -> Callable[..., Addressed]:
         "task_due": {"owner": "Анна Петрова", "due_at": due_at, "overdue": False, "as_owner": True},
         "task_ended": {"owner": "Анна Петрова", "reason": None},
         "thanks": {"agent": "Анна Петрова", "answered_at": (MONDAY - timedelta(days=9)).isoformat()},
+        "callback": {**callback, "reason": "agreed"},
+        "callback_duty": {**callback, "reason": "agreed"},
         "subscription_disabled": {"subscription": "Счета: все обращения", "reason": "gone"},
     }
 
