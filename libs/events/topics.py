@@ -111,6 +111,7 @@ CASEWORK_CASES: Final = Topic(
         cases.CaseResolved,
         cases.CaseReopened,
         cases.CaseClosed,
+        cases.ThanksRequested,
         cases.CaseTaskOpened,
         cases.CaseTaskAssigned,
         cases.CaseTaskDone,

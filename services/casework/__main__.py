@@ -12,7 +12,7 @@ from libs.events.database import Database
 from libs.events.runtime import Runtime
 from libs.events.topics import CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.casework.api import build_app
-from services.casework.contact_jobs import CallbackClocks
+from services.casework.contact_jobs import CallbackClocks, Thanks
 from services.casework.handlers import handle_customers, handle_messages, handle_scores
 from services.casework.jobs import Clocks, Forgetting, QuarterClocks, Recomputing, WaitingAnswers, Watchdog
 from services.casework.settings import Settings
@@ -60,6 +60,7 @@ def main() -> None:
             "waiting_answers", WaitingAnswers(database, batch=settings.clock_batch).step, idle=timedelta(seconds=2)
         )
         callbacks = CallbackClocks(database, batch=_CALLBACKS)
+        runtime.add_loop("thanks", Thanks(database, batch=settings.clock_batch).step, idle=timedelta(seconds=5))
         runtime.add_loop("callbacks", callbacks.step, idle=timedelta(seconds=2))
         # A quarter is long: an hour more or less says nothing, a minute keeps the page true.
         runtime.add_loop("quarter_clocks", QuarterClocks(database, batch=_INITIATIVES).step, idle=timedelta(minutes=1))

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from libs.events.contracts.cases import ThanksRequested
 from libs.events.errors import is_unavailable
+from libs.events.event import Event
 from services.casework.domain import callbacks as promises
 from services.casework.domain.casebook import Casebook
+from services.casework.domain.names import case_id_of
+from services.casework.domain.outreach import ThanksResult, thanks_id, what_became_of
 from services.casework.domain.timeline import CLOCK, Cause
-from services.casework.store import callbacks, cases, people, policies, saving
+from services.casework.store import callbacks, cases, outreach, people, policies, saving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +76,43 @@ class CallbackClocks:
             await fire_due(tx, ids)
 
 
+class Thanks:
+    """Asks for thanks for the answers of those who need nothing else, once it is sure that they do not."""
+
+    def __init__(self, database: Database, *, batch: int) -> None:
+        self._database = database
+        self._batch = batch
+
+    async def step(self) -> bool:
+        """One transaction; whether more is waiting."""
+        async with self._database.transaction() as tx:
+            claimed = await outreach.claim(tx, self._batch)
+            results: list[tuple[str, ThanksResult]] = []
+            for answer, erased_at in claimed:
+                result = what_became_of(answer, erased_at)
+                results.append((answer.response_id, result))
+                if result == "asked" and answer.customer_id is not None:
+                    request = ThanksRequested(
+                        response_id=answer.response_id,
+                        customer_id=answer.customer_id,
+                        program=answer.program,
+                        touchpoint=answer.touchpoint,
+                        nps_class=answer.nps_class,
+                        answered_at=answer.answered_at,
+                    )
+                    event = Event.caused_by_command(
+                        thanks_id(case_id_of(answer.response_id), answer.response_id),
+                        request,
+                        subject=answer.response_id,
+                        time=tx.now,
+                        source=saving.SOURCE,
+                        traceparent=answer.traceparent,
+                    )
+                    tx.emit(event, key=answer.customer_id)
+            await outreach.settle(tx, results)
+        return len(claimed) == self._batch
+
+
 async def fire_due(tx: Tx, ids: Sequence[CaseId]) -> None:
     """Let happen what the callbacks of those of these cases that are in no other hands have to do by now."""
     book = Casebook(await cases.pass_over_locked(tx, ids))
@@ -91,7 +132,7 @@ async def fire_due(tx: Tx, ids: Sequence[CaseId]) -> None:
         while callback.fires_at is not None and callback.fires_at <= tx.now:
             case = book[callback.case_id]
             cause = Cause(promises.firing_id(callback), tx.now, CLOCK)
-            promised = promises.fire(case, callback, rules, known.of(case.program, case.tier), staff, cause)
+            promised = promises.fire(case, callback, rules, known.of(case.program, case.tier, case.kind), staff, cause)
             book.put(promised.decision)
             callback = promised.callback
         settled.append(callback)

@@ -98,7 +98,7 @@ async def _take_words(tx: Tx, events: Sequence[Event[Contract]]) -> None:
             replies.confirm(
                 case,
                 said,
-                known.of(case.program, case.tier),
+                known.of(case.program, case.tier, case.kind),
                 staff,
                 cause,
                 other_open_case=other,
@@ -106,7 +106,7 @@ async def _take_words(tx: Tx, events: Sequence[Event[Contract]]) -> None:
             )
         )
         if other is not None and not word.solved and not forgotten:
-            book.put(replies.overhear(other, said, case, known.of(other.program, other.tier), cause))
+            book.put(replies.overhear(other, said, case, known.of(other.program, other.tier, other.kind), cause))
     await saving.save(tx, book)
 
 

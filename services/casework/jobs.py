@@ -172,7 +172,7 @@ async def _fire(tx: Tx, claimed: Sequence[Case]) -> Casebook:
         staff = await people.staff(tx)
         known = await policies.load(tx)
         for case in claimed:
-            book.put(fire(case, known.of(case.program, case.tier), staff, tx.now))
+            book.put(fire(case, known.of(case.program, case.tier, case.kind), staff, tx.now))
         await saving.save(tx, book)
     return book
 
@@ -265,7 +265,7 @@ class Recomputing:
         known = await policies.load(tx)
         breached = []
         for case in found:
-            policy = known.of(case.program, case.tier)
+            policy = known.of(case.program, case.tier, case.kind)
             if self._asked.concerns(policy):
                 decision = recompute(case, policy, staff, self._asked, tx.now)
                 book.put(decision)

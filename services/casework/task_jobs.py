@@ -109,7 +109,7 @@ class TaskClocks:
             changed = []
             for task in await tasks.firing_of(tx, [case.id for case in claimed]):
                 case = book[task.case_id]
-                moment = fire_task(case, task, known.of(case.program, case.tier), staff, managers, tx.now)
+                moment = fire_task(case, task, known.of(case.program, case.tier, case.kind), staff, managers, tx.now)
                 book.put(moment.decision)
                 changed.append(moment.task)
             await tasks.save(tx, changed)

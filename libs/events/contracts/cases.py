@@ -61,6 +61,19 @@ class _Case(Contract, frozen=True, kw_only=True):
     """The case's version after this event; it never goes down."""
 
 
+class ThanksRequested(Contract, frozen=True, kw_only=True):
+    """The customer is to be thanked for an answer that needs nothing else. Once for each answer."""
+
+    TYPE: ClassVar[str] = "thanks.requested.v1"
+
+    response_id: str
+    customer_id: str
+    program: str
+    touchpoint: str | None
+    nps_class: Literal["promoter", "passive", "detractor"] | None
+    answered_at: Instant
+
+
 class CaseOpened(_Case, frozen=True, kw_only=True):
     """A detractor's response opened a case."""
 
@@ -78,6 +91,8 @@ class CaseOpened(_Case, frozen=True, kw_only=True):
     resolution_due_at: Instant
     priority: int | None = None
     """Whom to call first, 0 to 100, as scoring told it."""
+    kind: Literal["full", "light"] = "full"
+    """`light`: a passive's or a promoter's, opened by a rule."""
 
 
 class CaseJoined(_Case, frozen=True, kw_only=True):

@@ -103,7 +103,7 @@ async def settle(tx: Tx, case: Case, cause: Cause, decide: Decide, *, for_level:
 
 async def policy_of(tx: Tx, case: Case) -> Policy:
     """The policy that holds for the case now."""
-    return (await policies.load(tx)).of(case.program, case.tier)
+    return (await policies.load(tx)).of(case.program, case.tier, case.kind)
 
 
 def _more(refused: Refused) -> dict[str, str | int]:

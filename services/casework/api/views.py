@@ -12,7 +12,7 @@ from sqlalchemy import Row
 from libs.events.contracts.scores import PriorityFactor
 from services.casework.api.task_views import TaskView, view_of_task
 from services.casework.domain.callbacks import Callback, CallbackState
-from services.casework.domain.cases import Case, WaitReason
+from services.casework.domain.cases import Case, CaseKind, WaitReason
 from services.casework.domain.names import (
     ContactChannel,
     ContactOutcome,
@@ -44,6 +44,8 @@ class CaseState(BaseModel):
 
     id: UUID
     version: int
+    kind: CaseKind
+    """`light`: a rule opened it for an answer that is no detractor's."""
     status: Status
     outcome: Outcome | None
     level: Level
@@ -293,6 +295,7 @@ def _state(case: Case) -> Mapping[str, Any]:
     return {
         "id": case.id,
         "version": case.version,
+        "kind": case.kind,
         "status": case.status.value,
         "outcome": case.outcome,
         "level": case.level,

@@ -5,6 +5,7 @@
                                           nobody has acted on: the case is taken back
     answer of a closed case               revised; where it only now became a detractor's, as if it were new
     customer has an open case             joined
+    a passive's or promoter's, by a rule  opened, as a light case (`outreach`)
     a detractor's                         opened, or kept waiting while the company has nobody to own it
     any other                             remembered, for the customer's history
 
@@ -23,6 +24,7 @@ from services.casework.domain import replies
 from services.casework.domain.cases import Case, Status
 from services.casework.domain.errors import NobodyToAssign
 from services.casework.domain.names import case_id_of
+from services.casework.domain.outreach import NO_RULES, OutreachRules
 from services.casework.domain.routing import Demand
 from services.casework.domain.timeline import Actor, Cause
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from services.casework.domain.agents import Staff
     from services.casework.domain.answers import Answer
-    from services.casework.domain.cases import Decision
+    from services.casework.domain.cases import CaseKind, Decision
     from services.casework.domain.names import AgentId, CaseId, CustomerId, ResponseId
     from services.casework.domain.policies import Policies, Policy
     from services.casework.domain.routing import Desk
@@ -106,6 +108,8 @@ class Surroundings:
     policies: Policies
     previous_owners: Mapping[CustomerId, AgentId]
     erased_at: Mapping[CustomerId, datetime]
+    outreach: OutreachRules = NO_RULES
+    """What becomes of answers that are no detractors'."""
     untouched: AbstractSet[CaseId] = frozenset()
     """The cases in the book that nobody has acted on; known where one may have to be taken back."""
     resting_on: Mapping[CaseId, AbstractSet[ResponseId]] = field(default_factory=dict)
@@ -150,6 +154,8 @@ class Intake:
                 )
             )
         else:
+            if case.status is not Status.CLOSED:
+                case = self._in_earnest(case, answer)
             self._keep(self._revise(answer, case))
 
     def take_waiting(self, answer: Answer) -> None:
@@ -187,11 +193,14 @@ class Intake:
     def _place(self, answer: Answer, *, may_open: bool) -> Answer:
         open_case = self._book.open_case_of(answer.customer_id)
         if open_case is not None:
+            open_case = self._in_earnest(open_case, answer)
             joined = replies.join(open_case, answer, self._policy(open_case), self._around.staff, self._cause(answer))
             return answer.of_case(self._book.put(joined).id)
-        if not may_open or not answer.is_detractor or answer.score is None:
+        light = not answer.is_detractor and self._around.outreach.decide(answer) == "case"
+        if not may_open or not (answer.is_detractor or light) or answer.score is None:
             return answer
-        policy = self._around.policies.of(answer.program, answer.tier)
+        kind: CaseKind = "light" if light else "full"
+        policy = self._around.policies.of(answer.program, answer.tier, kind)
         own = self._book.case(case_id_of(answer.response_id, answer.cause_id))
         if own is not None:
             decision = replies.open_again(own, answer, self._policy(own), self._around.staff, self._cause(answer))
@@ -201,13 +210,35 @@ class Intake:
             choice = self._around.desk.choose(answer.tier, previous, _demand(answer))
         except NobodyToAssign:
             return answer.waiting()
-        opened = replies.open_case(answer, answer.score, choice, policy, self._around.staff, self._cause(answer))
+        opened = replies.open_case(
+            answer, answer.score, choice, policy, self._around.staff, self._cause(answer), kind=kind
+        )
         case = self._book.put(opened)
         self._untouched.add(case.id)
         return answer.of_case(case.id)
 
+    def _in_earnest(self, case: Case, answer: Answer) -> Case:
+        """The open case that a further answer comes to: a detractor's makes a light one an ordinary one."""
+        if case.kind == "full" or not answer.is_detractor:
+            return case
+        policy = self._around.policies.of(case.program, case.tier)
+        return replies.in_earnest(case, answer, policy, self._around.now)
+
+    @property
+    def to_thank(self) -> Sequence[Answer]:
+        """Of the answers that were taken, those whose customers are to be thanked for them, as it stands now."""
+        decide = self._around.outreach.decide
+        return [
+            answer
+            for answer in self._taken.values()
+            if answer.case_id is None
+            and not answer.is_detractor
+            and not self._forgotten(answer)
+            and decide(answer) == "thanks"
+        ]
+
     def _policy(self, case: Case) -> Policy:
-        return self._around.policies.of(case.program, case.tier)
+        return self._around.policies.of(case.program, case.tier, case.kind)
 
     def _cause(self, answer: Answer) -> Cause:
         actor = Actor("customer", answer.customer_id or answer.response_id)

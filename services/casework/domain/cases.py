@@ -65,6 +65,8 @@ Outcome = Literal["confirmed", "unconfirmed"]
 """How a closed case ended."""
 
 
+CaseKind = Literal["full", "light"]
+
 WaitReason = Literal["customer_information", "customer_decision", "customer_trying", "customer_away", "other"]
 """What the case waits for: something the customer sends, or decides, or tries out, or the customer's return."""
 
@@ -127,6 +129,8 @@ class Case(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Whom to call first, 0 to 100: the highest that scoring told of an answer of the case."""
     priority_parts: tuple[PriorityPart, ...] = ()
     """What it is the sum of."""
+    kind: CaseKind = "full"
+    """`light`: a rule opened it for an answer that is no detractor's; its clocks go by policies of their own."""
     signals: tuple[Signal, ...] = ()
     """The signs that it has shown (`signals`), in their order; each lifts it at most once."""
 

@@ -3,6 +3,8 @@
     the company's own policy of the program and the tier       holds for cases of that program
     the company's policy of the tier                           holds for all others; there is always one
 
+Light cases go by the policies of a program of their own (`LIGHT`), whatever program their answers are of.
+
 Hours are hours of the calendar that the policy names, and hours of all time where it names none. The time that a
 customer has to confirm, and the time that a case may wait for the customer, are always all time: customers do not keep
 our hours.
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from services.casework.domain.cases import CaseKind
     from services.casework.domain.names import Level, Tier
 
 
@@ -78,6 +81,10 @@ class Policy:
         return deadline(self.calendar, since, allowance, self.warnings, timedelta(0))
 
 
+LIGHT: Final = "~light"
+"""The program under which the policies of light cases stand; no survey has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policies:
     """All policies, as known in one transaction."""
@@ -85,8 +92,10 @@ class Policies:
     by_tier: Mapping[Tier, Policy]
     by_program: Mapping[tuple[str, Tier], Policy] = field(default_factory=dict)
 
-    def of(self, program: str, tier: Tier) -> Policy:
-        """The policy that holds for a case of this program and tier."""
+    def of(self, program: str, tier: Tier, kind: CaseKind = "full") -> Policy:
+        """The policy that holds for a case of this program, tier and kind."""
+        if kind == "light":
+            program = LIGHT
         return self.by_program.get((program, tier)) or self.by_tier[tier]
 
 

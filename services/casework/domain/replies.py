@@ -22,13 +22,24 @@ if TYPE_CHECKING:
 
     from services.casework.domain.agents import Staff
     from services.casework.domain.answers import Answer
+    from services.casework.domain.cases import CaseKind
+    from services.casework.domain.clocks import Deadline
     from services.casework.domain.policies import Policy
     from services.casework.domain.routing import Choice
     from services.casework.domain.timeline import Cause, Details, EntryKind
 
 
-def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff: Staff, cause: Cause) -> Decision:
-    """A detractor's answer opens a case: opened, assigned, and breached at once where the answer came too late."""
+def open_case(
+    answer: Answer,
+    score: int,
+    choice: Choice,
+    policy: Policy,
+    staff: Staff,
+    cause: Cause,
+    *,
+    kind: CaseKind = "full",
+) -> Decision:
+    """An answer opens a case: opened, assigned, and breached at once where the answer came too late."""
     first_contact, resolution = policy.opened(started_at(answer.answered_at, cause.at))
     case = Case(
         id=case_id_of(answer.response_id, answer.cause_id),
@@ -61,6 +72,7 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
         closed_at=None,
         priority=answer.priority,
         priority_parts=answer.priority_parts,
+        kind=kind,
     )
     opened = decided(
         case,
@@ -79,8 +91,9 @@ def open_case(answer: Answer, score: int, choice: Choice, policy: Policy, staff:
             first_contact_due_at=first_contact.due_at,
             resolution_due_at=resolution.due_at,
             priority=answer.priority,
+            kind=kind,
         ),
-        details={"response_id": answer.response_id, "score": score},
+        details={"response_id": answer.response_id, "score": score, "kind": kind},
     )
     return opened.then(
         lambda case: hand_over(case, choice.agent, choice.reason, choice.details, cause, previous=None)
@@ -92,6 +105,25 @@ def _after_opening(case: Case, answer: Answer, policy: Policy, staff: Staff, cau
     fired = fire(case, policy, staff, cause.at, cause.traceparent)
     signed = heard(fired.case, answer, policy, staff, cause)
     return Decision(signed.case, fired.steps + signed.steps)
+
+
+def in_earnest(case: Case, answer: Answer, policy: Policy, now: datetime) -> Case:
+    """A light case once its customer is unhappy: an ordinary one, whose clocks run as if this answer had opened it.
+
+    No clock gets more time by it. Said with the step that brings the answer.
+    """
+    first_contact, resolution = policy.opened(started_at(answer.answered_at, now))
+    return replace(
+        case,
+        kind="full",
+        score=case.score if answer.score is None else min(case.score, answer.score),
+        first_contact=_sooner(case.first_contact, first_contact),
+        resolution=_sooner(case.resolution, resolution),
+    )
+
+
+def _sooner(one: Deadline, other: Deadline) -> Deadline:
+    return one if one.is_breached or one.due_at <= other.due_at else other
 
 
 def join(case: Case, answer: Answer, policy: Policy, staff: Staff, cause: Cause) -> Decision:

@@ -33,7 +33,7 @@ _LOCK: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts, signals
+           CAST(priority_parts AS text) AS priority_parts, signals, kind
       FROM cases
      WHERE id = ANY(CAST(:ids AS uuid[]))
         OR (customer_id = ANY(CAST(:customers AS text[])) AND status <> 'closed')
@@ -49,7 +49,7 @@ _LOCK_ALL_OF_CUSTOMERS: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts, signals
+           CAST(priority_parts AS text) AS priority_parts, signals, kind
       FROM cases
      WHERE customer_id = ANY(CAST(:customers AS text[]))
      ORDER BY id
@@ -64,7 +64,7 @@ _FIND: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts, signals
+           CAST(priority_parts AS text) AS priority_parts, signals, kind
       FROM cases
      WHERE id = :id
 """)
@@ -77,7 +77,7 @@ _LOCK_FREE: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts, signals
+           CAST(priority_parts AS text) AS priority_parts, signals, kind
       FROM cases
      WHERE id = ANY(CAST(:ids AS uuid[]))
      ORDER BY id
@@ -92,7 +92,7 @@ _CLAIM_FIRING: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts, signals
+           CAST(priority_parts AS text) AS priority_parts, signals, kind
       FROM cases
      WHERE fires_at <= :now AND id <> ALL(CAST(:but AS uuid[]))
      ORDER BY fires_at
@@ -108,7 +108,7 @@ _CLAIM_ONE_FIRING: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts, signals
+           CAST(priority_parts AS text) AS priority_parts, signals, kind
       FROM cases
      WHERE id = :id AND fires_at <= :now
        FOR UPDATE SKIP LOCKED
@@ -123,7 +123,7 @@ _OLDEST_FIRING: Final = text("""
                  (SELECT min(fires_at) FROM tasks WHERE fires_at IS NOT NULL)) AS fires_at
 """)
 
-_COLUMNS: Final = 47
+_COLUMNS: Final = 48
 _STATUSES: Final = {status.value: status for status in Status}
 _STAGES: Final = {stage.value: stage for stage in Stage}
 _parts: Final = msgspec.json.Decoder(tuple[PriorityPart, ...]).decode
@@ -310,6 +310,7 @@ def case_of(row: Row[Any]) -> Case:
         priority,
         priority_parts,
         signals,
+        kind,
     ) = columns
     return Case(
         id=id_,
@@ -350,6 +351,7 @@ def case_of(row: Row[Any]) -> Case:
         priority=priority,
         priority_parts=() if priority_parts is None else _parts(priority_parts),
         signals=() if signals is None else tuple(signals),
+        kind=kind,
     )
 
 

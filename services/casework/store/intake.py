@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from services.casework.domain.agents import Staff
 from services.casework.domain.casebook import Casebook, Intake, Surroundings
 from services.casework.domain.names import case_id_of
+from services.casework.domain.outreach import NO_RULES
 from services.casework.domain.policies import Policies
 from services.casework.store import answers as answers_store
 from services.casework.store import cases as cases_store
 from services.casework.store import customers as customers_store
-from services.casework.store import people, policies, saving
+from services.casework.store import outreach, people, policies, saving
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +41,7 @@ async def take(tx: Tx, answers: Sequence[Answer]) -> None:
     for answer in answers:
         intake.take(answer)
     await answers_store.save(tx, intake.taken)
+    await outreach.owe(tx, intake.to_thank, tx.now + around.outreach.thank_after)
     await saving.save(tx, book)
 
 
@@ -69,18 +71,23 @@ async def _surroundings(
     tx: Tx, answers: Sequence[Answer], case_ids: set[CaseId], erased_at: dict[CustomerId, datetime]
 ) -> tuple[Casebook, Surroundings]:
     """The cases that `answers` may touch, locked, and what opening new ones needs, if one may open."""
-    detractors = [answer for answer in answers if answer.is_detractor]
+    opening = [answer for answer in answers if answer.is_detractor]
+    rules = NO_RULES
+    if len(opening) < len(answers):
+        rules = await outreach.load(tx)
+        opening += [answer for answer in answers if rules.opens_case(answer)]
     customers = {answer.customer_id for answer in answers if answer.customer_id is not None}
-    own = {case_id_of(answer.response_id, answer.cause_id) for answer in detractors}
+    own = {case_id_of(answer.response_id, answer.cause_id) for answer in opening}
     book = Casebook(await cases_store.lock(tx, case_ids | own, customers))
-    unhappy = {answer.customer_id for answer in detractors if answer.customer_id is not None}
+    unhappy = {answer.customer_id for answer in opening if answer.customer_id is not None}
     # Who is urgent lifts a case, too, whatever they say besides.
-    staff = await people.staff(tx) if detractors or any(answer.urgent for answer in answers) else Staff({})
+    staff = await people.staff(tx) if opening or any(answer.urgent for answer in answers) else Staff({})
     return book, Surroundings(
         now=tx.now,
         staff=staff,
         desk=await people.desk(tx, staff),
-        policies=await policies.load(tx) if detractors or book.cases else Policies({}),
+        policies=await policies.load(tx) if opening or book.cases else Policies({}),
         previous_owners=await cases_store.previous_owners(tx, unhappy) if unhappy else {},
         erased_at=erased_at,
+        outreach=rules,
     )

@@ -61,7 +61,7 @@ _SET: Final = text("""
            resolved_at, root_cause_id, confirm_by, closed_at, clocks_since, escalated_at, escalation_due_at,
            escalation_warn_at, escalation_stage, waiting_since, waiting_until, waiting_reason, pauses,
            first_contact_later, resolution_later, escalation_later, priority,
-           CAST(priority_parts AS text) AS priority_parts, signals
+           CAST(priority_parts AS text) AS priority_parts, signals, kind
       FROM cases
      WHERE status IN ('open', 'contacted') AND id > :after
        AND (CAST(:program AS text) IS NULL OR program = :program)

@@ -91,6 +91,15 @@ _COUNT: Final = text("""
 _json = msgspec.json.Encoder().encode
 
 
+# Light cases are few, so that what makes them so is said beside the statements that all cases share.
+_KINDS: Final = text("""
+    UPDATE cases
+       SET kind = said.kind
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:kinds AS text[])) AS said (id, kind)
+     WHERE cases.id = said.id
+""")
+
+
 class StaleCase(RuntimeError):
     """A case was saved by somebody who did not hold its row: a bug, found before it overwrote anything."""
 
@@ -103,8 +112,6 @@ async def save(tx: Tx, book: Casebook) -> None:
     changes = book.changes
     opened = [change.after for change in changes if change.before is None]
     changed = [(change.before, change.after) for change in changes if change.before is not None]
-    if opened:
-        await tx.execute(_INSERT, {"rows": [_opened(case) for case in opened]})
     if changed:
         try:
             count = await tx.execute(_UPDATE, {"rows": [_changed(before, after) for before, after in changed]})
@@ -115,6 +122,16 @@ async def save(tx: Tx, book: Casebook) -> None:
             raise
         if count != len(changed):
             raise StaleCase(f"{len(changed) - count} of {len(changed)} cases changed under our hands")
+    if opened:
+        # After the changes: a case that one answer of a batch ended leaves room for the one that the next opens.
+        await tx.execute(_INSERT, {"rows": [_opened(case) for case in opened]})
+    kinds = [
+        change.after
+        for change in changes
+        if change.after.kind != ("full" if change.before is None else change.before.kind)
+    ]
+    if kinds:
+        await tx.execute(_KINDS, {"ids": [case.id for case in kinds], "kinds": [case.kind for case in kinds]})
     moved = [after.id for before, after in changed if before.owner_id != after.owner_id]
     if moved:
         await cells.follow_owners(tx, moved)

@@ -57,6 +57,7 @@ CASES: Final = table(
     column("priority", Integer),
     column("priority_parts", JSON),
     column("signals", ARRAY(Text)),
+    column("kind", Text),
     column("fires_at", _INSTANT),
     column("listed_at", _INSTANT),
 )

@@ -35,6 +35,7 @@ from libs.events.contracts.cases import (
     CaseTaskOpened,
     CaseTaskWarned,
     Employee,
+    ThanksRequested,
 )
 from libs.events.contracts.responses import address_mark
 from services.notify.domain.mailboxes import is_address
@@ -147,6 +148,8 @@ def notices_of(event: Event[Any]) -> tuple[Notice, ...]:
             notices = (_introduction(event, case),)
         case CaseResolved() as case:
             notices = (confirmation_request(event, case),)
+        case ThanksRequested() as thanks:
+            notices = (_thanks(event, thanks),)
         case (
             CaseTaskOpened()
             | CaseTaskAssigned()
@@ -274,6 +277,24 @@ def _introduction(event: Event[Contract], case: CaseContactChanged) -> Notice:
         employee_id=None,
         employee=None,
         facts={"agent": case.agent_name, "answered_at": case.answered_at.isoformat()},
+        traceparent=event.traceparent,
+    )
+
+
+def _thanks(event: Event[Contract], asked: ThanksRequested) -> Notice:
+    """Thanks for an answer that made no case."""
+    recipient = f"customer:{asked.customer_id}"
+    return Notice(
+        id=message_id(event.id, recipient),
+        cause_id=event.id,
+        kind="thanks",
+        recipient=recipient,
+        case_id=None,
+        case_version=0,
+        customer_id=asked.customer_id,
+        employee_id=None,
+        employee=None,
+        facts={"agent": None, "answered_at": asked.answered_at.isoformat()},
         traceparent=event.traceparent,
     )
 

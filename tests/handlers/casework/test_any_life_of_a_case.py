@@ -67,8 +67,14 @@ TOLD = {
 """Lines of the timeline that each have their event, one for one."""
 
 _CLEAR = text("""
-    TRUNCATE customers, answers, cases, timeline, callbacks, resolutions, mentions, tasks, agent_loads, inbox, outbox,
-             idempotency_keys
+    WITH customers_ AS (DELETE FROM customers), answers_ AS (DELETE FROM answers),
+         cases_ AS (DELETE FROM cases), timeline_ AS (DELETE FROM timeline),
+         callbacks_ AS (DELETE FROM callbacks), callback_cells_ AS (DELETE FROM callback_cells),
+         resolutions_ AS (DELETE FROM resolutions), mentions_ AS (DELETE FROM mentions),
+         tasks_ AS (DELETE FROM tasks), thanks_ AS (DELETE FROM thanks),
+         agent_loads_ AS (DELETE FROM agent_loads), inbox_ AS (DELETE FROM inbox),
+         outbox_ AS (DELETE FROM outbox), idempotency_keys_ AS (DELETE FROM idempotency_keys)
+    SELECT 1
 """)
 _CASES = text("SELECT * FROM cases ORDER BY opened_at, id")
 _TIMELINE = text("SELECT * FROM timeline ORDER BY case_id, version")
