@@ -133,11 +133,12 @@ async def test_an_unhappy_answer_goes_all_the_way_over_http(
         "case.contacted",
         "case.escalated",
         "case.assigned",
+        "case.contact.changed",
         "case.resolved",
         "case.closed",
         "case.reopened",
     ]
-    assert (told[5].agent_id, told[5].agent_name, told[5].round) == ("boris", "Boris", 1)
+    assert (told[6].agent_id, told[6].agent_name, told[6].round) == ("boris", "Boris", 1)
     versions = [payload.version for payload in told]
     assert versions == sorted(set(versions))
 

@@ -117,7 +117,7 @@ async def a_day(
     for number in range(1, 6):
         answered_at = MONDAY - timedelta(minutes=number)
         tier = "key" if number % 2 else "low"
-        await deliver(scored(f"r-{number}", customer_id=f"c-{number}", tier=tier, answered_at=answered_at))
+        await deliver(scored(f"r-{number}", customer_id=f"c-{number}", score=4, tier=tier, answered_at=answered_at))
     for number in range(2, 6):
         path = f"/v1/cases/{case_id_of(ResponseId(f'r-{number}'))}"
         await anna.post(f"{path}/contact-attempts", json={"outcome": "reached"})

@@ -42,7 +42,7 @@ def lived(
         tier: str = "standard",
     ) -> None:
         clock.now = MONDAY
-        await deliver(scored(f"r-{name}", customer_id=f"c-{name}", tier=tier))
+        await deliver(scored(f"r-{name}", customer_id=f"c-{name}", score=4, tier=tier))
         found = await rows("SELECT id FROM cases WHERE opening_response_id = :id", id=f"r-{name}")
         if contacted is None:
             return
