@@ -32,12 +32,16 @@ _MILLION: Final = 1_000_000
 _KILLS: Final = 20
 _TROUBLE: Final = 50
 """One of so many mails goes wrong."""
-# Every fiftieth customer has withdrawn the consent. Two languages, as anywhere.
+# Every fiftieth customer has withdrawn the consent. Two languages, as anywhere; all have answered.
 _PEOPLE: Final = """
-    INSERT INTO profiles (customer_id, version, name, email, language, time_zone, email_consent, email_mark, tier)
-    SELECT 'c-' || n, 1, 'Екатерина Иванова ' || n, 'customer-' || n || '@mail.example',
-           CASE WHEN n % 2 = 0 THEN 'ru' ELSE 'en' END, 'Europe/Moscow', n % 50 <> 0,
-           encode(sha256(convert_to('customer-' || n || '@mail.example', 'UTF8')), 'hex'), $3
+    WITH people AS (
+        INSERT INTO profiles (customer_id, version, name, email, language, time_zone, email_consent, email_mark, tier)
+        SELECT 'c-' || n, 1, 'Екатерина Иванова ' || n, 'customer-' || n || '@mail.example',
+               CASE WHEN n % 2 = 0 THEN 'ru' ELSE 'en' END, 'Europe/Moscow', n % 50 <> 0,
+               encode(sha256(convert_to('customer-' || n || '@mail.example', 'UTF8')), 'hex'), 'standard'
+          FROM generate_series($1::int, $2) AS n)
+    INSERT INTO answers (response_id, revision, customer_id, program, answered_at, themes)
+    SELECT 'r-' || n, 1, 'c-' || n, $3, now() - make_interval(days => n % 60), '{waiting}'
       FROM generate_series($1::int, $2) AS n
 """
 _START: Final = """
@@ -71,7 +75,7 @@ class Drill:
 
 
 class Campaigns(Stage):
-    """A worker of notify, the sink, and a tier of customers for each campaign."""
+    """A worker of notify, the sink, and a program with customers of its own for each campaign."""
 
     def __init__(self, bench: Bench, sink: Sink, url: str) -> None:
         super().__init__(bench, sink, url, bench.folder / "campaign.eml")
@@ -89,14 +93,14 @@ class Campaigns(Stage):
         plan = {
             "name": named,
             "initiative_ids": ["i-1"],
-            "audience": {"customers": {"which": "everybody", "tiers": [named]}},
+            "audience": {"customers": {"which": "respondents", "programs": [named]}},
             "content": {"ru": _TEXT, "en": _TEXT},
             "per_minute": 100_000_000,
         }
         connection = await asyncpg.connect(self.url)
         try:
             await connection.execute(_PEOPLE, self._people + 1, self._people + amount, named)
-            await connection.execute("ANALYZE profiles")
+            await connection.execute("ANALYZE profiles, answers")
             await connection.execute(_START, campaign_id, json.dumps(plan))
         finally:
             await connection.close()
@@ -166,7 +170,7 @@ class Campaigns(Stage):
 
 
 def _name_of(number: int) -> str:
-    """A tier of its own for each campaign's customers."""
+    """A program of its own for each campaign's customers."""
     return f"bench-{number}"
 
 
