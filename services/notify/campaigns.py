@@ -6,6 +6,7 @@ with the messages up to there, so that a kill at any point repeats or loses noth
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, cast
 
@@ -39,6 +40,8 @@ AT_ONCE: Final = 1_000
 ENOUGH_QUEUED: Final = 1_000
 """With so many messages waiting to be sent nobody is added: the word to one customer must not wait behind all of them,
 and a pause is felt at once."""
+_ROOM_AGAIN_S: Final = 0.05
+"""After so many seconds there is room in a full queue, where the mail server is quick."""
 COUNT_EVERY: Final = timedelta(seconds=5)
 CHANGES: Final[frozenset[MessageKind]] = frozenset(
     ("changes_for_customers", "changes_for_employees", "changes_for_partners")
@@ -56,7 +59,7 @@ async def step(database: Database) -> bool:
     if over:
         async with database.transaction() as tx:
             await recall(tx, over)
-    more = False
+    pauses: list[float] = []
     paused = False
     for campaign_id in at_work:
         async with database.transaction() as tx:
@@ -64,11 +67,15 @@ async def step(database: Database) -> bool:
             if stored is None:
                 paused = True  # or in another process's hands
                 continue
-            more |= await _advance(tx, stored)
+            again_in = await _advance(tx, stored)
+            if again_in is not None:
+                pauses.append(again_in)
     if paused:
         async with database.transaction() as tx:
             await campaigns.park(tx)
-    return more
+    if pauses and min(pauses) > 0:
+        await asyncio.sleep(min(pauses))
+    return bool(pauses)
 
 
 class Texts:
@@ -99,7 +106,8 @@ async def recall(tx: Tx, campaign_ids: list[CampaignId]) -> None:
         MESSAGES.labels(entry.kind, "suppressed").inc()
 
 
-async def _advance(tx: Tx, stored: Stored) -> bool:
+async def _advance(tx: Tx, stored: Stored) -> float | None:
+    """Take a campaign a step further; in how many seconds to come again, None: at leisure."""
     campaign = stored.campaign
     if campaign.status is Status.STARTING:
         recipients = await audiences.freeze(tx, campaign.id, campaign.plan.audience)
@@ -107,31 +115,31 @@ async def _advance(tx: Tx, stored: Stored) -> bool:
         await campaigns.save(tx, running, "frozen", ITSELF)
         announcements.campaign_started(tx, running, campaign.approved_by or ITSELF)
         log.info("campaign.started", campaign_id=str(campaign.id), recipients=recipients)
-        return True
-    if await _tell_next(tx, campaign):
+        return 0.0
+    allowed = due(campaign, tx.now, AT_ONCE)
+    if allowed and await campaigns.queued(tx, ENOUGH_QUEUED) >= ENOUGH_QUEUED:
+        return _ROOM_AGAIN_S
+    if allowed and await _tell_next(tx, campaign, allowed):
         await _count(tx, stored)
-        return True
+        return 0.0
     if campaign.recipients is not None and campaign.told_up_to < campaign.recipients:
         remaining = await campaigns.next_recipients(tx, campaign, 1)
         if remaining:
             await _count(tx, stored)
-            return False
+            return None
     if await campaigns.is_settled(tx, campaign.id):
         counted = await campaigns.tally(tx, campaign.id)
         done = complete(campaign, tx.now)
         await campaigns.save(tx, done, "completed", ITSELF)
         announcements.campaign_completed(tx, done, counted)
         log.info("campaign.completed", campaign_id=str(campaign.id), sent=counted.sent, doubtful=counted.doubtful)
-        return False
+        return None
     await _count(tx, stored)
-    return False
+    return None
 
 
-async def _tell_next(tx: Tx, campaign: Campaign) -> bool:
-    """Put who comes next into the ledger, as far as the pace and the queue allow; whether somebody was."""
-    allowed = due(campaign, tx.now, AT_ONCE)
-    if not allowed or await campaigns.queued(tx, ENOUGH_QUEUED) >= ENOUGH_QUEUED:
-        return False
+async def _tell_next(tx: Tx, campaign: Campaign, allowed: int) -> bool:
+    """Put up to `allowed` who come next into the ledger; whether somebody was."""
     following = await campaigns.next_recipients(tx, campaign, allowed)
     if not following:
         return False
