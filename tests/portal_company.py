@@ -85,8 +85,8 @@ _EMPTY: Final = {
 }
 _UNORGANISED: Final = (
     text(
-        "UPDATE agents SET team_id = NULL, department_id = NULL, capacity = 20, disabled = false, languages = '{}',"
-        " programs = '{}', touchpoints = '{}', themes = '{}', absences = '{}', calendar_id = NULL"
+        "UPDATE agents SET team_id = NULL, department_id = NULL, capacity = 20, disabled = false, absent_from = NULL,"
+        " languages = '{}', programs = '{}', touchpoints = '{}', themes = '{}', absences = '{}', calendar_id = NULL"
     ),
     text("DELETE FROM teams"),
     text("DELETE FROM departments"),

@@ -53,7 +53,12 @@ def agent_of(entered: Mapping[str, str], zone: ZoneInfo) -> dict[str, object]:
     for name in _LISTS:
         body[name] = [part for part in (each.strip() for each in re.split(r"[\n;]+|,(?= |$)", entered[name])) if part]
     try:
-        body["absences"] = [_absence(line, zone) for line in entered["absences"].splitlines() if line.strip()]
+        spans = [_absence(line, zone) for line in entered["absences"].splitlines() if line.strip()]
+        without_end = [begin for begin, end in spans if end is None]
+        if len(without_end) > 1:
+            wrong.add("absences")
+        body["absences"] = [{"absent_from": begin, "absent_until": end} for begin, end in spans if end is not None]
+        body["absent_from"] = without_end[0] if without_end else None
     except ValueError:
         wrong.add("absences")
     body["disabled"] = entered["disabled"] == "yes"
@@ -72,6 +77,8 @@ def entered_agent(stored: Mapping[str, Any], zone: ZoneInfo) -> dict[str, str]:
     if stored["absent_from"] and stored["absent_until"]:
         spans.append((stored["absent_from"], stored["absent_until"]))
     lines = [f"{_local(begin, zone)} .. {_local(end, zone)}" for begin, end in sorted(spans)]
+    if stored["absent_from"] and not stored["absent_until"]:
+        lines.append(f"{_local(stored['absent_from'], zone)} ..")
     return shown | {
         "capacity": str(stored["capacity"]),
         "absences": "\n".join(lines),
@@ -79,13 +86,18 @@ def entered_agent(stored: Mapping[str, Any], zone: ZoneInfo) -> dict[str, str]:
     }
 
 
-def _absence(line: str, zone: ZoneInfo) -> dict[str, str]:
-    """`2027-01-11 .. 2027-01-25`, the second being the first moment back at work; times of day may be added."""
+def _absence(line: str, zone: ZoneInfo) -> tuple[str, str | None]:
+    """`2027-01-11 .. 2027-01-25`, the second being the first moment back at work; nothing there: nobody knows when."""
     first, dots, last = line.partition("..")
-    begin, end = instant_in(first.strip(), zone), instant_in(last.strip(), zone)
-    if not dots or begin is None or end is None or end <= begin:
+    begin = instant_in(first.strip(), zone)
+    if not dots or begin is None:
         raise ValueError(line)
-    return {"absent_from": begin.isoformat(), "absent_until": end.isoformat()}
+    if not last.strip():
+        return begin.isoformat(), None
+    end = instant_in(last.strip(), zone)
+    if end is None or end <= begin:
+        raise ValueError(line)
+    return begin.isoformat(), end.isoformat()
 
 
 def _local(at: datetime, zone: ZoneInfo) -> str:

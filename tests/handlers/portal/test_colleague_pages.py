@@ -40,6 +40,12 @@ async def test_a_colleague_is_described_and_planned_to_be_away(company: Company,
     agent = await company.casework("GET", "/v1/agents/pavel")
     assert (agent["capacity"], agent["programs"]) == (7, ["Аренда"])
 
+    await olga.get("/people/pavel")
+    await olga.post("/people/pavel", PAVEL | {"absences": "2026-01-11 .."})
+    assert ">\n2026-01-11 ..</textarea>" in olga.page.text
+    agent = await company.casework("GET", "/v1/agents/pavel")
+    assert (agent["absent_from"][:10], agent["absent_until"], agent["absences"]) == ("2026-01-10", None, [])
+
     stale = await olga.get("/people/pavel")
     await olga.get("/people/pavel")
     await olga.post("/people/pavel", PAVEL | {"capacity": "8"})
