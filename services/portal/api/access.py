@@ -24,7 +24,7 @@ from services.portal import store
 from services.portal.domain.people import Person, Right
 from services.portal.domain.sessions import SessionRules, same_origin
 
-MAX_FIELDS: Final = 200
+MAX_FIELDS: Final = 80
 MAX_FIELDS_OF_LISTS: Final = 5_000
 _TOKEN_BYTES: Final = 32
 _STRANGER: Final = timedelta(hours=12)
