@@ -9,7 +9,7 @@ import pytest
 
 from libs.events.database import Database
 from libs.events.event import Event
-from services.casework.domain.policies import DEFAULT_POLICIES, Policies
+from services.casework.domain.policies import DEFAULT_POLICIES, LIGHT
 from services.casework.store import policies
 
 LogIn = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -195,7 +195,10 @@ async def test_the_tree_of_root_causes_stays_a_tree(admin: httpx.AsyncClient) ->
 
 async def test_the_first_policies_are_the_documented_ones(database: Database) -> None:
     async with database.reading() as tx:
-        assert await policies.load(tx) == Policies(DEFAULT_POLICIES)
+        found = await policies.load(tx)
+    assert found.by_tier == DEFAULT_POLICIES
+    # Of programs only that of light cases has its own.
+    assert set(found.by_program) == {(LIGHT, tier) for tier in DEFAULT_POLICIES}
 
 
 async def test_a_changed_policy_holds_for_clocks_that_start_from_then_on(
