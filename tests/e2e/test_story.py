@@ -34,8 +34,8 @@ CASES: Final[dict[str, dict[str, Any]]] = {
 }
 """Whom the two others belong to depends on who had how much when they came, which nothing puts in order."""
 MAILS: Final = 9
-"""Three cases assigned, a key customer's lifted at once, one reopened and escalated, two customers asked, and one of them
-when to call: she was not reached at first."""
+"""Three cases assigned, a key customer's lifted at once, one reopened and escalated, two customers asked, one of them
+also when to call, as she was not reached at first."""
 DELIVERIES: Final = {"accepted": 6, "quarantined": 1}
 PARTS: Final = ("ingest", "scoring", "casework", "notify", "portal", "postgres", "kafka", "mailbox")
 
