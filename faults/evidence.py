@@ -56,10 +56,12 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "stream": ("portal", "SELECT event_id, type FROM events"),
     "steps": ("portal", "SELECT step, sum(n) AS n FROM daily_counts GROUP BY step"),
 }
-HOOKS: Final = "notify.hooks"
-"""Passes over, undecoded, what nobody has subscribed; and here nobody subscribes anything."""
-_WANTED_BY_HOOKS: Final = "customer.erased.v1"
-"""Whom to forget it has to know all the same."""
+_TAKES: Final = {
+    # Nobody subscribes anything here; whom to forget it has to know all the same.
+    "notify.hooks": ("customer.erased.",),
+    "notify.callbacks": ("case.callback.", "case.contacted.", "customer.erased."),
+}
+"""Consumers that pass over, undecoded, what is not their business, and how the types begin that are."""
 _SEARCHES: Final = """
     SELECT tablename, format('SELECT count(*) FROM %I AS searched WHERE searched::text LIKE $1', tablename) AS search
       FROM pg_tables
@@ -210,4 +212,4 @@ def fate_due(record: Told, consumer: str) -> str:
 
 
 def _is_left(record: Told, consumer: str) -> bool:
-    return consumer == HOOKS and record.type != _WANTED_BY_HOOKS
+    return not record.type.startswith(_TAKES.get(consumer, ""))
