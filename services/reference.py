@@ -17,7 +17,7 @@ from services.notify.mime import Mailbox
 from services.portal.accounts import Passwords
 from services.portal.api import create as portal_app
 from services.portal.broadcast import Broadcast
-from services.portal.clients import Casework, Ingest, Scoring, Service
+from services.portal.clients import Casework, Ingest, Notify, Scoring, Service
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.settings import Settings as PortalSettings
 from services.scoring.api import build_app as scoring_app
@@ -38,6 +38,7 @@ def apps() -> dict[str, FastAPI]:
         casework_key=SecretStr(_ANY),
         scoring_key=SecretStr(_ANY),
         ingest_key=SecretStr(_ANY),
+        notify_key=SecretStr(_ANY),
     )
     return {
         "ingest": ingest_app(database),
@@ -55,6 +56,7 @@ def apps() -> dict[str, FastAPI]:
             casework=Casework(Service("casework", url=settings.casework_url, key=_ANY)),
             scoring=Scoring(Service("scoring", url=settings.scoring_url, key=_ANY)),
             ingest=Ingest(Service("ingest", url=settings.ingest_url, key=_ANY)),
+            notify=Notify(Service("notify", url=settings.notify_url, key=_ANY)),
             letters=DeadLetters(partial(kafka_log, settings.kafka_bootstrap_servers), clock=utc_now),
             broadcast=Broadcast(database),
             passwords=Passwords(),

@@ -1,4 +1,4 @@
-"""A small company for the portal's tests: real portal, casework, scoring and ingest, each over its own real database.
+"""A small company for the portal's tests: the real portal and the four services, each over its own real database.
 
 The services speak HTTP in-process. What Kafka does between them, `carry` does here: events that casework has in its
 outbox are decoded and given to the portal's handler.
@@ -22,7 +22,9 @@ from sqlalchemy import text
 
 from libs.events import outbox
 from libs.events.codec import Record, decode
+from libs.events.contracts.cases import Employee
 from libs.events.contracts.customers import CustomerProfileChanged
+from libs.events.contracts.initiatives import InitiativeShipped
 from libs.events.contracts.responses import Instrument, ResponseReceived
 from libs.events.contracts.scores import ResponseScored
 from libs.events.database import Database
@@ -36,10 +38,16 @@ from libs.webapi.keys import create_key
 from services.casework.api import build_app as casework_app
 from services.casework.handlers import handle_customers, handle_scores
 from services.ingest.api import build_app as ingest_app
+from services.notify.api import build_app as notify_app
+from services.notify.handlers import handle_customers as notify_customers
+from services.notify.handlers import handle_initiatives
+from services.notify.handlers import handle_scores as notify_scores
+from services.notify.links import ConfirmationLinks
+from services.notify.mime import Mailbox
 from services.portal.accounts import Passwords, create_person
 from services.portal.api import create
 from services.portal.broadcast import Broadcast
-from services.portal.clients import Casework, Ingest, Scoring, Service
+from services.portal.clients import Casework, Ingest, Notify, Scoring, Service
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.handlers import EventsHandler
 from services.portal.settings import Settings
@@ -78,6 +86,11 @@ _EMPTY: Final = {
         "TRUNCATE responses, instrument_versions, tallies, day_counts, month_counts, driver_runs, customers,"
         " theme_suggestions, theme_tallies, theme_day_counts, theme_month_counts, inbox, outbox CASCADE"
     ),
+    "notify": text(
+        "TRUNCATE profiles, messages, confirmations, waits, suppressions, soft_bounces, contact_choices, initiatives,"
+        " answers, resolutions, erasures, lists, members, campaigns, campaign_history, campaign_recipients,"
+        " idempotency_keys, inbox, outbox CASCADE"
+    ),
     "ingest": text(
         "TRUNCATE imports, import_errors, sources, source_secrets, vendor_accounts, polls, fetches, deliveries,"
         " responses, idempotency_keys, outbox CASCADE"
@@ -98,10 +111,20 @@ _FIRST_SETTINGS: Final = (
     text("DELETE FROM segment_valuations WHERE rules_version > 1"),
 )
 _AGENTS: Final = {"irina": 3, "pavel": 1, "olga": 3, "viktor": 3}
+_LINKS: Final = "a secret of links in the tests that is long enough"
 _KEYS: Final = {
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
     "scoring": ("customers:read", "rules:read", "rules:write", "metrics:read", "on-behalf"),
     "ingest": ("sources:read", "sources:write", "responses:write", "deliveries:read", "deliveries:write", "on-behalf"),
+    "notify": (
+        "messages:read",
+        "messages:write",
+        "campaigns:read",
+        "campaigns:write",
+        "templates:write",
+        "contacts:write",
+        "on-behalf",
+    ),
 }
 
 
@@ -412,6 +435,63 @@ class Company:
         assert answer.is_success, answer.text
         return answer.json()
 
+    async def notify(self, person: str, role: str, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Ask notify directly in somebody's name."""
+        headers = {
+            "Authorization": f"Bearer {self.settings.notify_key.get_secret_value()}",
+            "Otklik-Person": person,
+            "Otklik-Role": role,
+        }
+        transport = self.lines["notify"].state.transport
+        async with httpx.AsyncClient(transport=transport, base_url="http://notify", headers=headers) as client:
+            answer = await client.request(method, path, json=json)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    async def shipped(self, id_: str = "second-counter", title: str = "Второе окно в обед", **changes: object) -> None:
+        """A change is in force, and notify has heard of it."""
+        members: dict[str, Any] = {
+            "initiative_id": id_,
+            "version": 5,
+            "title": title,
+            "root_causes": ("service.waiting",),
+            "themes": ("waiting",),
+            "department_id": "service",
+            "owner": Employee(employee_id="olga", name="Ольга Лебедева", email="olga@example.org", language="ru"),
+            "communicate_by": self.clock() + timedelta(days=20),
+            "learned": "В обед ждали сорок минут.",
+            "changed": "Открыли второе окно.",
+            "next_steps": None,
+        }
+        async with self.databases["notify"].transaction() as tx:
+            await handle_initiatives(tx, [self.event(InitiativeShipped(**(members | changes)), id_)])
+
+    async def told_customers(self, *customers: str, consent: bool = True) -> None:
+        """Notify knows these customers, who all complained about waiting."""
+        profiles = [
+            CustomerProfileChanged(
+                customer_id=customer,
+                version=1,
+                name="Мария Кузнецова",
+                email=f"{customer}@example.org",
+                phone=None,
+                email_consent=consent,
+                language="ru",
+                time_zone="Europe/Moscow",
+                account_id=None,
+                account_name=None,
+                account_role=None,
+                tier="standard",
+                tier_reason="rule 1",
+            )
+            for customer in customers
+        ]
+        answers = [self.scored(customer, score=3, themes=("waiting",)) for customer in customers]
+        async with self.databases["notify"].transaction() as tx:
+            await notify_customers(tx, [self.event(each, each.customer_id) for each in profiles])
+        async with self.databases["notify"].transaction() as tx:
+            await notify_scores(tx, answers)
+
     async def scoring(self, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
         """Tell scoring directly, past the portal, as an administrator does."""
         headers = {"Authorization": f"Bearer {self.scoring_key}"}
@@ -523,7 +603,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
     """The company, with its people."""
     clock = SetClock()
     async with AsyncExitStack() as stack:
-        urls = {name: service_database(name) for name in ("portal", "casework", "scoring", "ingest")}
+        urls = {name: service_database(name) for name in ("portal", "casework", "scoring", "ingest", "notify")}
         databases = {name: Database.connect(url, pool_size=5, clock=clock) for name, url in urls.items()}
         for database in databases.values():
             stack.push_async_callback(database.close)
@@ -537,6 +617,14 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
             "casework": Line(casework_app(databases["casework"])),
             "scoring": Line(scoring_app(databases["scoring"], privacy_threshold=1)),
             "ingest": Line(ingest_app(databases["ingest"])),
+            "notify": Line(
+                notify_app(
+                    databases["notify"],
+                    links=ConfirmationLinks("https://otklik.example.org", [_LINKS]),
+                    sender=Mailbox("Отклик", "care@example.org"),
+                    time_zone="Europe/Moscow",
+                )
+            ),
         }
         settings = Settings(
             database_url=urls["portal"],
@@ -545,11 +633,14 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
             casework_key=SecretStr(keys["casework"]),
             scoring_key=SecretStr(keys["scoring"]),
             ingest_key=SecretStr(keys["ingest"]),
+            notify_key=SecretStr(keys["notify"]),
             ingest_public_url="https://hooks.example.org",
         )
         services = {name: Service(name, url=f"http://{name}", key=keys[name], transport=lines[name]) for name in lines}
         casework, scoring = Casework(services["casework"]), Scoring(services["scoring"])
         ingest = Ingest(services["ingest"])
+        notify = Notify(services["notify"])
+        stack.push_async_callback(notify.close)
         stack.push_async_callback(ingest.close)
         stack.push_async_callback(casework.close)
         stack.push_async_callback(scoring.close)
@@ -562,6 +653,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
             casework=casework,
             scoring=scoring,
             ingest=ingest,
+            notify=notify,
             letters=DeadLetters(broker.log, clock=clock),
             broadcast=broadcast,
             passwords=Passwords(QUICK),

@@ -102,6 +102,7 @@ async def _worker(bench: Bench) -> Worker:
             "PORTAL_CASEWORK_KEY": _SECRET,
             "PORTAL_SCORING_KEY": _SECRET,
             "PORTAL_INGEST_KEY": _SECRET,
+            "PORTAL_NOTIFY_KEY": _SECRET,
             "OTKLIK_KAFKA_BOOTSTRAP_SERVERS": bench.kafka,
         },
     )

@@ -26,6 +26,15 @@ PORTAL_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
     "scoring": ("customers:read", "rules:read", "rules:write", "metrics:read", "on-behalf"),
     "ingest": (*INGEST_SCOPES, "responses:write", "on-behalf"),
+    "notify": (
+        "messages:read",
+        "messages:write",
+        "campaigns:read",
+        "campaigns:write",
+        "templates:write",
+        "contacts:write",
+        "on-behalf",
+    ),
 }
 
 
@@ -56,6 +65,7 @@ async def prepare_keys(inside: str, secrets: StackSecrets, *, services: Sequence
         ("casework", NOTIFY_KEY, NOTIFY_SCOPES, secrets.notify_casework_key),
         ("scoring", PORTAL_KEY, PORTAL_SCOPES["scoring"], secrets.portal_scoring_key),
         ("ingest", PORTAL_KEY, PORTAL_SCOPES["ingest"], secrets.portal_ingest_key),
+        ("notify", PORTAL_KEY, PORTAL_SCOPES["notify"], secrets.portal_notify_key),
         ("ingest", OPERATORS_KEY, INGEST_SCOPES, secrets.operators_ingest_key),
     )
     for service, name, scopes, key in keys:

@@ -21,6 +21,7 @@ class StackSecrets:
     portal_casework_key: str
     portal_scoring_key: str
     portal_ingest_key: str
+    portal_notify_key: str
     operators_ingest_key: str
     notify_link: str
     notify_casework_key: str
@@ -37,6 +38,7 @@ def load_or_make(path: Path, *, roles: Iterable[str]) -> StackSecrets:
         portal_casework_key=known.get("portal_casework_key") or _api_key(),
         portal_scoring_key=known.get("portal_scoring_key") or _api_key(),
         portal_ingest_key=known.get("portal_ingest_key") or _api_key(),
+        portal_notify_key=known.get("portal_notify_key") or _api_key(),
         operators_ingest_key=known.get("operators_ingest_key") or _api_key(),
         notify_link=known.get("notify_link") or secrets.token_urlsafe(48),
         notify_casework_key=known.get("notify_casework_key") or _api_key(),

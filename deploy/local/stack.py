@@ -287,6 +287,8 @@ class LocalStack:
             "PORTAL_SCORING_KEY": secrets.portal_scoring_key,
             "PORTAL_INGEST_URL": f"http://127.0.0.1:{self.ports.ingest}",
             "PORTAL_INGEST_KEY": secrets.portal_ingest_key,
+            "PORTAL_NOTIFY_URL": f"http://127.0.0.1:{self.ports.notify}",
+            "PORTAL_NOTIFY_KEY": secrets.portal_notify_key,
             **self._environment.get(service, {}),
         }
 

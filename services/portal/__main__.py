@@ -15,7 +15,7 @@ from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, CUSTOMERS, 
 from services.portal.accounts import Passwords
 from services.portal.api import create
 from services.portal.broadcast import POLL_EVERY, Broadcast
-from services.portal.clients import Casework, Ingest, Scoring, Service
+from services.portal.clients import Casework, Ingest, Notify, Scoring, Service
 from services.portal.clients.dead_letters import PATIENCE, DeadLetters
 from services.portal.handlers import EventsHandler, forget_customers
 from services.portal.jobs import PRUNE_EVERY, Pruning
@@ -53,6 +53,7 @@ def _add_api(runtime: Runtime, settings: Settings, database: Database) -> None:
     casework = Casework(Service("casework", url=settings.casework_url, key=settings.casework_key.get_secret_value()))
     scoring = Scoring(Service("scoring", url=settings.scoring_url, key=settings.scoring_key.get_secret_value()))
     ingest = Ingest(Service("ingest", url=settings.ingest_url, key=settings.ingest_key.get_secret_value()))
+    notify = Notify(Service("notify", url=settings.notify_url, key=settings.notify_key.get_secret_value()))
     letters = DeadLetters(partial(kafka_log, settings.kafka_bootstrap_servers, patience=PATIENCE), clock=utc_now)
     broadcast = Broadcast(database)
     runtime.add_app(
@@ -62,6 +63,7 @@ def _add_api(runtime: Runtime, settings: Settings, database: Database) -> None:
             casework=casework,
             scoring=scoring,
             ingest=ingest,
+            notify=notify,
             letters=letters,
             broadcast=broadcast,
             passwords=Passwords(),
@@ -71,6 +73,7 @@ def _add_api(runtime: Runtime, settings: Settings, database: Database) -> None:
     runtime.on_close(casework.close)
     runtime.on_close(scoring.close)
     runtime.on_close(ingest.close)
+    runtime.on_close(notify.close)
 
 
 def _add_worker(runtime: Runtime, settings: Settings, database: Database) -> None:

@@ -35,6 +35,8 @@ class Settings(BaseSettings):
     scoring_key: SecretStr
     ingest_url: str = "http://127.0.0.1:8001"
     ingest_key: SecretStr
+    notify_url: str = "http://127.0.0.1:8004"
+    notify_key: SecretStr
     ingest_public_url: str = "http://127.0.0.1:8001"
     """Where vendors on the internet reach ingest: what a webhook's address begins with."""
     time_zone: str = "Europe/Moscow"

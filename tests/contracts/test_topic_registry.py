@@ -92,7 +92,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"{service.upper()}_DATABASE_URL", "postgresql://nobody@localhost/nothing")
     for name in ("PORTAL_SESSION_SECRET", "NOTIFY_LINK_SECRET"):
         monkeypatch.setenv(name, SECRET)
-    for name in ("PORTAL_CASEWORK_KEY", "PORTAL_SCORING_KEY", "PORTAL_INGEST_KEY"):
+    for name in ("PORTAL_CASEWORK_KEY", "PORTAL_SCORING_KEY", "PORTAL_INGEST_KEY", "PORTAL_NOTIFY_KEY"):
         monkeypatch.setenv(name, SECRET)
     monkeypatch.setenv("NOTIFY_SENDER", "Otklik <otklik@localhost>")
 

@@ -13,6 +13,9 @@ from services.portal.accounts import Passwords
 from services.portal.api import (
     accounts,
     calendars,
+    campaign_acts,
+    campaign_forms,
+    campaigns,
     cases,
     causes,
     colleagues,
@@ -28,6 +31,7 @@ from services.portal.api import (
     instruments,
     login,
     loop,
+    messages,
     metrics,
     people,
     policies,
@@ -43,13 +47,15 @@ from services.portal.api import (
 from services.portal.api.access import Door, LoginNeededError
 from services.portal.api.view import STATIC, Pages
 from services.portal.broadcast import Broadcast
-from services.portal.clients import Casework, Ingest, Scoring
+from services.portal.clients import Casework, Ingest, Notify, Scoring
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.settings import Settings
 
 BODY_LIMIT: Final = 65_536
 _PASTED: Final = 1_048_576
 """A delivery that somebody pastes; in a form its letters are three to nine bytes each."""
+_TOLD: Final = 524_288
+"""What a campaign says, in both languages; in a form a letter is up to nine bytes."""
 _PIECE: Final = 1_200_000
 """Of a file that is sent in pieces."""
 HEADERS: Final = {
@@ -70,6 +76,7 @@ def create(
     casework: Casework,
     scoring: Scoring,
     ingest: Ingest,
+    notify: Notify,
     letters: DeadLetters,
     broadcast: Broadcast,
     passwords: Passwords,
@@ -87,7 +94,13 @@ def create(
         database,
         description="Pages for people, and `GET /v1/events`, the stream of events.",
         body_limit=BODY_LIMIT,
-        body_limits={"/sources/": _PASTED, "/segments": _PASTED, "/themes/": _PASTED, "/imports/": _PIECE},
+        body_limits={
+            "/sources/": _PASTED,
+            "/segments": _PASTED,
+            "/themes/": _PASTED,
+            "/imports/": _PIECE,
+            "/campaigns/": _TOLD,
+        },
         headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
         render=pages.problem,
     )
@@ -99,6 +112,11 @@ def create(
     app.include_router(loop.routes(pages, casework))
     app.include_router(causes.routes(pages, casework))
     app.include_router(initiatives.routes(pages, casework))
+    # Before `/campaigns/{campaign_id}`, as no campaign is called "new".
+    app.include_router(campaign_forms.routes(pages, notify, casework))
+    app.include_router(campaigns.routes(database, pages, notify))
+    app.include_router(campaign_acts.routes(database, pages, notify))
+    app.include_router(messages.routes(pages, notify))
     app.include_router(people.routes(pages, casework))
     app.include_router(colleagues.routes(pages, casework))
     app.include_router(policies.routes(pages, casework))

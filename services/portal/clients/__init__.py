@@ -2,7 +2,8 @@
 
 from services.portal.clients.casework import Casework
 from services.portal.clients.ingest import Ingest
+from services.portal.clients.notify import Notify
 from services.portal.clients.scoring import Scoring
 from services.portal.clients.service import Refusal, Service, ServiceAwayError
 
-__all__ = ["Casework", "Ingest", "Refusal", "Scoring", "Service", "ServiceAwayError"]
+__all__ = ["Casework", "Ingest", "Notify", "Refusal", "Scoring", "Service", "ServiceAwayError"]

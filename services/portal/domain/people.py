@@ -38,6 +38,10 @@ class Right(StrEnum):
     """See to changes, to colleagues and to the rules of the loop."""
     DECIDE = "decide"
     """Decide which changes are made."""
+    MESSAGES = "messages"
+    """See what was written to whom, what was held back, and what is told to many."""
+    DOUBTS = "doubts"
+    """Say what became of a message of which nobody knows."""
     SETUP = "setup"
     """See how the loop is set up: deadlines, calendars, people."""
     THEMES = "themes"
@@ -49,13 +53,20 @@ class Right(StrEnum):
 
 
 _OF_EVERYBODY: Final = frozenset({Right.EVENTS, Right.METRICS})
-_OF_WHO_LEADS: Final = _OF_EVERYBODY | {Right.CASES, Right.CUSTOMERS, Right.THEMES, Right.LEAD, Right.SETUP}
+_OF_WHO_LEADS: Final = _OF_EVERYBODY | {
+    Right.CASES,
+    Right.CUSTOMERS,
+    Right.THEMES,
+    Right.LEAD,
+    Right.SETUP,
+    Right.MESSAGES,
+}
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.AGENT: _OF_EVERYBODY | {Right.CASES},
     Role.MANAGER: _OF_WHO_LEADS,
     Role.EXECUTIVE: _OF_WHO_LEADS | {Right.RULES, Right.DECIDE},
     Role.EMPLOYEE: _OF_EVERYBODY,
-    Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS, Right.SOURCES, Right.SETUP},
+    Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS, Right.SOURCES, Right.SETUP, Right.MESSAGES, Right.DOUBTS},
     Role.ADMINISTRATOR: frozenset(Right),
 }
 

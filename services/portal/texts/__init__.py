@@ -33,9 +33,9 @@ def load_texts() -> dict[Language, dict[str, str]]:
 
 
 def _read(language: Language) -> dict[str, str]:
-    """What every page uses stands in `ru.toml`, what the pages of the loop add in `loop.ru.toml`; no key in both."""
+    """What every page uses is in `ru.toml`, what some add in `loop.ru.toml` and `telling.ru.toml`; no key twice."""
     found: dict[str, str] = {}
-    for name in (f"{language}.toml", f"loop.{language}.toml"):
+    for name in (f"{language}.toml", f"loop.{language}.toml", f"telling.{language}.toml"):
         texts = _flat(tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")))
         if twice := found.keys() & texts.keys():
             raise ValueError(f"{name} says again: {', '.join(sorted(twice))}")

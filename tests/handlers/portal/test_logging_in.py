@@ -11,7 +11,7 @@ from services.portal import store
 from services.portal.accounts import Passwords, create_person
 from services.portal.api import create
 from services.portal.broadcast import Broadcast
-from services.portal.clients import Casework, Ingest, Scoring, Service
+from services.portal.clients import Casework, Ingest, Notify, Scoring, Service
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.domain.people import PersonId
 from services.portal.jobs import Pruning
@@ -80,6 +80,7 @@ async def test_over_https_the_cookie_is_secure_and_bound_to_the_host(company: Co
         casework=Casework(service),
         scoring=Scoring(service),
         ingest=Ingest(service),
+        notify=Notify(service),
         letters=DeadLetters(company.broker.log, clock=company.clock),
         broadcast=Broadcast(company.database),
         passwords=Passwords(QUICK),

@@ -9,6 +9,7 @@ GOOD = {
     "PORTAL_CASEWORK_KEY": "otk_casework",
     "PORTAL_SCORING_KEY": "otk_scoring",
     "PORTAL_INGEST_KEY": "otk_ingest",
+    "PORTAL_NOTIFY_KEY": "otk_notify",
 }
 
 

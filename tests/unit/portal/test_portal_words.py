@@ -10,12 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason, Level
-from libs.events.contracts.messages import MessageKind, SuppressionReason
+from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind, SuppressionReason
 from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
 from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.ingest.vendors import VENDORS
-from services.portal.domain import casefile, sourceforms
+from services.portal.domain import campaigns, casefile, messages, sourceforms
+from services.portal.domain.campaigns import Step
 from services.portal.domain.casefile import Action
 from services.portal.domain.deliveries import STATUSES
 from services.portal.domain.health import LoopStep
@@ -98,6 +99,16 @@ def test_every_key_that_a_template_or_a_module_names_exists() -> None:
         ("testing", [f"then_{status}" for status in STATUSES]),
         ("field", sourceforms.FIELDS),
         ("metric", get_args(Metric)),
+        ("message_status", messages.STATUSES),
+        ("reason", messages.REASONS),
+        ("message_channel", get_args(MessageChannel)),
+        ("message_bounce", get_args(Bounce)),
+        ("campaign_status", campaigns.STATUSES),
+        ("campaign_which", campaigns.WHICH),
+        ("campaign_side", campaigns.SIDES),
+        ("campaign_step", list(Step)),
+        ("campaign_step_hint", list(Step)),
+        ("campaign_done", [*Step, "written", "edited"]),
         ("channel", get_args(Channel)),
         ("vendor_what", sorted(VENDORS)),
         ("vendor_where", sorted(VENDORS)),

@@ -1,0 +1,24 @@
+"""Notify, as the portal asks it: what is written to whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from services.portal.clients.campaigns import Campaigns
+from services.portal.clients.messages import Messages
+
+if TYPE_CHECKING:
+    from services.portal.clients.service import Service
+
+
+class Notify:
+    """The pages' way to notify."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.campaigns = Campaigns(service)
+        self.messages = Messages(service)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._service.close()
