@@ -7,6 +7,7 @@ outbox are decoded and given to the portal's handler.
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -530,7 +531,8 @@ class Visitor:
         self, path: str, fields: Mapping[str, str], *, origin: str | None = "http://portal", follow: bool = True
     ) -> httpx.Response:
         """Send a form of the page that was last shown, with its hidden fields."""
-        hidden = dict(re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', self.page.text))
+        found = re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', self.page.text)
+        hidden = {name: html.unescape(value) for name, value in found}
         headers = {} if origin is None else {"Origin": origin}
         self.page = await self.http.post(path, data=hidden | dict(fields), headers=headers, follow_redirects=follow)
         return self.page

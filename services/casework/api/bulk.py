@@ -80,6 +80,7 @@ class BulkItem(BaseModel):
     """What became of one case, or would."""
 
     case_id: UUID
+    customer_name: str | None
     result: Literal["changed", "unchanged", "refused"]
     because: str | None
     """The code of the refusal: `not-found`, `precondition-failed`, or what a single command is refused with."""
@@ -128,8 +129,9 @@ async def act_on_many(request: Request, principal: LeadWriter, body: BulkBody) -
         outcomes = sharing_out.decide_each(book, going, staff, cause, decide)
         if not body.preview:
             await saving.save(tx, book)
+        names = await reading.customer_names(tx, [each.id for each in wanted])
         decided = {each.after.id: _item(each) for each in outcomes} | refused
-        items = [decided[CaseId(each.id)] for each in wanted]
+        items = [decided[CaseId(each.id)].model_copy(update={"customer_name": names.get(each.id)}) for each in wanted]
         report = BulkReport(
             preview=body.preview,
             changed=sum(item.result == "changed" for item in items),
@@ -196,6 +198,7 @@ def _split(book: Casebook, wanted: list[SeenCase]) -> tuple[list[Case], dict[Cas
         if case is None:
             refused[CaseId(each.id)] = BulkItem(
                 case_id=each.id,
+                customer_name=None,
                 result="refused",
                 because="not-found",
                 version=None,
@@ -218,6 +221,7 @@ def _item(outcome: Outcome) -> BulkItem:
     before, after = outcome.before, outcome.after
     return BulkItem(
         case_id=after.id,
+        customer_name=None,
         result=outcome.result,
         because=outcome.because,
         version=after.version,

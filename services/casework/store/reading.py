@@ -68,6 +68,13 @@ RANK: Final = 100 - func.coalesce(CASES.c.priority, 0)
 _WAITING: Final = ("open", "contacted")
 _ONE: Final = _SUMMARIES.where(CASES.c.id == bindparam("id", type_=Uuid))
 
+_CUSTOMER_NAMES: Final = text("""
+    SELECT cases.id, customers.name
+      FROM cases
+      JOIN customers ON customers.customer_id = cases.customer_id
+     WHERE cases.id = ANY(:ids)
+""")
+
 _TIMELINE: Final = text("""
     SELECT timeline.version, kind, at, actor_kind, actor_id, CAST(details AS text) AS details, text,
            agents.name AS actor_name
@@ -188,6 +195,11 @@ async def asked_of_level(
         last = tuple_(literal(after[0], CASES.c.listed_at.type), literal(after[1], CASES.c.id.type))
         statement = statement.where(tuple_(CASES.c.listed_at, CASES.c.id) > last)
     return await tx.fetch(statement, {"level": level})
+
+
+async def customer_names(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, str | None]:
+    """Whose these cases are, by name; those without a customer are missing."""
+    return {row.id: row.name for row in await tx.fetch(_CUSTOMER_NAMES, {"ids": list(ids)})}
 
 
 async def came_by(tx: Tx, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:

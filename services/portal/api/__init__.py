@@ -16,6 +16,7 @@ from services.portal.api import (
     campaign_acts,
     campaign_forms,
     campaigns,
+    case_lists,
     cases,
     causes,
     colleagues,
@@ -107,6 +108,8 @@ def create(
     app.state.door = door
     app.include_router(login.routes(database, pages, passwords, door))
     app.include_router(home.routes(database, pages, casework, scoring, letters))
+    # Before `/cases/{case_id}/{action}`, as no case is called "filters".
+    app.include_router(case_lists.routes(pages, casework))
     app.include_router(cases.routes(pages, casework))
     app.include_router(tasks.routes(pages, casework))
     app.include_router(loop.routes(pages, casework))

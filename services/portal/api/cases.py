@@ -1,10 +1,8 @@
-"""The pages of cases: the list, one case, and what people do with it, as plain forms that work without scripts."""
+"""The pages of cases: queues, one case, and what people do with it, as plain forms that work without scripts."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -22,13 +20,12 @@ from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.clients.casework import PAGE, Agent, CaseFile, RootCause
 from services.portal.domain import casefile
 from services.portal.domain.casefile import Action
-from services.portal.domain.people import Person, Right, Role
+from services.portal.domain.people import Person, Right
 
 SEE_OTHER: Final = 303
 _NOT_FOUND: Final = 404
 _OF_CALLBACK: Final = (Action.MOVE_CALLBACK, Action.CANCEL_CALLBACK)
 PartT = TypeVar("PartT")
-_OWNER: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 
 _FIELDS: Final[dict[Action, tuple[str, ...]]] = {
     Action.CONTACT: ("outcome", "channel", "callback_at", "note"),
@@ -53,32 +50,6 @@ _INSTANTS: Final = ("until", "at", "callback_at", "promise_due", "due_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Filters:
-    """What the list was asked to show."""
-
-    status: str
-    whose: str
-    level: str
-    tier: str
-    due: str
-    sort: str
-
-    def params(self, person: Person, *, now: datetime) -> dict[str, str]:
-        """As casework takes them."""
-        found = {"status": self.status, "level": self.level, "tier": self.tier, "sort": self.sort}
-        if self.whose != "all":
-            found["owner"] = person.id if self.whose == "mine" else self.whose
-        if self.due:
-            found["due_before"] = (now + casefile.DUE_WITHIN[self.due]).isoformat()
-        return {name: value for name, value in found.items() if value}
-
-    def query(self, **more: str) -> str:
-        """As our own address carries them."""
-        told = {name: getattr(self, name) for name in ("status", "whose", "level", "tier", "due", "sort")}
-        return urlencode({name: value for name, value in (told | more).items() if value})
-
-
-@dataclass(frozen=True, slots=True)
 class Failed:
     """An action that was refused: what was entered stays, with what is wrong with it."""
 
@@ -89,13 +60,9 @@ class Failed:
 
 
 def routes(pages: Pages, casework: Casework) -> APIRouter:
-    """`/cases` and below."""
+    """`/cases/{case_id}` and below, and the queues of levels."""
     router = APIRouter(include_in_schema=False)
     reader = CasePages(pages, casework)
-
-    @router.get("/cases")
-    async def list_cases(request: Request, visit: Annotated[Visit, needs(Right.CASES)]) -> Response:
-        return await reader.listed(request, visit)
 
     @router.get("/queues/{level}")
     async def queue(request: Request, level: str, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
@@ -128,32 +95,6 @@ class CasePages:
     def __init__(self, pages: Pages, casework: Casework) -> None:
         self._pages = pages
         self._casework = casework
-
-    async def listed(self, request: Request, visit: Visit) -> Response:
-        """The list, what is due first on top."""
-        filters = _filters(request, visit.person)
-        cursor = cursor_in(request)
-        context: dict[str, Any] = {"filters": filters, "casefile": casefile, "away": False, "cursor": cursor}
-        now = self._pages.words(request, visit.person).now
-        try:
-            page, agents = await asyncio.gather(
-                self._casework.cases(visit.person, filters.params(visit.person, now=now), cursor=cursor),
-                self._casework.agents(visit.person),
-            )
-        except ServiceAwayError:
-            return self._pages.page(
-                request,
-                visit,
-                "cases.html",
-                status=503,
-                **context | {"away": True, "cases": [], "next_cursor": None, "agents": []},
-            )
-        except Refusal as refusal:
-            raise _as_problem(refusal) from refusal
-        others = sorted((agent for agent in agents if agent.id != visit.person.id), key=lambda agent: agent.name)
-        return self._pages.page(
-            request, visit, "cases.html", **context, cases=page.items, next_cursor=page.next_cursor, agents=others
-        )
 
     async def queue(self, request: Request, visit: Visit, level: str) -> Response:
         """What a level was asked and has not answered, by when it has to."""
@@ -302,25 +243,6 @@ def _id(written: str) -> str:
         return str(UUID(written))
     except ValueError as error:
         raise of_status(_NOT_FOUND) from error
-
-
-def _filters(request: Request, person: Person) -> Filters:
-    """Agents see their own cases unless they ask for all; everybody else sees all."""
-    usual = "mine" if person.role is Role.AGENT else "all"
-    whose = request.query_params.get("whose", "")
-    return Filters(
-        status=_one_of(request, "status", casefile.STATUSES),
-        whose=whose if _OWNER.fullmatch(whose) else usual,
-        level=_one_of(request, "level", casefile.LEVELS),
-        tier=_one_of(request, "tier", casefile.TIERS),
-        due=_one_of(request, "due", tuple(casefile.DUE_WITHIN)),
-        sort=_one_of(request, "sort", ("priority",)),
-    )
-
-
-def _one_of(request: Request, name: str, allowed: tuple[str, ...]) -> str:
-    value = request.query_params.get(name, "")
-    return value if value in allowed else ""
 
 
 def _as_problem(refusal: Refusal) -> Problem:

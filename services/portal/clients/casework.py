@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from services.portal.clients.case_lists import CaseLists
 from services.portal.clients.contact import Callback, Contact
 from services.portal.clients.initiatives import Initiatives
 from services.portal.clients.loop import Loop
@@ -272,6 +273,7 @@ class Casework:
         self.initiatives: Final = Initiatives(service)
         self.people: Final = People(service)
         self.contact: Final = Contact(service)
+        self.lists: Final = CaseLists(service)
         self.tasks: Final = Tasks(service)
 
     async def close(self) -> None:

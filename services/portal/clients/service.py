@@ -7,7 +7,7 @@ ClientError
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -22,7 +22,7 @@ LIMITS: Final = httpx.Limits(max_connections=50, max_keepalive_connections=20)
 _TYPE_PREFIX: Final = "urn:otklik:problem:"
 _NOT_FOUND: Final = 404
 
-_SENDING_SECONDS: Final = 60.0
+_PATIENCE: Final = httpx.Timeout(60.0, connect=2.0)
 
 _AT_ONCE: Final = "200"
 _MOST_PAGES: Final = 10
@@ -166,27 +166,64 @@ class Service:
             cursor = {"cursor": page.next_cursor}
         return found
 
-    async def ask(self, path: str, body: Mapping[str, object] | None, shape: type[BodyT], *, person: Person) -> BodyT:
-        """The answer to a question, or to a command that may be given twice."""
-        return self._decoded(await self._send("POST", path, person=person, json=body), shape)
+    async def ask(
+        self, path: str, body: Mapping[str, object] | None, shape: type[BodyT], *, person: Person, long: bool = False
+    ) -> BodyT:
+        """The answer to a question, or to a command that may be given twice; `long`: more patience."""
+        patience = _PATIENCE if long else TIMEOUT
+        return self._decoded(await self._send("POST", path, person=person, json=body, patience=patience), shape)
 
     async def tell(self, path: str, body: Mapping[str, object], *, person: Person) -> None:
         """A command that may be given twice, and has no answer."""
         await self._send("POST", path, person=person, json=body)
 
     async def order(
-        self, path: str, body: Mapping[str, object], shape: type[BodyT], *, person: Person, command_id: str
+        self,
+        path: str,
+        body: Mapping[str, object],
+        shape: type[BodyT],
+        *,
+        person: Person,
+        command_id: str,
+        long: bool = False,
     ) -> BodyT:
-        """A command whose answer says what came of it; sent twice with one `command_id` it happens once."""
+        """A command whose answer says what came of it; sent twice with one `command_id` it happens once.
+
+        `long`: more patience, as much is done at once.
+        """
         headers = _conditions(command_id, None)
-        return self._decoded(await self._send("POST", path, person=person, json=body, headers=headers), shape)
+        patience = _PATIENCE if long else TIMEOUT
+        return self._decoded(
+            await self._send("POST", path, person=person, json=body, headers=headers, patience=patience), shape
+        )
+
+    async def stream(
+        self, path: str, *, person: Person, params: Mapping[str, str] | None = None
+    ) -> AsyncGenerator[bytes]:
+        """The bytes at `path`, as they arrive; whoever takes them sees a refusal before the first."""
+        pieces = self._pieces(path, person, params)
+        await anext(pieces)
+        return pieces
+
+    async def _pieces(self, path: str, person: Person, params: Mapping[str, str] | None) -> AsyncGenerator[bytes]:
+        """Nothing, once the service has begun to answer; then what it answers."""
+        headers = _in_the_name_of(person)
+        try:
+            async with self._http.stream("GET", path, params=params, headers=headers, timeout=_PATIENCE) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise self._refused(answer)
+                yield b""
+                async for piece in answer.aiter_bytes():
+                    yield piece
+        except httpx.TransportError as error:
+            raise ServiceAwayError(self.name, type(error).__name__) from error
 
     async def try_out(self, path: str, body: Mapping[str, object], shape: type[BodyT], *, person: Person) -> BodyT:
         """What it would do to put this at `path`; nothing is changed. More patience: everything may be looked at."""
-        patience = httpx.Timeout(_SENDING_SECONDS, connect=2.0)
         params = {"dry_run": "true"}
         return self._decoded(
-            await self._send("PUT", path, person=person, params=params, json=body, patience=patience), shape
+            await self._send("PUT", path, person=person, params=params, json=body, patience=_PATIENCE), shape
         )
 
     async def send(
@@ -200,9 +237,8 @@ class Service:
         params: Parameters | None = None,
     ) -> BodyT:
         """Send bytes as they are; the answer. More patience: they are stored before it comes."""
-        patience = httpx.Timeout(_SENDING_SECONDS, connect=2.0)
         return self._decoded(
-            await self._send(method, path, person=person, params=params, content=content, patience=patience), shape
+            await self._send(method, path, person=person, params=params, content=content, patience=_PATIENCE), shape
         )
 
     async def put(
@@ -241,7 +277,6 @@ class Service:
         headers: Mapping[str, str] | None = None,
         patience: httpx.Timeout = TIMEOUT,
     ) -> httpx.Response:
-        in_the_name_of = {"Otklik-Person": person.id, "Otklik-Role": person.role.value}
         try:
             answer = await self._http.request(
                 method,
@@ -249,17 +284,20 @@ class Service:
                 params=params,
                 json=json,
                 content=content,
-                headers={**in_the_name_of, **(headers or {})},
+                headers={**_in_the_name_of(person), **(headers or {})},
                 timeout=patience,
             )
         except httpx.TransportError as error:
             raise ServiceAwayError(self.name, type(error).__name__) from error
         if answer.is_success:
             return answer
+        raise self._refused(answer)
+
+    def _refused(self, answer: httpx.Response) -> ClientError:
         if answer.status_code in (401, 429) or answer.status_code >= 500:  # noqa: PLR2004
             # 401 is about the portal's own key: nothing that the person could mend.
-            raise ServiceAwayError(self.name, f"answered {answer.status_code}")
-        raise self._refusal(answer)
+            return ServiceAwayError(self.name, f"answered {answer.status_code}")
+        return self._refusal(answer)
 
     def _refusal(self, answer: httpx.Response) -> Refusal:
         problem = self._decoded(answer, _Problem)
@@ -281,6 +319,10 @@ class Service:
             return msgspec.json.decode(answer.content, type=shape)
         except msgspec.MsgspecError as error:
             raise ServiceAwayError(self.name, f"answered what is not understood: {error}") from error
+
+
+def _in_the_name_of(person: Person) -> dict[str, str]:
+    return {"Otklik-Person": person.id, "Otklik-Role": person.role.value}
 
 
 def _conditions(command_id: str, version: int | None) -> dict[str, str]:

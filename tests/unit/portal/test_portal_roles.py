@@ -28,6 +28,10 @@ SETS_UP: Final = "MXOR"
 TABLE: Final[dict[str, str]] = {
     "GET /": EVERYBODY,
     "GET /cases": CLOSES,
+    "GET /cases.csv": CLOSES,
+    "POST /cases/filters": CLOSES,
+    "POST /cases/filters/{filter_id}": CLOSES,
+    "POST /cases/bulk": LEADS,
     "GET /cases/{case_id}": CLOSES,
     "POST /cases/{case_id}/{action}": CLOSES,
     "GET /queues/{level}": LEADS,
