@@ -18,6 +18,7 @@ from services.portal.api import (
     campaigns,
     case_lists,
     cases,
+    cause_tree,
     causes,
     colleagues,
     customers,
@@ -113,6 +114,7 @@ def create(
     app.include_router(cases.routes(pages, casework))
     app.include_router(tasks.routes(pages, casework))
     app.include_router(loop.routes(pages, casework))
+    app.include_router(cause_tree.routes(pages, casework))
     app.include_router(causes.routes(pages, casework))
     app.include_router(initiatives.routes(pages, casework))
     # Before `/campaigns/{campaign_id}`, as no campaign is called "new".

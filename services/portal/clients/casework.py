@@ -13,6 +13,7 @@ from services.portal.clients.initiatives import Initiatives
 from services.portal.clients.loop import Loop
 from services.portal.clients.people import People
 from services.portal.clients.policies import Policies
+from services.portal.clients.root_causes import RootCauses
 from services.portal.clients.service import Listed
 from services.portal.clients.tasks import Task, Tasks
 from services.portal.domain import casefile
@@ -274,6 +275,7 @@ class Casework:
         self.people: Final = People(service)
         self.contact: Final = Contact(service)
         self.lists: Final = CaseLists(service)
+        self.causes: Final = RootCauses(service)
         self.tasks: Final = Tasks(service)
 
     async def close(self) -> None:

@@ -35,6 +35,9 @@ PAGES: Final = (
     "/calendars",
     "/calendars/moscow",
     "/recomputations",
+    "/root-causes",
+    "/root-causes/new",
+    "/root-causes/service.waiting",
     "/events",
     "/nps?a=branch&b=Колл-центр",
     "/themes?period=quarter",
@@ -326,6 +329,35 @@ async def test_all_the_forms_of_a_case_can_be_read_and_used(company: Company, si
                 await action.locator("summary").click()
             assert await page.evaluate(_WRONG) == []
             assert await page.evaluate(_TOO_FAINT) == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_work_on_many_cases_can_be_read_and_done_without_scripts(
+    company: Company, sit_down: SitDown, width: int
+) -> None:
+    for number in range(3):
+        await company.unhappy(f"customer-{number}", f"Мария Константинова-Заозёрная {number}", tier="key")
+    desk = await (await sit_down(width=width, scripts=False)).log_in("olga")
+    page = await desk.go("/cases?tier=key&customer=customer-1")
+    await page.get_by_text("Сохранить этот фильтр").click()
+    await page.get_by_label("Название").fill("Ключевые клиенты юга")
+    await page.get_by_role("button", name="Сохранить", exact=True).click()
+    await page.get_by_text("Ваши фильтры").click()
+    found = [*await page.evaluate(_WRONG), *await page.evaluate(_TOO_FAINT)]
+    page = await desk.go("/cases?tier=key")
+    for number in range(2):
+        await page.get_by_label(f"Отметить: Мария Константинова-Заозёрная {number}").check()
+    await page.get_by_text("Сделать со многими обращениями сразу").click()
+    await page.get_by_label("Что сделать").select_option("escalate")
+    await desk.keep_picture(f"many-list-{width}")
+    found += [*await page.evaluate(_WRONG), *await page.evaluate(_TOO_FAINT)]
+    await page.get_by_role("button", name="Посмотреть, что изменится").click()
+    await desk.keep_picture(f"many-preview-{width}")
+    found += [*await page.evaluate(_WRONG), *await page.evaluate(_TOO_FAINT)]
+    await page.get_by_role("button", name="Выполнить: 2").click()
+    await expect(page.get_by_role("status")).to_contain_text("Сделано.")
+    found += [*await page.evaluate(_WRONG), *await page.evaluate(_TOO_FAINT)]
+    assert found == []
 
 
 async def test_large_text_does_not_break_a_page(company: Company, sit_down: SitDown) -> None:
