@@ -81,7 +81,7 @@ _EMPTY: Final = {
     ),
     "casework": text(
         "TRUNCATE customers, answers, cases, timeline, agent_loads, initiatives, initiative_cases, initiative_history,"
-        " recomputations, recomputed_breaches, program_policies, idempotency_keys, inbox, outbox CASCADE"
+        " recomputations, recomputed_breaches, program_policies, saved_filters, idempotency_keys, inbox, outbox CASCADE"
     ),
     "scoring": text(
         "TRUNCATE responses, instrument_versions, tallies, day_counts, month_counts, driver_runs, customers,"

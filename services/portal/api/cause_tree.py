@@ -153,7 +153,8 @@ class CauseTreePages:
         except ServiceAwayError as error:
             raise away() from error
         except Refusal as refusal:
-            draft = refused_draft("cause", entered, {}, refusal, words)
+            # The form comes back beside the tree as it is now: who sends it again has seen that.
+            draft = refused_draft("cause", entered | {"version": ""}, {}, refusal, words)
             return await self.one(request, visit, cause_id, draft, status=refusal.status)
         return RedirectResponse(f"/root-causes?{urlencode({'done': 'saved'})}", SEE_OTHER)
 
