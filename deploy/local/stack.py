@@ -274,6 +274,7 @@ class LocalStack:
             "PORTAL_SESSION_SECRET": secrets.portal_session,
             "PORTAL_SECURE_COOKIES": "false",
             "PORTAL_INGEST_PUBLIC_URL": f"http://127.0.0.1:{self.ports.ingest}",
+            "CASEWORK_ATTACHMENTS_DIR": str(self.data_dir / "attachments"),
             **inherited_environment(),
             "OTKLIK_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "OTKLIK_SMTP_URL": self.smtp_url,

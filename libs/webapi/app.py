@@ -37,9 +37,9 @@ def create_app(
 ) -> AppT:
     """An app over `database`.
 
-    `body_limits` gives path prefixes a limit (bytes) other than `body_limit`, `headers` other or further security
-    headers, `render` turns problems into answers that are no JSON (pages for people). `kind` is a class of app that
-    does something before all of this.
+    `body_limits` gives path prefixes (`limits.BodyLimit`) a limit (bytes) other than `body_limit`, `headers` other or
+    further security headers, `render` turns problems into answers that are no JSON (pages for people). `kind` is a
+    class of app that does something before all of this.
     """
     app = kind(
         title=title,

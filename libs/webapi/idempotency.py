@@ -63,9 +63,12 @@ _PRUNE = text("""
 """)
 
 
-async def once(database: Database, request: Request, principal: Principal, command: Command) -> Response:
+async def once(
+    database: Database, request: Request, principal: Principal, command: Command, *, sent: bytes | None = None
+) -> Response:
     """Run `command` in one transaction and answer with the (status, body, headers) it returns.
 
+    `sent` stands for the request's body where that was read piece by piece, and is not there any more.
     The `command_id` it is given is new for new work; ids of events follow from it (`Event.caused_by_command`).
     """
     key = request.headers.get(HEADER)
@@ -81,7 +84,7 @@ async def once(database: Database, request: Request, principal: Principal, comma
             detail="It has 1 to 255 visible ASCII characters.",
         )
     name = {"principal": principal.subject, "key": key}
-    fingerprint = await _fingerprint(request)
+    fingerprint = await _fingerprint(request, sent)
     async with database.transaction() as tx:
         claimed = await tx.fetch_one(_CLAIM, {**name, "command_id": uuid4(), "fingerprint": fingerprint, "now": tx.now})
         if claimed is None:
@@ -101,7 +104,7 @@ async def prune_keys(tx: Tx, *, older_than: timedelta, limit: int = 1_000) -> bo
     return await tx.execute(_PRUNE, {"before": tx.now - older_than, "limit": limit}) == limit
 
 
-async def _fingerprint(request: Request) -> bytes:
+async def _fingerprint(request: Request, sent: bytes | None) -> bytes:
     """What makes two requests the same one: method, address, the version seen, and the body's bytes."""
     digest = hashlib.sha256()
     for part in (
@@ -109,7 +112,7 @@ async def _fingerprint(request: Request) -> bytes:
         request.url.path.encode("utf-8", "surrogatepass"),
         request.url.query.encode(),
         request.headers.get("If-Match", "").encode(),
-        await request.body(),
+        await request.body() if sent is None else sent,
     ):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)

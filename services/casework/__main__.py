@@ -12,10 +12,12 @@ from libs.events.database import Database
 from libs.events.runtime import Runtime
 from libs.events.topics import CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.casework.api import build_app
+from services.casework.attachment_jobs import Orphans, Removals
 from services.casework.contact_jobs import CallbackClocks, Thanks
 from services.casework.handlers import handle_customers, handle_messages, handle_scores
 from services.casework.jobs import Clocks, Forgetting, QuarterClocks, Recomputing, WaitingAnswers, Watchdog
 from services.casework.settings import Settings
+from services.casework.store.attachment_files import AttachmentFiles
 from services.casework.task_jobs import TaskClocks
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -46,8 +48,13 @@ def main() -> None:
         host=settings.host,
         port=settings.port,
     )
+    files = None
+    if settings.attachments_dir is not None:
+        files = AttachmentFiles(
+            settings.attachments_dir, size_limit=settings.attachment_bytes, per_case=settings.attachments_per_case
+        )
     if role in {"api", "all"}:
-        runtime.add_app(build_app(database))
+        runtime.add_app(build_app(database, files))
     if role in {"worker", "all"}:
         runtime.add_consumer("casework.scores", SURVEY_SCORES, handle_scores)
         runtime.add_consumer("casework.customers", CUSTOMERS, handle_customers)
@@ -67,6 +74,10 @@ def main() -> None:
         runtime.add_loop(
             "recomputing", Recomputing(database, batch=settings.clock_batch).step, idle=timedelta(seconds=2)
         )
+        if files is not None:
+            removals = Removals(database, files, batch=settings.clock_batch)
+            runtime.add_loop("attachment_removals", removals.step, idle=timedelta(seconds=5))
+            runtime.add_loop("attachment_orphans", Orphans(database, files).step, idle=timedelta(hours=1))
         runtime.add_loop("forgetting", Forgetting(database).step, idle=timedelta(hours=1))
         runtime.add_relay()
     # In each process: where no worker runs, somebody has to say so.

@@ -22,7 +22,18 @@ from services.casework.domain.names import CaseId, CustomerId, ResponseId
 from services.casework.domain.replies import Confirmation
 from services.casework.domain.tasks import decline
 from services.casework.domain.timeline import Actor, Cause
-from services.casework.store import callbacks, cases, customers, initiatives, intake, people, policies, saving, tasks
+from services.casework.store import (
+    attachments,
+    callbacks,
+    cases,
+    customers,
+    initiatives,
+    intake,
+    people,
+    policies,
+    saving,
+    tasks,
+)
 from services.casework.store.customers import Profile
 
 if TYPE_CHECKING:
@@ -165,6 +176,7 @@ async def _erase(tx: Tx, erasures: dict[CustomerId, Event[Contract]]) -> None:
     await tasks.save(tx, ended)
     await tasks.erase_titles(tx, forgotten)
     await callbacks.save(tx, taken_back)
+    await attachments.erase(tx, forgotten)
     await customers.erase_words(tx, erased_at, forgotten)
     await saving.save(tx, book)
 

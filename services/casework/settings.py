@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -19,4 +20,10 @@ class Settings(BaseSettings):
     pool_size: Annotated[int, Field(ge=2, le=100)] = 10
     clock_batch: Annotated[int, Field(ge=1, le=1000)] = 500
     """How many cases one transaction of the clock loop takes at most."""
+    attachments_dir: Path | None = None
+    """Where files of cases are kept: one folder for all processes, on a disk that is backed up. None: nobody can attach
+    any."""
+    attachment_bytes: Annotated[int, Field(ge=1, le=2**31)] = 20_000_000
+    """How large one file of a case is at most."""
+    attachments_per_case: Annotated[int, Field(ge=1, le=1000)] = 50
     kafka_bootstrap_servers: Annotated[str, Field(validation_alias="OTKLIK_KAFKA_BOOTSTRAP_SERVERS")] = "127.0.0.1:9092"

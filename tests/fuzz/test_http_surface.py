@@ -61,7 +61,9 @@ class Served:
 
 
 @pytest.fixture(scope="module", params=sorted(SCOPES))
-def served(request: pytest.FixtureRequest, postgres: Databases) -> Iterator[Served]:
+def served(
+    request: pytest.FixtureRequest, postgres: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
     name: str = request.param
     url = postgres.create_for_service(name)
     [port] = free_ports(1)
@@ -70,6 +72,7 @@ def served(request: pytest.FixtureRequest, postgres: Databases) -> Iterator[Serv
         f"{name.upper()}_DATABASE_URL": url,
         f"{name.upper()}_PORT": str(port),
         "NOTIFY_LINK_SECRET": secrets.token_urlsafe(40),
+        "CASEWORK_ATTACHMENTS_DIR": str(tmp_path_factory.mktemp("attachments")),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", f"services.{name}", "api"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from libs.webapi.app import create_app
 from services.casework.api import (
+    attachments,
     bulk,
     calendars,
     callbacks,
@@ -35,15 +36,18 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from libs.events.database import Database
+    from services.casework.store.attachment_files import AttachmentFiles
 
 
-def build_app(database: Database) -> FastAPI:
-    """The app over `database`."""
+def build_app(database: Database, files: AttachmentFiles | None = None) -> FastAPI:
+    """The app over `database`. `files`: where attachments are; None: there are none, and none can be sent."""
     app = create_app(
         "Otklik casework",
         database,
         description="Cases of unhappy customers, from the answer that opened them to the word that it is solved.",
+        body_limits={} if files is None else {attachments.UPLOADS: files.size_limit},
     )
+    app.state.attachment_files = files
     for part in (
         cases,
         commands,
@@ -57,6 +61,7 @@ def build_app(database: Database) -> FastAPI:
         contact_rules,
         resolving,
         comments,
+        attachments,
         guides,
         effects,
         initiatives,

@@ -18,6 +18,7 @@ CaseworkError
 │   ├── CallbackTime
 │   ├── NoCallback
 │   ├── SlotTaken
+│   ├── TooManyAttachments
 │   └── CustomerHasOpenCase
 └── NobodyToAssign           the company has not named a single agent: wait until it has
 """
@@ -148,6 +149,13 @@ class SlotTaken(Refused):
 
     code = "case-slot-taken"
     title = "The time is no longer free"
+
+
+class TooManyAttachments(Refused):
+    """It has as many files as a case may have."""
+
+    code = "case-has-too-many-attachments"
+    title = "The case has as many attachments as it may have"
 
 
 class CustomerHasOpenCase(Refused):

@@ -37,6 +37,8 @@ EntryKind = Literal[
     "reopened",
     "closed",
     "noted",
+    "attached",
+    "detached",
     "commented",
     "confirmation_answered",
     "customer_erased",
