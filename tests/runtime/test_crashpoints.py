@@ -64,7 +64,11 @@ async def test_without_the_variable_there_are_no_points(tmp_path: Path) -> None:
 
 
 def test_the_points_that_are_listed_are_those_in_the_code() -> None:
-    listed = set(re.findall(r"(?:<consumer>|relay|ingest|notify)\.[a-z_]+", crashpoint_module.__doc__ or ""))
+    listed = set(
+        re.findall(
+            r"(?:<consumer>|relay|ingest|notify|scoring)\.[a-z_]+(?:\.[a-z_]+)?", crashpoint_module.__doc__ or ""
+        )
+    )
     in_code = {
         name.replace("{self._consumer}", "<consumer>")
         for folder in ("libs", "services")
