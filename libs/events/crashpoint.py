@@ -12,7 +12,7 @@ names. The file is unlinked first: it strikes once, and one process, however man
     ingest.batch_half_assembled     one waits while others are written  notify.after_accepted 250, not recorded
     ingest.after_commit             durable, not answered       notify.after_hook_accepted  2xx, not recorded
 
-    scoring.tiers.before_commit     worth counted anew              notify.after_provider    it said something, not recorded
+    scoring.tiers.before_commit     worth counted anew              notify.after_provider    it answered, not recorded
     scoring.counts.before_commit    changes folded                  notify.after_chat        likewise
     scoring.mentions.before_commit  likewise, of themes     notify.campaigns.before_commit   the next are told
     scoring.comments.before_commit  read anew; scoring.comments.after_commit: and kept
