@@ -27,6 +27,12 @@ PAGES: Final = (
     "/initiatives?status=proposed",
     "/initiatives/new?cause=service.waiting",
     "change",
+    "/campaigns",
+    "campaign",
+    "/campaigns/new",
+    "/campaigns/new?initiative=second-counter",
+    "/messages",
+    "/messages/held",
     "/people",
     "/people/irina",
     "/queues/management",
@@ -146,6 +152,24 @@ _TOO_FAINT: Final = r"""
   return found;
 }
 """
+
+
+async def campaigning(company: Company) -> str:
+    """A change that can be told, and a draft that tells it with a trial of it on its way; the draft's address."""
+    await company.shipped()
+    await company.told_customers("customer-1", "customer-2")
+    await company.told_customers("customer-3", consent=False)
+    said = {"subject": "Второе окно в обед", "learned": "В обед ждали сорок минут.", "changed": "Окон два. " * 30}
+    body: dict[str, object] = {
+        "name": "Второе окно в обед",
+        "initiative_ids": ["second-counter"],
+        "audience": {"customers": {"which": "raised", "themes": ["waiting"], "tiers": ["standard"]}},
+        "content": {"ru": said, "en": said | {"next_steps": "More counters"}},
+    }
+    made = await company.notify("olga", "manager", "POST", "/v1/campaigns", json=body)
+    trial = {"email": "olga@example.org", "language": "ru"}
+    await company.notify("olga", "manager", "POST", f"/v1/campaigns/{made['id']}/test", json=trial)
+    return f"/campaigns/{made['id']}"
 
 
 async def fill(company: Company) -> str:
@@ -275,6 +299,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
 ) -> None:
     case_id, delivery_id = await fill(company), await delivered(company)
     change, task = await changed(company), await asked(company, case_id)
+    campaign = await campaigning(company)
     desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
     desk.refusals_expected = True
     wrong: dict[str, Any] = {}
@@ -284,6 +309,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
             "letter": LETTER,
             "delivery": f"/deliveries/{delivery_id}",
             "change": change,
+            "campaign": campaign,
             "task": task,
         }.get(page_of, page_of)
         page = await desk.go(path + ("&" if "?" in path else "?") + f"lang={language}")
