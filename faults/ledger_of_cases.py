@@ -57,7 +57,13 @@ def check_cases(evidence: Evidence, findings: Findings) -> None:
 def _check_taken_back(evidence: Evidence, cases: dict[str, Any], findings: Findings) -> None:
     """A case that no answer makes any more, and in which nobody has acted, does not stay open."""
     touched = {str(row["case_id"]) for row in evidence["timeline"] if row["actor_kind"] in ("person", "key")}
-    resting = {str(row["case_id"]) for row in evidence["answers"] if row["nps_class"] == "detractor"}
+    # A light case rests on any answer: rules of the company open it, and not the score alone.
+    light = {id_ for id_, row in cases.items() if row["kind"] == "light"}
+    resting = {
+        str(row["case_id"])
+        for row in evidence["answers"]
+        if row["nps_class"] == "detractor" or str(row["case_id"]) in light
+    }
     findings.none(
         3,
         "cases that were not taken back with the answer that made them",

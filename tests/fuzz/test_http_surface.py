@@ -110,6 +110,12 @@ def test_nothing_that_is_sent_makes_a_service_fail_or_answer_what_it_does_not_do
     record_property("sent", f"{answers.total()} cases, {dict(sorted(answers.items()))}")
 
 
+@schemathesis.serializer("message/rfc822")
+def _as_mail(_ctx: object, value: object) -> bytes:
+    """A mail is bytes, and nothing keeps anybody from sending others."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
 def fuzz(operation: APIOperation[Any, Any, Any, Any], key: str) -> Counter[int]:
     """Ask one operation; how often it answered what."""
     answers: Counter[int] = Counter()

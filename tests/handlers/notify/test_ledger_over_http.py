@@ -113,7 +113,7 @@ async def test_an_operator_has_a_doubtful_message_sent_again_under_the_same_mess
 async def test_a_failed_message_may_be_sent_again_but_not_declared_sent(
     world: World, client: httpx.AsyncClient, post: Post, trap: MailTrap
 ) -> None:
-    trap.tell("RCPT", "550 5.1.1 no such user")
+    trap.tell("RCPT", "550 5.7.1 not from here")
     await world.cases(world.assigned())
     await post.rest()
     id_ = (await world.row()).id
