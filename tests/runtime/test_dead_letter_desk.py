@@ -550,7 +550,11 @@ async def test_a_replay_reaches_the_consumer_that_failed_and_no_other_and_takes_
         assert (str(again.id), again.origin, again.attempts) == (f"{BROKEN}:1", letter.origin, 1)
         assert again.failed_at == Place(readers.topic.replays(BROKEN), 0, 0)
 
-        # Repaired; replayed twice, and the first letter once more.
+        # Repaired; replayed twice, and the first letter once more. The other one breaks, after it read all so far.
+        async def read_by_the_other() -> bool:
+            return await readers.took(WELL) == {"anna": [1, 2, 3]}
+
+        await eventually(read_by_the_other, within=30)
         broken.judge = passes
         well.judge = fails
         well.batches.clear()
