@@ -33,12 +33,13 @@ def load_texts() -> dict[Language, dict[str, str]]:
 
 
 def _read(language: Language) -> dict[str, str]:
-    """What every page uses is in `ru.toml`, what some add in `loop.ru.toml` and `telling.ru.toml`; no key twice."""
+    """What every page uses is in `ru.toml`, what some add in files like `loop.ru.toml`; no key twice."""
     found: dict[str, str] = {}
-    for name in (f"{language}.toml", f"loop.{language}.toml", f"telling.{language}.toml"):
-        texts = _flat(tomllib.loads(Path(__file__).with_name(name).read_text(encoding="utf-8")))
+    here = Path(__file__).parent
+    for file in (here / f"{language}.toml", *sorted(here.glob(f"*.{language}.toml"))):
+        texts = _flat(tomllib.loads(file.read_text(encoding="utf-8")))
         if twice := found.keys() & texts.keys():
-            raise ValueError(f"{name} says again: {', '.join(sorted(twice))}")
+            raise ValueError(f"{file.name} says again: {', '.join(sorted(twice))}")
         found |= texts
     return found
 
