@@ -81,7 +81,7 @@ _EMPTY: Final = {
     ),
     "casework": text(
         "TRUNCATE customers, answers, cases, timeline, agent_loads, initiatives, initiative_cases, initiative_history,"
-        " recomputations, recomputed_breaches, program_policies, saved_filters, idempotency_keys, inbox, outbox CASCADE"
+        " recomputations, recomputed_breaches, saved_filters, idempotency_keys, inbox, outbox CASCADE"
     ),
     "scoring": text(
         "TRUNCATE responses, instrument_versions, tallies, day_counts, month_counts, driver_runs, customers,"
@@ -105,6 +105,8 @@ _UNORGANISED: Final = (
     text("DELETE FROM teams"),
     text("DELETE FROM departments"),
     text("DELETE FROM calendars"),
+    text("DELETE FROM outreach_rules WHERE version > 1"),
+    text("DELETE FROM program_policies WHERE program <> '~light'"),
 )
 _FIRST_SETTINGS: Final = (
     text("DELETE FROM theme_taxonomies WHERE version > 1"),

@@ -88,6 +88,13 @@ class LoopHealth(BaseModel):
     initiatives: InitiativesTold
 
 
+class GroupNames(BaseModel):
+    """By id, those that are no longer in use too: what they did is still counted."""
+
+    teams: dict[str, str]
+    departments: dict[str, str]
+
+
 class Delay(BaseModel):
     """How cases ended whose first contact came after this many hours."""
 
@@ -147,6 +154,15 @@ async def loop_health(
             communicated_within_a_quarter=portion(share(told.told_in_time, told.due) if told else share(0, 0)),
         ),
     )
+
+
+@router.get("/groups", summary="What teams and departments are called")
+async def names_of_groups(request: Request, principal: MeasureReader) -> GroupNames:  # noqa: ARG001 - the rule
+    """For whoever reads the measures, and may not see how the company is set up."""
+    async with database_of(request).reading() as tx:
+        rows = await measures.group_names(tx)
+    teams, departments = ({row.id: row.name for row in rows if row.kind == kind} for kind in ("team", "department"))
+    return GroupNames(teams=teams, departments=departments)
 
 
 @router.get("/delay", summary="What delay does")

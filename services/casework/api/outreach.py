@@ -21,6 +21,7 @@ from services.casework.api.access import (
     database_of,
 )
 from services.casework.api.views import Who
+from services.casework.domain.answers import Answer
 from services.casework.domain.names import NpsClass, Tier
 from services.casework.domain.outreach import OutreachRules, Then, try_on
 from services.casework.store import outreach
@@ -28,6 +29,7 @@ from services.casework.store import outreach
 router: Final = Router(prefix="/v1/outreach-rules", tags=["rules"])
 
 _TRIED_ON: Final = 20_000
+_EXAMPLES: Final = 20
 _SPAN: Final = timedelta(days=30)
 _Name = Annotated[str, Field(min_length=1, max_length=512)]
 _Score = Annotated[int | None, Field(strict=True, ge=0, le=10)]
@@ -111,6 +113,21 @@ class RuleTried(BaseModel):
     answers: int
 
 
+class WouldOpen(BaseModel):
+    """An answer that a rule would have opened a case for."""
+
+    rule: str
+    customer_id: str | None
+    customer_name: str | None
+    tier: Tier
+    score: int | None
+    program: str
+    touchpoint: str | None
+    answered_at: datetime
+    has_case: bool
+    """The customer has a case that is not closed: the answer would have joined it instead."""
+
+
 class OutreachTried(BaseModel):
     """What the rules would have done with the latest answers that are no detractors', as if nobody had a case."""
 
@@ -120,6 +137,8 @@ class OutreachTried(BaseModel):
     cases: int
     thanks: int
     nothing: int
+    opening: list[WouldOpen]
+    """The latest 20 of those that would open a case."""
 
 
 @router.get("", summary="The rules for passives and promoters")
@@ -148,7 +167,10 @@ async def dry_run(request: Request, principal: SettingsWriter, body: OutreachBod
     rules = body.as_rules()
     async with database_of(request).reading() as tx:
         since = tx.now - _SPAN
-        tried = try_on(rules, await outreach.latest(tx, since, _TRIED_ON))
+        tried = try_on(rules, await outreach.latest(tx, since, _TRIED_ON), _EXAMPLES)
+        customers = await outreach.known(
+            tx, {answer.customer_id for _, answer in tried.opening if answer.customer_id is not None}
+        )
     return OutreachTried(
         since=since,
         answers=tried.answers,
@@ -156,4 +178,20 @@ async def dry_run(request: Request, principal: SettingsWriter, body: OutreachBod
         cases=tried.cases,
         thanks=tried.thanks,
         nothing=tried.nothing,
+        opening=[_would_open(rule, answer, customers) for rule, answer in tried.opening],
+    )
+
+
+def _would_open(rule: str, answer: Answer, customers: dict[str, tuple[str | None, bool]]) -> WouldOpen:
+    name, has_case = customers.get(answer.customer_id or "", (None, False))
+    return WouldOpen(
+        rule=rule,
+        customer_id=answer.customer_id,
+        customer_name=name,
+        tier=answer.tier,
+        score=answer.score,
+        program=answer.program,
+        touchpoint=answer.touchpoint,
+        answered_at=answer.answered_at,
+        has_case=has_case,
     )

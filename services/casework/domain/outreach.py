@@ -11,11 +11,13 @@ is not thanked for: nobody knows for what, or whom.
 from __future__ import annotations
 
 from datetime import timedelta
+from heapq import nlargest
 from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from libs.events.event import named
+from services.casework.domain.answers import Answer
 from services.casework.domain.names import NpsClass, Tier
 
 if TYPE_CHECKING:
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from services.casework.domain.answers import Answer
 
 Then = Literal["case", "thanks", "nothing"]
 ThanksResult = Literal["asked", "case", "worse", "withdrawn", "erased"]
@@ -98,13 +99,16 @@ class Tried(msgspec.Struct, frozen=True):
     cases: int
     thanks: int
     nothing: int
+    opening: list[tuple[str, Answer]]
+    """The latest answers that would open cases, each with the rule's id."""
 
 
-def try_on(rules: OutreachRules, answers: Iterable[Answer]) -> Tried:
+def try_on(rules: OutreachRules, answers: Iterable[Answer], examples: int = 20) -> Tried:
     """What the rules would do with these answers, each as if its customer had no case."""
     by_rule = {rule.id: 0 for rule in rules.rules}
     counts: dict[Then, int] = {"case": 0, "thanks": 0, "nothing": 0}
     seen = 0
+    opening: list[tuple[str, Answer]] = []
     for answer in answers:
         if answer.is_detractor:
             continue
@@ -113,7 +117,10 @@ def try_on(rules: OutreachRules, answers: Iterable[Answer]) -> Tried:
         rule = rules.met_by(answer)
         if rule is not None and answer.score is not None:
             by_rule[rule.id] += 1
-    return Tried(seen, by_rule, counts["case"], counts["thanks"], counts["nothing"])
+            if rule.then == "case":
+                opening.append((rule.id, answer))
+    latest = nlargest(examples, opening, key=lambda each: (each[1].answered_at, each[1].response_id))
+    return Tried(seen, by_rule, counts["case"], counts["thanks"], counts["nothing"], latest)
 
 
 def what_became_of(answer: Answer, erased_at: datetime | None) -> ThanksResult:

@@ -93,6 +93,19 @@ _INITIATIVES: Final = text("""
 """)
 
 
+_GROUP_NAMES: Final = text("""
+    SELECT 'team' AS kind, id, name FROM teams
+     UNION ALL
+    SELECT 'department' AS kind, id, name FROM departments
+     ORDER BY kind, name, id
+""")
+
+
+async def group_names(tx: Tx) -> Sequence[Row[Any]]:
+    """What all teams and departments are called, by name."""
+    return await tx.fetch(_GROUP_NAMES)
+
+
 async def health(
     tx: Tx,
     *,

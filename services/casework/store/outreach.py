@@ -11,7 +11,7 @@ from services.casework.domain.outreach import OutreachRules
 from services.casework.store.answers import answer_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -41,6 +41,13 @@ _LATEST: Final = text("""
       FROM answers
      WHERE answered_at >= :since
      LIMIT :limit
+""")
+
+_KNOWN: Final = text("""
+    SELECT customers.customer_id, customers.name,
+           EXISTS (SELECT FROM cases WHERE cases.customer_id = customers.customer_id AND status <> 'closed') AS has_case
+      FROM customers
+     WHERE customers.customer_id = ANY(CAST(:ids AS text[]))
 """)
 
 # Who is to be thanked already, or was, is not thanked again.
@@ -100,6 +107,12 @@ async def put(tx: Tx, rules: OutreachRules, by: Actor) -> None:
 async def latest(tx: Tx, since: datetime, limit: int) -> list[Answer]:
     """Answers given since then, at most so many, to try rules on."""
     return [answer_of(row) for row in await tx.fetch(_LATEST, {"since": since, "limit": limit})]
+
+
+async def known(tx: Tx, customers: Collection[str]) -> dict[str, tuple[str | None, bool]]:
+    """What these customers are called, and whether they have a case that is not closed."""
+    rows = await tx.fetch(_KNOWN, {"ids": list(customers)})
+    return {row.customer_id: (row.name, row.has_case) for row in rows}
 
 
 async def owe(tx: Tx, answers: Sequence[Answer], due_at: datetime) -> None:

@@ -21,6 +21,7 @@ from services.portal.api import (
     cause_tree,
     causes,
     colleagues,
+    contact_rules,
     customers,
     dead_letters,
     deliveries,
@@ -31,6 +32,7 @@ from services.portal.api import (
     imports,
     initiatives,
     instruments,
+    light_cases,
     login,
     loop,
     messages,
@@ -99,6 +101,7 @@ def create(
         body_limits={
             "/sources/": _PASTED,
             "/segments": _PASTED,
+            "/light-cases": _PASTED,
             "/themes/": _PASTED,
             "/imports/": _PIECE,
             "/campaigns/": _TOLD,
@@ -126,6 +129,8 @@ def create(
     app.include_router(colleagues.routes(pages, casework))
     app.include_router(policies.routes(pages, casework))
     app.include_router(calendars.routes(pages, casework))
+    app.include_router(contact_rules.routes(pages, casework))
+    app.include_router(light_cases.routes(pages, casework, scoring))
     app.include_router(recomputations.routes(pages, casework))
     app.include_router(events.routes(database, pages, broadcast))
     app.include_router(dead_letters.routes(pages, letters))

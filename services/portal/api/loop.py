@@ -23,7 +23,6 @@ from services.portal.texts import Words
 
 _LONGEST: Final = 200
 _OF_DELAY: Final = ("tier", "program")
-_SEES_NAMES: Final = (Right.CASES, Right.SETUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ async def _found(casework: Casework, person: Person, asked: Asked) -> dict[str, 
         casework.loop.health(person, since, until, asked.filters, by=step),
         casework.loop.delay(person, since, until, of_delay),
         casework.loop.health(person, since, until, {}, by="program"),
-        group_names(casework, person),
+        casework.loop.names(person),
     )
     return {
         "whole": whole.groups[0] if whole.groups else None,
@@ -82,7 +81,7 @@ async def _found(casework: Casework, person: Person, asked: Asked) -> dict[str, 
         "line": trend(step, _over_time(step, asked.share, steps.groups), ()),
         "delays": delays,
         "programs": [each.group for each in programs.groups if each.group],
-        "names": names,
+        "names": {"team": names.teams, "department": names.departments},
     }
 
 
@@ -93,17 +92,6 @@ def _over_time(step: Step, share: str, groups: list[Health]) -> list[Measure]:
         for group, each in found
         if group
     ]
-
-
-async def group_names(casework: Casework, person: Person) -> dict[str, dict[str, str]]:
-    """What teams and departments are called, for those who may know how the company is set up."""
-    if not any(person.may(right) for right in _SEES_NAMES):
-        return {"team": {}, "department": {}}
-    teams, departments = await asyncio.gather(casework.people.teams(person), casework.people.departments(person))
-    return {
-        "team": {each.id: each.name for each in teams},
-        "department": {each.id: each.name for each in departments},
-    }
 
 
 def _asked(request: Request, words: Words) -> Asked:

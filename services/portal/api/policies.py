@@ -18,7 +18,16 @@ from services.portal.domain.casefile import TIERS
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.people import Person, Right
 from services.portal.domain.period import Period, span_of
-from services.portal.domain.policyforms import DAYS, HOURS, POLICY, WrongEntryError, entered_policy, policy_of
+from services.portal.domain.policyforms import (
+    COUNTS,
+    DAYS,
+    HOURS,
+    LIGHT,
+    POLICY,
+    WrongEntryError,
+    entered_policy,
+    policy_of,
+)
 from services.portal.texts import Words
 
 _LONGEST: Final = 200
@@ -77,6 +86,7 @@ class PolicyPages:
             "policies": None,
             "hours": HOURS,
             "days": DAYS,
+            "light": LIGHT,
             "done": done if done in ("saved", "deleted") else "",
         }
         try:
@@ -91,7 +101,7 @@ class PolicyPages:
         by_tier = {each.tier: each for each in own}
         context |= {
             "policies": [(by_tier.get(each.tier, each), each.tier in by_tier) for each in company],
-            "programs": sorted({*programs, program} - {""}),
+            "programs": [*sorted({*programs, program} - {"", LIGHT}), LIGHT],
             "calendars": {each.id: each.name for each in calendars},
         }
         return self._pages.page(request, visit, "policies.html", **context)
@@ -128,6 +138,8 @@ class PolicyPages:
             calendars=[(each.id, each.name) for each in calendars],
             hours=HOURS,
             days=DAYS,
+            counts=COUNTS,
+            light=LIGHT,
             draft=draft,
         )
 
@@ -140,7 +152,7 @@ class PolicyPages:
             body = policy_of(entered)
         except WrongEntryError as error:
             wrong = {
-                name: words("policies.wrong_warnings" if name == "warnings" else "policies.wrong")
+                name: words(f"policies.wrong_{name}" if name in ("warnings", *COUNTS) else "policies.wrong")
                 for name in error.fields
             }
             draft = Draft("policy", entered, {}, wrong, words("case.check"))

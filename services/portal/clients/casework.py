@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
 from services.portal.clients.case_lists import CaseLists
 from services.portal.clients.contact import Callback, Contact
+from services.portal.clients.contact_rules import ContactRules
 from services.portal.clients.initiatives import Initiatives
 from services.portal.clients.loop import Loop
+from services.portal.clients.outreach import Outreach
 from services.portal.clients.people import People
 from services.portal.clients.policies import Policies
 from services.portal.clients.root_causes import RootCauses
@@ -66,6 +68,8 @@ class CaseLine(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Waiting | None = None
     priority: int | None = None
     """Whom to call first, 0 to 100."""
+    kind: Literal["full", "light"] = "full"
+    """`light`: opened by a rule for an answer that is no detractor's."""
 
     @property
     def steps_done(self) -> int:
@@ -273,6 +277,8 @@ class Casework:
         self.loop: Final = Loop(service)
         self.initiatives: Final = Initiatives(service)
         self.people: Final = People(service)
+        self.outreach: Final = Outreach(service)
+        self.contact_rules: Final = ContactRules(service)
         self.contact: Final = Contact(service)
         self.lists: Final = CaseLists(service)
         self.causes: Final = RootCauses(service)

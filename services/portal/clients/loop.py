@@ -65,6 +65,13 @@ class LoopHealth(msgspec.Struct, frozen=True):
     initiatives: Told
 
 
+class GroupNames(msgspec.Struct, frozen=True):
+    """What teams and departments are called, by id."""
+
+    teams: dict[str, str]
+    departments: dict[str, str]
+
+
 class Delay(msgspec.Struct, frozen=True):
     """How cases ended whose first contact came after so many hours."""
 
@@ -87,6 +94,10 @@ class Loop:
         """Of the cases opened from `since` until before `until`."""
         params = {**filters, **_span(since, until)} | ({"by": by} if by else {})
         return await self._service.get("/v1/measures/loop", LoopHealth, person=person, params=params)
+
+    async def names(self, person: Person) -> GroupNames:
+        """What all teams and departments are called; everybody may know."""
+        return await self._service.get("/v1/measures/groups", GroupNames, person=person)
 
     async def delay(self, person: Person, since: datetime, until: datetime, filters: Mapping[str, str]) -> list[Delay]:
         """By how late the first contact was."""

@@ -29,6 +29,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     executive_hours: int
     confirmation_days: int
     longest_wait_days: int
+    unanswered_attempts: int
     warnings: list[float]
     calendar_id: str | None
     version: int

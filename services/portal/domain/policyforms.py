@@ -18,7 +18,12 @@ HOURS: Final = (
     "executive_hours",
 )
 DAYS: Final = ("confirmation_days", "longest_wait_days")
-POLICY: Final = (*HOURS, *DAYS, "warnings", "calendar_id")
+COUNTS: Final = ("unanswered_attempts",)
+POLICY: Final = (*HOURS, *DAYS, *COUNTS, "warnings", "calendar_id")
+LIGHT: Final = "~light"
+"""The program under which casework keeps the policies of light cases; no survey has it."""
+_MAY_BE_NONE: Final = ("longest_wait_days", "unanswered_attempts")
+_MOST_ATTEMPTS: Final = 100
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 CALENDAR: Final = ("name", "zone", *WEEKDAYS, "holidays", "special_days")
 _MOST_HOURS: Final = 24 * 366
@@ -41,10 +46,10 @@ def policy_of(entered: Mapping[str, str]) -> dict[str, object]:
     """A policy as casework takes it; WrongEntryError names what cannot be so."""
     found: dict[str, object] = {"calendar_id": entered["calendar_id"] or None}
     wrong: set[str] = set()
-    for names, least, most in ((HOURS, 1, _MOST_HOURS), (DAYS, 1, _MOST_DAYS)):
+    for names, most in ((HOURS, _MOST_HOURS), (DAYS, _MOST_DAYS), (COUNTS, _MOST_ATTEMPTS)):
         for name in names:
             written = entered[name]
-            if _WHOLE.fullmatch(written) and (0 if name == "longest_wait_days" else least) <= int(written) <= most:
+            if _WHOLE.fullmatch(written) and (0 if name in _MAY_BE_NONE else 1) <= int(written) <= most:
                 found[name] = int(written)
             else:
                 wrong.add(name)
@@ -60,7 +65,7 @@ def policy_of(entered: Mapping[str, str]) -> dict[str, object]:
 
 def entered_policy(stored: Mapping[str, Any]) -> dict[str, str]:
     """The other way round: what a form about this policy shows."""
-    shown = {name: str(stored[name]) for name in (*HOURS, *DAYS)}
+    shown = {name: str(stored[name]) for name in (*HOURS, *DAYS, *COUNTS)}
     shares = ", ".join(f"{100 * share:.0f}" for share in stored["warnings"])
     return shown | {"warnings": shares, "calendar_id": stored["calendar_id"] or ""}
 

@@ -111,6 +111,13 @@ async def test_the_company_tries_rules_on_what_came_before_it_puts_them_in_force
     tried = (await admin.post("/v1/outreach-rules/dry-run", json=body)).json()
     assert tried["rules"] == [{"id": "lukewarm", "then": "case", "answers": 1}]
     assert (tried["answers"], tried["cases"], tried["thanks"], tried["nothing"]) == (2, 1, 0, 1)
+    (opening,) = tried["opening"]
+    assert (opening["rule"], opening["customer_id"], opening["score"], opening["has_case"]) == (
+        "lukewarm",
+        "c-2",
+        7,
+        False,
+    )
     assert (await admin.get("/v1/outreach-rules")).json()["version"] == 1
     twice = {"rules": [*body["rules"], *body["rules"]]}
     headers = {"If-Match": '"1"'}

@@ -27,7 +27,7 @@ async def test_a_program_gets_deadlines_of_its_own_and_loses_them_again(company:
     assert page.text.count("как у всей компании") == 4
     form = await ivan.get("/policies/standard?program=Аренда")
     hidden = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', form.text))
-    entered = {name: value for name, value in hidden.items() if name.endswith(("_hours", "_days"))}
+    entered = {name: value for name, value in hidden.items() if name.endswith(("_hours", "_days", "_attempts"))}
 
     wrong = await ivan.post(
         "/policies/standard", {**entered, "first_contact_hours": "0", "warnings": "soon", "calendar_id": ""}

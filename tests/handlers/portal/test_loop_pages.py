@@ -63,12 +63,14 @@ async def test_a_share_over_time_has_a_picture_and_a_table(company: Company, olg
 
 
 async def test_everybody_sees_how_the_loop_is_doing_and_no_customer_in_it(company: Company) -> None:
+    await organised(company)
     await solved(company, "customer-1")
     for login in ("anna", "oleg", "irina", "viktor"):
         visitor = await company.visitor().log_in(login)
-        page = await visitor.get("/loop")
+        page = await visitor.get("/loop?by=team")
         assert page.status_code == 200
         assert "customer-1" not in page.text
+        assert re.search(r'<th scope="row">Первая линия</th>', page.text)
         await visitor.close()
 
 

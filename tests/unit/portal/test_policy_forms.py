@@ -17,7 +17,11 @@ from services.portal.domain.policyforms import (
     written,
 )
 
-POLICY = dict.fromkeys(HOURS, "48") | dict.fromkeys(DAYS, "7") | {"warnings": "50 %, 75", "calendar_id": ""}
+POLICY = (
+    dict.fromkeys(HOURS, "48")
+    | dict.fromkeys(DAYS, "7")
+    | {"unanswered_attempts": "3", "warnings": "50 %, 75", "calendar_id": ""}
+)
 
 
 def test_a_policy_is_read_as_casework_takes_it_and_shown_as_it_was_entered() -> None:
@@ -36,6 +40,7 @@ def test_a_policy_is_read_as_casework_takes_it_and_shown_as_it_was_entered() -> 
         ({"warnings": "0, 50"}, {"warnings"}),
         ({"warnings": "100"}, {"warnings"}),
         ({"longest_wait_days": "-1"}, {"longest_wait_days"}),
+        ({"unanswered_attempts": "101"}, {"unanswered_attempts"}),
     ],
 )
 def test_what_cannot_be_a_deadline_is_named(changes: dict[str, str], wrong: set[str]) -> None:
