@@ -59,6 +59,7 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
 _TAKES: Final = {
     # Nobody subscribes anything here; whom to forget it has to know all the same.
     "notify.hooks": ("customer.erased.",),
+    "scoring.messages": ("customer.subscribed.", "customer.unsubscribed."),
     "notify.callbacks": ("case.callback.", "case.contacted.", "customer.erased."),
 }
 """Consumers that pass over, undecoded, what is not their business, and how the types begin that are."""

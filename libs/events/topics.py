@@ -153,6 +153,7 @@ NOTIFY_MESSAGES: Final = Topic(
         messages.MessageHeld,
         messages.MessageBounced,
         messages.CustomerOptedOut,
+        messages.CustomerOptedIn,
         messages.ConfirmationAnswered,
         messages.CampaignApproved,
         messages.CampaignStarted,
@@ -164,7 +165,7 @@ NOTIFY_MESSAGES: Final = Topic(
     ),
     partitions=6,
     retention=timedelta(days=30),
-    consumers=("casework.messages", "notify.hooks", "portal.events"),
+    consumers=("casework.messages", "notify.hooks", "portal.events", "scoring.messages"),
     producer="notify",
 )
 

@@ -11,6 +11,7 @@ from libs.events.contracts.messages import (
     CampaignPaused,
     CampaignResumed,
     CampaignStarted,
+    CustomerOptedIn,
     CustomerOptedOut,
     MessageBounced,
     MessageFailed,
@@ -93,9 +94,29 @@ def opted_out(
     payload = CustomerOptedOut(
         customer_id=customer_id, channel=channel, purpose=purpose, told_by=by, unsubscribed_at=tx.now
     )
-    part = f"{channel}/{purpose}"
-    event = Event.caused_by_command(cause_id, payload, subject=customer_id, time=tx.now, source=SOURCE, part=part)
-    tx.emit(event, key=customer_id)
+    _choice(tx, cause_id, payload)
+
+
+def opted_in(
+    tx: Tx,
+    cause_id: UUID,
+    customer_id: str,
+    channel: MessageChannel,
+    purpose: Purpose,
+    *,
+    by: Literal["customer", "operator"],
+) -> None:
+    """The customer wants a kind."""
+    payload = CustomerOptedIn(
+        customer_id=customer_id, channel=channel, purpose=purpose, told_by=by, subscribed_at=tx.now
+    )
+    _choice(tx, cause_id, payload)
+
+
+def _choice(tx: Tx, cause_id: UUID, payload: CustomerOptedOut | CustomerOptedIn) -> None:
+    id_, part = payload.customer_id, f"{payload.channel}/{payload.purpose}"
+    event = Event.caused_by_command(cause_id, payload, subject=id_, time=tx.now, source=SOURCE, part=part)
+    tx.emit(event, key=id_)
 
 
 def _identity(entry: Entry) -> _Identity:

@@ -12,10 +12,11 @@ from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, Re
 from services.notify import announcements
 from services.notify.domain.messages import Notice, Profile, Status, notices_of
 from services.notify.domain.rounds import rounds_of
-from services.notify.store import confirmations, ledger, profiles, voices
+from services.notify.store import confirmations, contacts, ledger, profiles, voices
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from datetime import datetime
 
     from libs.events.contracts.messages import SuppressionReason
     from libs.events.database import Tx
@@ -28,6 +29,7 @@ PROFILE_WAIT: Final = timedelta(minutes=15)
 async def handle_customers(tx: Tx, events: Sequence[Event[Any]]) -> None:
     """Keep the latest profiles; forget the erased, and hold back what was not sent to them yet."""
     latest: dict[str, Profile] = {}
+    consented: dict[str, datetime] = {}
     erased: set[str] = set()
     for event in events:
         match event.payload:
@@ -35,9 +37,12 @@ async def handle_customers(tx: Tx, events: Sequence[Event[Any]]) -> None:
                 known = latest.get(changed.customer_id)
                 if known is None or known.version < changed.version:
                     latest[changed.customer_id] = _profile(changed)
+                    if changed.email_consented_at is not None:
+                        consented[changed.customer_id] = changed.email_consented_at
             case CustomerErased(customer_id=customer_id):
                 erased.add(customer_id)
                 latest.pop(customer_id, None)
+                consented.pop(customer_id, None)
             case _:
                 continue
     if erased:
@@ -47,6 +52,8 @@ async def handle_customers(tx: Tx, events: Sequence[Event[Any]]) -> None:
     if latest:
         # In one order, so that two processes that replay the same customers cannot wait for each other.
         await profiles.put_profiles(tx, [latest[customer_id] for customer_id in sorted(latest)])
+    if consented:
+        await contacts.lift(tx, {customer_id: consented[customer_id] for customer_id in sorted(consented)})
 
 
 def _profile(changed: CustomerProfileChanged) -> Profile:

@@ -12,8 +12,9 @@ from typing import Final
 
 from libs.events.database import Database
 from libs.events.runtime import Runtime
-from libs.events.topics import SURVEY_RESPONSES
+from libs.events.topics import NOTIFY_MESSAGES, SURVEY_RESPONSES
 from services.scoring.account_scores import compute_account_scores
+from services.scoring.choices import handle_choices, wanted_choices
 from services.scoring.comment_jobs import fold_mentions, read_anew, suggest_themes
 from services.scoring.driver_jobs import DriverRuns, ask_nightly
 from services.scoring.handlers import score_responses
@@ -62,6 +63,7 @@ def main() -> None:
         runtime.add_app(build_app(database, privacy_threshold=settings.privacy_threshold))
     if role in {"worker", "all"}:
         runtime.add_consumer("scoring.responses", SURVEY_RESPONSES, score_responses)
+        runtime.add_consumer("scoring.messages", NOTIFY_MESSAGES, handle_choices, wanted=wanted_choices)
         runtime.add_loop("tiers", partial(recompute_tiers, database), idle=timedelta(seconds=1))
         runtime.add_loop("cut points", partial(count_cut_points, database), idle=timedelta(minutes=10))
         runtime.add_loop("tier totals", partial(count_tiers, database), idle=timedelta(minutes=10))

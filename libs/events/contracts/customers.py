@@ -9,8 +9,9 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from libs.events.contracts.messages import Purpose
 from libs.events.contracts.scores import Tier
-from libs.events.event import Contract
+from libs.events.event import Contract, Instant
 
 Language = Literal["ru", "en"]
 AccountRole = Literal["decision_maker", "end_user"]
@@ -51,6 +52,10 @@ class CustomerProfileChanged(Contract, frozen=True, kw_only=True):
     """What `tier_reason` says, for other languages; none: no rule matched."""
     current_value: float | None = None
     """What the customer is worth by now, in the company's currency; None where nobody has said it."""
+    email_consented_at: Instant | None = None
+    """When they last consented to mails, as far as was told: what they refused before is outweighed."""
+    email_refused: tuple[Purpose, ...] = ()
+    """What they want no mails of, although they consent to others."""
 
 
 class CustomerErased(Contract, frozen=True, kw_only=True):

@@ -122,6 +122,18 @@ class CustomerOptedOut(Contract, frozen=True, kw_only=True):
     unsubscribed_at: Instant
 
 
+class CustomerOptedIn(Contract, frozen=True, kw_only=True):
+    """The customer wants messages of this purpose over this channel, often after all."""
+
+    TYPE: ClassVar[str] = "customer.subscribed.v1"
+
+    customer_id: str
+    channel: MessageChannel
+    purpose: Purpose
+    told_by: Literal["customer", "operator"]
+    subscribed_at: Instant
+
+
 class ConfirmationAnswered(Contract, frozen=True, kw_only=True):
     """The customer said by the signed link whether the problem is really solved."""
 

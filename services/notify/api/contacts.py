@@ -194,13 +194,13 @@ async def put_consent(
     purpose: Purpose,
     body: ConsentBody,
 ) -> Response:
-    """The last word counts. A no is announced."""
+    """The last word counts, and is announced."""
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
         key = choice_key(channel, purpose)
         await contacts.choose(tx, customer_id, key, granted=body.granted, by=principal.subject, why=body.why)
-        if not body.granted:
-            announcements.opted_out(tx, command_id, customer_id, channel, purpose, by="operator")
+        announce = announcements.opted_in if body.granted else announcements.opted_out
+        announce(tx, command_id, customer_id, channel, purpose, by="operator")
         return 200, await _consents(tx, customer_id), {}
 
     return await once(database_of(request), request, principal, command)

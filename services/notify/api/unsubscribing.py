@@ -116,6 +116,8 @@ async def _subscribe(tx: Tx, reader: Reader) -> None:
     why = f"by the link in message {reader.message_id}"
     if reader.customer_id is not None:
         await contacts.choose(tx, reader.customer_id, _NEWS, granted=True, by="customer", why=why)
+        cause = uuid5(reader.message_id, f"subscribed/{tx.now.isoformat()}")
+        announcements.opted_in(tx, cause, reader.customer_id, "email", "news", by="customer")
         return
     for entry in await suppressions.of_mark(tx, reader.mark or ""):
         if entry.removed_at is None and entry.reason == "unsubscribed":

@@ -39,6 +39,17 @@ _CHOOSE: Final = text("""
     INSERT INTO contact_choices (customer_id, choices) VALUES (:customer_id, CAST(:choice AS jsonb))
     ON CONFLICT (customer_id) DO UPDATE SET choices = contact_choices.choices || excluded.choices
 """)
+# Who was told to be written to again is, unless they refused since then.
+_LIFT: Final = text("""
+    UPDATE contact_choices AS c
+       SET choices = coalesce((SELECT jsonb_object_agg(said.key, said.value) FROM jsonb_each(c.choices) AS said
+                                WHERE NOT (said.key LIKE 'email/%' AND NOT CAST(said.value ->> 'granted' AS boolean)
+                                           AND CAST(said.value ->> 'at' AS timestamptz) < told.at)), '{}')
+      FROM (SELECT customer_id, at
+              FROM unnest(CAST(:customer_ids AS text[]), CAST(:times AS timestamptz[])) AS told (customer_id, at)
+             ORDER BY customer_id) AS told
+     WHERE c.customer_id = told.customer_id
+""")
 # In one order, so that two senders that hold several of the same customers do not wait for each other.
 _ONE_AT_A_TIME: Final = text("""
     SELECT pg_advisory_xact_lock(hashtextextended(customer_id, 7))
@@ -122,6 +133,11 @@ async def choose(tx: Tx, customer_id: str, key: str, *, granted: bool, by: str, 
     """Keep what the customer said last about one channel and purpose."""
     choice = {key: {"granted": granted, "at": tx.now, "by": by, "why": why}}
     await tx.execute(_CHOOSE, {"customer_id": customer_id, "choice": msgspec.json.encode(choice).decode()})
+
+
+async def lift(tx: Tx, consented: Mapping[str, datetime]) -> None:
+    """Forget what these customers refused by mail before they consented: customer → when."""
+    await tx.execute(_LIFT, {"customer_ids": list(consented), "times": list(consented.values())})
 
 
 async def sent_lately(

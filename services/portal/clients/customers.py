@@ -56,6 +56,7 @@ class Customer(msgspec.Struct, frozen=True):
     tier: str
     tier_facts: list[Condition]
     updated_at: datetime
+    email_refused: list[str] = msgspec.field(default_factory=list)
 
 
 class AccountLine(msgspec.Struct, frozen=True):

@@ -123,6 +123,7 @@ _IMPERSONAL: Final = frozenset(
         "to_level",
         "told_by",
         "touchpoint",
+        "subscribed_at",
         "unsubscribed_at",
         "until",
         "urgent",

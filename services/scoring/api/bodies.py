@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from libs.events.contracts.customers import AccountRole, Language
+from libs.events.contracts.messages import Purpose
 from libs.events.contracts.scores import Tier
 from services.scoring.domain.conditions import Condition, Operator
 from services.scoring.domain.customers import LONGEST_ID, Profile
@@ -219,6 +220,8 @@ class Customer(BaseModel):
     attributes: dict[str, str | bool | int | float]
     products: list[str]
     email_consent: bool
+    email_consented_at: datetime | None = Field(description="When they last consented, where that was told.")
+    email_refused: list[Purpose] = Field(description="What they want no mails of, although they consent to others.")
     tier: Tier
     tier_reason: str
     tier_facts: list[Fact] = Field(description="The conditions of the rule that gave the tier; none: no rule matched.")

@@ -28,6 +28,7 @@ from services.scoring.api.bodies import (
     Fact,
     Stored,
 )
+from services.scoring.domain.consents import refused
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.store import customers, locks
 
@@ -147,6 +148,8 @@ async def get(request: Request, response: Response, principal: Reader, customer_
         attributes=dict(profile.attributes),
         products=list(profile.products),
         email_consent=profile.email_consent,
+        email_consented_at=profile.email_consented_at,
+        email_refused=list(refused(known.customer.choices, profile.email_consented_at)),
         tier=known.customer.tier,
         tier_reason=known.customer.tier_reason,
         tier_facts=[Fact.of(each) for each in known.customer.facts],

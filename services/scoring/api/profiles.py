@@ -122,8 +122,10 @@ async def _by_consent(
             consented_at=at if at is not None and (known.consented_at is None or at > known.consented_at) else None,
             held_back_since=known.unsubscribed_at if each.profile.email_consent and not allowed else None,
         )
-        if allowed != each.profile.email_consent or at != each.consented_at:
-            each = replace(each, profile=replace(each.profile, email_consent=allowed), consented_at=at)  # noqa: PLW2901
+        latest = known.with_consent(at).consented_at
+        if allowed != each.profile.email_consent or at != each.consented_at or latest is not None:
+            profile = replace(each.profile, email_consent=allowed, email_consented_at=latest)
+            each = replace(each, profile=profile, consented_at=at)  # noqa: PLW2901
         found.append(each)
         await _breathe(index)
     return found, tellings

@@ -2,22 +2,33 @@
 
 profile                    the company's own systems said so
 survey_vendor              the customer unsubscribed at a survey vendor's
+link                       the customer pressed the link in a mail, or their mail client's one click did
+complaint                  the customer called a mail unwanted
+operator                   somebody of the company noted what the customer said
 earlier_unsubscription     a profile said yes, and the customer had unsubscribed later than they consented
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
+    from libs.events.contracts.messages import Purpose
     from services.scoring.domain.customers import Profile
 
-What = Literal["email_consent", "language", "time_zone"]
-CameBy = Literal["profile", "survey_vendor", "earlier_unsubscription"]
+What = Literal["email_consent", "email_service", "email_courtesy", "email_news", "language", "time_zone"]
+CameBy = Literal["profile", "survey_vendor", "link", "complaint", "operator", "earlier_unsubscription"]
+
+OF_PURPOSE: Final[Mapping[Purpose, What]] = {
+    "service": "email_service",
+    "courtesy": "email_courtesy",
+    "news": "email_news",
+}
+"""What a choice about one kind of mails changes; customers are sent no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +76,19 @@ def contact_changes(before: Profile | None, after: Profile, telling: Telling) ->
             yield ContactChange(after.id, what, old, new, "profile", telling.told_by, telling.now)
 
 
-def withdrawn(customer_id: str, source: str, at: datetime) -> ContactChange:
+def withdrawn(customer_id: str, source: str, at: datetime, came_by: CameBy = "survey_vendor") -> ContactChange:
     """The end of a consent by an unsubscription."""
-    return ContactChange(customer_id, "email_consent", "yes", "no", "survey_vendor", source, at)
+    return ContactChange(customer_id, "email_consent", "yes", "no", came_by, source, at)
+
+
+def of_choices(
+    customer_id: str, before: Collection[Purpose], after: Collection[Purpose], came_by: CameBy, at: datetime
+) -> Iterator[ContactChange]:
+    """What differs between the kinds of mails that were refused before and after, as the service of mails told."""
+    for purpose, what in OF_PURPOSE.items():
+        old, new = _word(purpose not in before), _word(purpose not in after)
+        if old != new:
+            yield ContactChange(customer_id, what, old, new, came_by, "notify", at)
 
 
 def _consent(before: Profile | None, after: Profile, telling: Telling) -> ContactChange | None:

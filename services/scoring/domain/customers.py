@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from libs.events.contracts.customers import AccountRole, CustomerProfileChanged, Language, TierFact
+from services.scoring.domain.consents import refused
 from services.scoring.domain.segments import valued
 from services.scoring.domain.told import UNTOLD
 from services.scoring.domain.worth import Worth
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from libs.events.contracts.scores import Tier
     from services.scoring.domain.conditions import Condition
+    from services.scoring.domain.consents import Choices
     from services.scoring.domain.segments import RuleSet, Valuation
     from services.scoring.domain.told import Told
     from services.scoring.domain.worth import Attribute
@@ -43,6 +46,8 @@ class Profile:
     attributes: Mapping[str, Attribute]
     email_consent: bool
     products: tuple[str, ...] = ()
+    email_consented_at: datetime | None = None
+    """When they last consented to mails, where that was told."""
 
     def worth(self, account: Attributes) -> Worth:
         """What the segment rules look at; `account` are the attributes of the customer's account."""
@@ -62,7 +67,7 @@ class Customer:
     """A profile with its version and the tier that the rules gave it.
 
     `rules_version` is the valuation by which they did, `facts` the conditions that were met, `told` how new the
-    profile is by the count or the clock of where it comes from.
+    profile is by the count or the clock of where it comes from, `choices` what the customer said to kinds of mails.
     """
 
     profile: Profile
@@ -72,6 +77,7 @@ class Customer:
     rules_version: int
     facts: tuple[Condition, ...] = ()
     told: Told = UNTOLD
+    choices: Choices = field(default_factory=dict)
 
     def says(self, profile: Profile, valuation: Valuation) -> bool:
         """Whether a change to these would change anything that others can see."""
@@ -109,7 +115,7 @@ def updated(
     value = valued(profile.worth(account), rules)
     version = customer.version if customer.says(profile, value) else customer.version + 1
     newest = told.after(customer.told)
-    return Customer(profile, version, value.tier, value.reason, rules_version, value.facts, newest)
+    return Customer(profile, version, value.tier, value.reason, rules_version, value.facts, newest, customer.choices)
 
 
 def revalued(customer: Customer, account: Attributes, rules: RuleSet, rules_version: int) -> Customer:
@@ -125,6 +131,13 @@ def renamed(customer: Customer) -> Customer:
 def without_consent(customer: Customer) -> Customer:
     """A version more, because they are not to be written to any more."""
     return replace(customer, profile=replace(customer.profile, email_consent=False), version=customer.version + 1)
+
+
+def with_choices(customer: Customer, choices: Choices) -> Customer:
+    """A version more, where what they said changes what they are not to be told."""
+    at = customer.profile.email_consented_at
+    version = customer.version + (refused(choices, at) != refused(customer.choices, at))
+    return replace(customer, choices=choices, version=version)
 
 
 def changed(customer: Customer, account_name: str | None) -> CustomerProfileChanged:
@@ -148,6 +161,8 @@ def changed(customer: Customer, account_name: str | None) -> CustomerProfileChan
             TierFact(field=each.field, op=each.op, value=each.value, cut=each.cut) for each in customer.facts
         ),
         current_value=profile.current_value,
+        email_consented_at=profile.email_consented_at,
+        email_refused=refused(customer.choices, profile.email_consented_at),
     )
 
 

@@ -9,7 +9,9 @@ import msgspec
 from pydantic_core import to_json
 from sqlalchemy import text
 
+from libs.events.contracts.messages import Purpose
 from services.scoring.domain.conditions import Condition
+from services.scoring.domain.consents import Choice
 from services.scoring.domain.customers import Customer, Profile, erasure_mark
 from services.scoring.domain.told import Told
 from services.scoring.domain.worth import Worth
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _FIND: Final = text("""
     SELECT customers.id, customers.version, customers.name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(customers.attributes AS text) AS attributes, email_consent,
+           email_consented_at, CAST(email_choices AS text) AS email_choices,
            CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
            customers.source_version, customers.source_updated_at, customers.updated_at, accounts.name AS account_name
       FROM customers LEFT JOIN accounts ON accounts.id = customers.account_id
@@ -35,6 +38,7 @@ _FIND: Final = text("""
 _LOCK: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           email_consented_at, CAST(email_choices AS text) AS email_choices,
            CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
            source_version, source_updated_at
       FROM customers
@@ -45,6 +49,7 @@ _LOCK: Final = text("""
 _LOCK_OF_ACCOUNTS: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           email_consented_at, CAST(email_choices AS text) AS email_choices,
            CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
            source_version, source_updated_at
       FROM customers
@@ -56,6 +61,7 @@ _LOCK_OF_ACCOUNTS: Final = text("""
 _CLAIM_OUTDATED: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           email_consented_at, CAST(email_choices AS text) AS email_choices,
            CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
            source_version, source_updated_at
       FROM customers
@@ -67,6 +73,7 @@ _CLAIM_OUTDATED: Final = text("""
 _AFTER: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           email_consented_at, CAST(email_choices AS text) AS email_choices,
            CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
            source_version, source_updated_at
       FROM customers
@@ -87,6 +94,7 @@ _WORTHS: Final = text("""
 _OF_TIER: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           email_consented_at, CAST(email_choices AS text) AS email_choices,
            CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
            source_version, source_updated_at
       FROM customers
@@ -97,6 +105,7 @@ _OF_TIER: Final = text("""
 _OF_ACCOUNT: Final = text("""
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS text) AS attributes, email_consent,
+           email_consented_at, CAST(email_choices AS text) AS email_choices,
            CAST(products AS text) AS products, tier, tier_reason, rules_version, CAST(tier_facts AS text) AS tier_facts,
            source_version, source_updated_at
       FROM customers
@@ -113,21 +122,23 @@ _CREATE: Final = text("""
     INSERT INTO customers (id, version, name, email, phone, language, time_zone, account_id, account_role,
                            current_value, potential_value, attributes, email_consent,
                            tier, tier_reason, rules_version, created_at, updated_at,
-                           products, tier_facts, source_version, source_updated_at)
+                           products, tier_facts, source_version, source_updated_at, email_consented_at, email_choices)
     SELECT id, version, name, email, phone, language, time_zone, account_id, account_role,
            current_value, potential_value, CAST(attributes AS jsonb), email_consent,
            tier, tier_reason, rules_version, :now, :now,
-           CAST(products AS jsonb), CAST(tier_facts AS jsonb), source_version, source_updated_at
+           CAST(products AS jsonb), CAST(tier_facts AS jsonb), source_version, source_updated_at, email_consented_at,
+           CAST(email_choices AS jsonb)
       FROM unnest(CAST(:id AS text[]), CAST(:version AS bigint[]), CAST(:name AS text[]), CAST(:email AS text[]),
                   CAST(:phone AS text[]), CAST(:language AS text[]), CAST(:time_zone AS text[]),
                   CAST(:account_id AS text[]), CAST(:account_role AS text[]), CAST(:current_value AS float8[]),
                   CAST(:potential_value AS float8[]), CAST(:attributes AS text[]), CAST(:email_consent AS boolean[]),
                   CAST(:tier AS text[]), CAST(:tier_reason AS text[]), CAST(:rules_version AS integer[]),
                   CAST(:products AS text[]), CAST(:tier_facts AS text[]), CAST(:source_version AS bigint[]),
-                  CAST(:source_updated_at AS timestamptz[]))
+                  CAST(:source_updated_at AS timestamptz[]), CAST(:email_consented_at AS timestamptz[]),
+                  CAST(:email_choices AS text[]))
            AS given (id, version, name, email, phone, language, time_zone, account_id, account_role,
                      current_value, potential_value, attributes, email_consent, tier, tier_reason, rules_version,
-                     products, tier_facts, source_version, source_updated_at)
+                     products, tier_facts, source_version, source_updated_at, email_consented_at, email_choices)
      ORDER BY id
         ON CONFLICT (id) DO NOTHING
     RETURNING id
@@ -141,17 +152,19 @@ _REPLACE: Final = text("""
            email_consent = given.email_consent, tier = given.tier, tier_reason = given.tier_reason,
            rules_version = given.rules_version, updated_at = :now, products = CAST(given.products AS jsonb),
            tier_facts = CAST(given.tier_facts AS jsonb), source_version = given.source_version,
-           source_updated_at = given.source_updated_at
+           source_updated_at = given.source_updated_at, email_consented_at = given.email_consented_at,
+           email_choices = CAST(given.email_choices AS jsonb)
       FROM unnest(CAST(:id AS text[]), CAST(:version AS bigint[]), CAST(:name AS text[]), CAST(:email AS text[]),
                   CAST(:phone AS text[]), CAST(:language AS text[]), CAST(:time_zone AS text[]),
                   CAST(:account_id AS text[]), CAST(:account_role AS text[]), CAST(:current_value AS float8[]),
                   CAST(:potential_value AS float8[]), CAST(:attributes AS text[]), CAST(:email_consent AS boolean[]),
                   CAST(:tier AS text[]), CAST(:tier_reason AS text[]), CAST(:rules_version AS integer[]),
                   CAST(:products AS text[]), CAST(:tier_facts AS text[]), CAST(:source_version AS bigint[]),
-                  CAST(:source_updated_at AS timestamptz[]))
+                  CAST(:source_updated_at AS timestamptz[]), CAST(:email_consented_at AS timestamptz[]),
+                  CAST(:email_choices AS text[]))
            AS given (id, version, name, email, phone, language, time_zone, account_id, account_role,
                      current_value, potential_value, attributes, email_consent, tier, tier_reason, rules_version,
-                     products, tier_facts, source_version, source_updated_at)
+                     products, tier_facts, source_version, source_updated_at, email_consented_at, email_choices)
      WHERE customers.id = given.id
 """)
 # Nothing that anybody sees is new: the narrow way, for the many whom new rules leave where they are.
@@ -193,6 +206,7 @@ _WAS_ERASED: Final = text("SELECT last_version FROM erasures WHERE mark = :mark"
 
 _attributes: Final = msgspec.json.Decoder(dict[str, str | bool | int | float]).decode
 _products: Final = msgspec.json.Decoder(tuple[str, ...]).decode
+_choices: Final = msgspec.json.Decoder(dict[Purpose, Choice]).decode
 _facts: Final = msgspec.json.Decoder(tuple[Condition, ...]).decode
 
 
@@ -357,6 +371,7 @@ def _customer(row: Row[Any]) -> Customer:
             attributes=_attributes(row.attributes),
             email_consent=row.email_consent,
             products=_products(row.products),
+            email_consented_at=row.email_consented_at,
         ),
         version=row.version,
         tier=row.tier,
@@ -364,6 +379,7 @@ def _customer(row: Row[Any]) -> Customer:
         rules_version=row.rules_version,
         facts=_facts(row.tier_facts),
         told=Told(row.source_version, row.source_updated_at),
+        choices=_choices(row.email_choices),
     )
 
 
@@ -390,4 +406,6 @@ def _columns(customers: Sequence[Customer]) -> dict[str, Any]:
         "tier_facts": [msgspec.json.encode(customer.facts).decode() for customer in customers],
         "source_version": [customer.told.version for customer in customers],
         "source_updated_at": [customer.told.at for customer in customers],
+        "email_consented_at": [profile.email_consented_at for profile in profiles],
+        "email_choices": [msgspec.json.encode(customer.choices).decode() for customer in customers],
     }

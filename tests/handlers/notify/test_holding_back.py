@@ -172,6 +172,7 @@ async def test_a_customers_no_holds_for_its_purpose_alone_and_is_announced(
     assert ("customer:c-1", "suppressed", "unsubscribed") in await world.statuses()
     assert len(trap.mails) == 1
     await client.put("/v1/consents/c-1/email/courtesy", json={"granted": True, "why": "changed their mind"})
+    assert (await world.published_types())[-1] == "customer.subscribed"
     await world.thank("two")
     await post.rest()
     assert len(trap.mails) == 2
