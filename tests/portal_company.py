@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
@@ -38,6 +40,7 @@ from libs.events.topics import DECISIONS, TOPICS, Topic
 from libs.webapi.keys import create_key
 from services.casework.api import build_app as casework_app
 from services.casework.handlers import handle_customers, handle_scores
+from services.casework.store.attachment_files import AttachmentFiles
 from services.ingest.api import build_app as ingest_app
 from services.notify.api import build_app as notify_app
 from services.notify.handlers import handle_customers as notify_customers
@@ -65,6 +68,8 @@ if TYPE_CHECKING:
 SECONDS: Final = 60.0
 """No test waits longer for anything."""
 PASSWORD: Final = "correct horse battery"
+LARGEST_FILE: Final = 200_000
+"""Bytes of a file that somebody attaches to a case."""
 QUICK: Final = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
 PEOPLE: Final = (
     ("irina", "Ирина Соколова", "agent", "ru"),
@@ -80,8 +85,9 @@ _EMPTY: Final = {
         "TRUNCATE people, sessions, login_attempts, events, forgotten_customers, daily_counts, inbox, outbox"
     ),
     "casework": text(
-        "TRUNCATE customers, answers, cases, timeline, agent_loads, initiatives, initiative_cases, initiative_history,"
-        " recomputations, recomputed_breaches, saved_filters, idempotency_keys, inbox, outbox CASCADE"
+        "TRUNCATE customers, answers, cases, timeline, mentions, resolutions, attachments, agent_loads, initiatives,"
+        " initiative_cases, initiative_history, recomputations, recomputed_breaches, saved_filters, idempotency_keys,"
+        " inbox, outbox CASCADE"
     ),
     "scoring": text(
         "TRUNCATE responses, instrument_versions, tallies, day_counts, month_counts, driver_runs, customers,"
@@ -107,6 +113,7 @@ _UNORGANISED: Final = (
     text("DELETE FROM calendars"),
     text("DELETE FROM outreach_rules WHERE version > 1"),
     text("DELETE FROM program_policies WHERE program <> '~light'"),
+    text("DELETE FROM conversation_guides WHERE id LIKE 'own-%'"),
 )
 _FIRST_SETTINGS: Final = (
     text("DELETE FROM theme_taxonomies WHERE version > 1"),
@@ -151,6 +158,22 @@ class Outage:
     seen: list[httpx.Request] = field(default_factory=list)
 
 
+class Sending(httpx.AsyncByteStream):
+    """What is sent, and what its sender broke it off with."""
+
+    def __init__(self, body: httpx.AsyncByteStream) -> None:
+        self._body = body
+        self.error: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for piece in self._body:
+                yield piece
+        except Exception as error:
+            self.error = error
+            raise
+
+
 class Line(httpx.AsyncBaseTransport):
     """The line to a service, which a test can cut."""
 
@@ -162,7 +185,14 @@ class Line(httpx.AsyncBaseTransport):
         self.state.seen.append(request)
         if self.state.error is not None:
             raise self.state.error
-        return self.state.answer or await self.state.transport.handle_async_request(request)
+        if self.state.answer is not None:
+            return self.state.answer
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        request.stream = sending = Sending(request.stream)
+        answer = await self.state.transport.handle_async_request(request)
+        if sending.error is not None:
+            raise sending.error  # as over a network: the service sees a broken line, and the sender their own error
+        return answer
 
 
 @dataclass
@@ -533,11 +563,23 @@ class Visitor:
         self, path: str, fields: Mapping[str, str], *, origin: str | None = "http://portal", follow: bool = True
     ) -> httpx.Response:
         """Send a form of the page that was last shown, with its hidden fields."""
-        found = re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', self.page.text)
-        hidden = {name: html.unescape(value) for name, value in found}
         headers = {} if origin is None else {"Origin": origin}
-        self.page = await self.http.post(path, data=hidden | dict(fields), headers=headers, follow_redirects=follow)
+        data = self._hidden() | dict(fields)
+        self.page = await self.http.post(path, data=data, headers=headers, follow_redirects=follow)
         return self.page
+
+    async def send(
+        self, path: str, name: str, content: bytes, media_type: str = "application/octet-stream"
+    ) -> httpx.Response:
+        """Send a file by the form of the page that was last shown."""
+        headers = {"Origin": "http://portal"}
+        files = {"file": (name, content, media_type)}
+        self.page = await self.http.post(path, data=self._hidden(), files=files, headers=headers, follow_redirects=True)
+        return self.page
+
+    def _hidden(self) -> dict[str, str]:
+        found = re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', self.page.text)
+        return {name: html.unescape(value) for name, value in found}
 
     async def log_in(self, login: str, password: str = PASSWORD) -> Visitor:
         """Log in by the form."""
@@ -611,6 +653,8 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
         databases = {name: Database.connect(url, pool_size=5, clock=clock) for name, url in urls.items()}
         for database in databases.values():
             stack.push_async_callback(database.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        files = AttachmentFiles(folder, size_limit=LARGEST_FILE, per_case=3)
         keys = {}
         for name, scopes in _KEYS.items():
             async with databases[name].transaction() as tx:
@@ -618,7 +662,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
         async with databases["scoring"].transaction() as tx:
             tests_key = await create_key(tx, name="tests", scopes=("customers:read", "customers:write"))
         lines = {
-            "casework": Line(casework_app(databases["casework"])),
+            "casework": Line(casework_app(databases["casework"], files)),
             "scoring": Line(scoring_app(databases["scoring"], privacy_threshold=1)),
             "ingest": Line(ingest_app(databases["ingest"])),
             "notify": Line(

@@ -87,6 +87,10 @@ class Attachments(BaseModel):
     """The files of a case, the earliest first; there are never so many that pages are needed."""
 
     items: list[Attachment]
+    most_bytes: int | None
+    """How large a file may be that is attached; null where files are not kept."""
+    most_files: int | None
+    """How many a case has at most; null where files are not kept."""
 
 
 def _files(request: Request) -> AttachmentFiles:
@@ -204,7 +208,10 @@ async def list_attachments(
     await _require_case(request, case_id)
     async with database_of(request).reading() as tx:
         rows = await attachments.of_case(tx, case_id)
+    files: AttachmentFiles | None = request.app.state.attachment_files
     return Attachments(
+        most_bytes=None if files is None else files.size_limit,
+        most_files=None if files is None else files.per_case,
         items=[
             Attachment(
                 id=row.id,
@@ -216,7 +223,7 @@ async def list_attachments(
                 by=Who(kind=row.actor_kind, id=row.actor_id, name=row.actor_name),
             )
             for row in rows
-        ]
+        ],
     )
 
 

@@ -12,6 +12,7 @@ from libs.webapi.app import create_app
 from services.portal.accounts import Passwords
 from services.portal.api import (
     accounts,
+    attachments,
     calendars,
     campaign_acts,
     campaign_forms,
@@ -105,6 +106,7 @@ def create(
             "/themes/": _PASTED,
             "/imports/": _PIECE,
             "/campaigns/": _TOLD,
+            attachments.UPLOADS: attachments.UPLOAD_LIMIT,
         },
         headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
         render=pages.problem,
@@ -114,6 +116,8 @@ def create(
     app.include_router(home.routes(database, pages, casework, scoring, letters))
     # Before `/cases/{case_id}/{action}`, as no case is called "filters".
     app.include_router(case_lists.routes(pages, casework))
+    # Nor is an act on one called "attachments".
+    app.include_router(attachments.routes(pages, casework))
     app.include_router(cases.routes(pages, casework))
     app.include_router(tasks.routes(pages, casework))
     app.include_router(loop.routes(pages, casework))

@@ -181,13 +181,7 @@ async def posted_long_form(request: Request) -> Form:
 
 
 async def _posted(request: Request, most: int) -> Form:
-    if not same_origin(
-        request.headers.get("origin"),
-        request.headers.get("sec-fetch-site"),
-        scheme=request.url.scheme,
-        host=request.headers.get("host", ""),
-    ):
-        raise _foreign()
+    require_own_origin(request)
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         raise of_status(415)
     form = await request.form(max_files=0, max_fields=most)
@@ -199,10 +193,7 @@ async def _posted(request: Request, most: int) -> Form:
     if any("\0" in value for values in lists.values() for value in values):
         raise of_status(400)
     fields = {name: values[-1] for name, values in lists.items() if values}
-    door: Door = request.app.state.door
-    visitor = await door.visitor(request)
-    if not hmac.compare_digest(fields.get("form_token", "").encode(), visitor.form_token.encode()):
-        raise _foreign()
+    await require_form_token(request, fields.get("form_token", ""))
     return Form(fields, lists)
 
 
@@ -211,6 +202,15 @@ FORM_TOKEN: Final = "Otklik-Form-Token"  # noqa: S105 - a header's name
 
 async def posted_bytes(request: Request) -> bytes:
     """Bytes that a script of one of our pages sent, proved by its origin and the page's token; 403 otherwise."""
+    require_own_origin(request)
+    if request.headers.get("content-type") != "application/octet-stream":
+        raise of_status(415)
+    await require_form_token(request, request.headers.get(FORM_TOKEN, ""))
+    return await request.body()
+
+
+def require_own_origin(request: Request) -> None:
+    """403 for what the page of somebody else sent."""
     if not same_origin(
         request.headers.get("origin"),
         request.headers.get("sec-fetch-site"),
@@ -218,13 +218,14 @@ async def posted_bytes(request: Request) -> bytes:
         host=request.headers.get("host", ""),
     ):
         raise _foreign()
-    if request.headers.get("content-type") != "application/octet-stream":
-        raise of_status(415)
+
+
+async def require_form_token(request: Request, sent: str) -> None:
+    """403 for a form that was not made for this session."""
     door: Door = request.app.state.door
     visitor = await door.visitor(request)
-    if not hmac.compare_digest(request.headers.get(FORM_TOKEN, "").encode(), visitor.form_token.encode()):
+    if not hmac.compare_digest(sent.encode(), visitor.form_token.encode()):
         raise _foreign()
-    return await request.body()
 
 
 def _foreign() -> Problem:

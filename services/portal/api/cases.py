@@ -28,7 +28,7 @@ _OF_CALLBACK: Final = (Action.MOVE_CALLBACK, Action.CANCEL_CALLBACK)
 PartT = TypeVar("PartT")
 
 _FIELDS: Final[dict[Action, tuple[str, ...]]] = {
-    Action.CONTACT: ("outcome", "channel", "callback_at", "note"),
+    Action.CONTACT: ("outcome", "channel", "callback_at", "callback_id", "note"),
     Action.RESOLVE: ("root_cause_id", "customer_contacts", "passed_on", "promise", "promise_due", "note"),
     Action.COMMENT: ("text", "mention"),
     Action.TASK: ("department_id", "title", "due_at"),
@@ -44,7 +44,18 @@ _FIELDS: Final[dict[Action, tuple[str, ...]]] = {
     Action.RESUME: ("note",),
 }
 _OPTIONAL: Final = frozenset(
-    {"note", "channel", "callback_at", "customer_contacts", "passed_on", "promise", "promise_due", "mention", "due_at"}
+    {
+        "note",
+        "channel",
+        "callback_at",
+        "callback_id",
+        "customer_contacts",
+        "passed_on",
+        "promise",
+        "promise_due",
+        "mention",
+        "due_at",
+    }
 )
 _INSTANTS: Final = ("until", "at", "callback_at", "promise_due", "due_at")
 
@@ -109,9 +120,16 @@ class CasePages:
         return self._pages.page(request, visit, "queue.html", **context)
 
     async def one(
-        self, request: Request, visit: Visit, case_id: str, *, failed: Failed | None = None, status: int = 200
+        self,
+        request: Request,
+        visit: Visit,
+        case_id: str,
+        *,
+        failed: Failed | None = None,
+        file_failed: str = "",
+        status: int = 200,
     ) -> Response:
-        """One case with everything that belongs to it."""
+        """One case with everything that belongs to it; `file_failed`: why a file did not come or go."""
         try:
             case, agents, causes, departments = await asyncio.gather(
                 self._casework.case(visit.person, case_id),
@@ -123,10 +141,11 @@ class CasePages:
             raise of_status(503, headers={"Retry-After": "5"}) from error
         except Refusal as refusal:
             raise _as_problem(refusal) from refusal
-        policy, guides, suggested, _ = await asyncio.gather(
+        policy, guides, suggested, files, _ = await asyncio.gather(
             _or_none(self._casework.policies.in_force(visit.person, case.program, case.tier)),
-            _or_none(self._casework.contact.guides(visit.person, case_id)),
+            _or_none(self._casework.guides.of_case(visit.person, case_id)),
             _or_none(self._casework.contact.next_attempt(visit.person, case_id)),
+            _or_none(self._casework.files.of_case(visit.person, case_id)),
             _or_none(self._casework.contact.read(visit.person, case_id)),
         )
         words = self._pages.words(request, visit.person)
@@ -150,8 +169,10 @@ class CasePages:
             departments=departments,
             causes={cause.id: cause.name(words.language) for cause in causes},
             cause_groups=_groups(causes),
+            files=files,
             failed=failed,
-            done=done if done in set(Action) else None,
+            file_failed=file_failed,
+            done=done if done in {*Action, *casefile.FILE_ACTS} else None,
             command_id=uuid4(),
         )
 

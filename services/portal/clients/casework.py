@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
+from services.portal.clients.attachments import CaseFiles
 from services.portal.clients.case_lists import CaseLists
 from services.portal.clients.contact import Callback, Contact
 from services.portal.clients.contact_rules import ContactRules
+from services.portal.clients.guides import Guides
 from services.portal.clients.initiatives import Initiatives
 from services.portal.clients.loop import Loop
 from services.portal.clients.outreach import Outreach
@@ -280,6 +282,8 @@ class Casework:
         self.outreach: Final = Outreach(service)
         self.contact_rules: Final = ContactRules(service)
         self.contact: Final = Contact(service)
+        self.files: Final = CaseFiles(service)
+        self.guides: Final = Guides(service)
         self.lists: Final = CaseLists(service)
         self.causes: Final = RootCauses(service)
         self.tasks: Final = Tasks(service)

@@ -1,4 +1,4 @@
-"""What is agreed with customers and said among colleagues, as casework keeps it: callbacks, guides, mentions."""
+"""What is agreed with customers and said among colleagues, as casework keeps it: callbacks and mentions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.portal.clients.service import Listed
 
 if TYPE_CHECKING:
     from services.portal.clients.service import Service
-    from services.portal.domain.people import Language, Person
+    from services.portal.domain.people import Person
 
 
 class Callback(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,37 +51,8 @@ class NextAttempt(msgspec.Struct, frozen=True):
     reasons: list[Reason]
 
 
-class Question(msgspec.Struct, frozen=True):
-    """One open question."""
-
-    ru: str
-    en: str
-
-
-class Guide(msgspec.Struct, frozen=True, kw_only=True):
-    """How to speak with this customer."""
-
-    id: str
-    title_ru: str
-    title_en: str
-    opening_ru: str
-    opening_en: str
-    questions: list[Question]
-    closing_ru: str
-    closing_en: str
-
-    def said(self, part: str, language: Language) -> str:
-        """The title, opening or closing in a language."""
-        found: str = getattr(self, f"{part}_{language}")
-        return found
-
-    def asked(self, language: Language) -> list[str]:
-        """The questions in a language, in their order."""
-        return [each.ru if language == "ru" else each.en for each in self.questions]
-
-
-class MentionedBy(msgspec.Struct, frozen=True):
-    """Who asked somebody to look."""
+class Speaker(msgspec.Struct, frozen=True):
+    """Who said or brought something."""
 
     id: str
     name: str | None
@@ -91,17 +62,21 @@ class Mention(msgspec.Struct, frozen=True):
     """A comment in which somebody was asked to look."""
 
     case_id: str
+    version: int
     at: datetime
-    by: MentionedBy
+    read_at: datetime | None
+    by: Speaker
     text: str | None
     customer_name: str | None
+    case_status: str
 
 
 class Mentions(msgspec.Struct, frozen=True):
-    """The first of them, and how many are unread in all."""
+    """A page of them, the latest first, and how many are unread in all."""
 
     items: list[Mention]
     unread: int
+    next_cursor: str | None = None
 
 
 class Contact:
@@ -114,20 +89,17 @@ class Contact:
         """When to try next."""
         return await self._service.get(f"/v1/cases/{case_id}/next-attempt", NextAttempt, person=person)
 
-    async def guides(self, person: Person, case_id: str) -> list[Guide]:
-        """How to speak with this customer, the closest guide first."""
-        return await self._service.get(f"/v1/cases/{case_id}/guides", list[Guide], person=person)
-
     async def agreed(self, person: Person, *, until: datetime, limit: int) -> list[CallbackOfList]:
         """The callbacks that this person is to make, since a day ago."""
         params = {"owner": person.id, "state": "agreed", "to": until.isoformat(), "limit": str(limit)}
         found = await self._service.get("/v1/callbacks", Listed[CallbackOfList], person=person, params=params)
         return found.items
 
-    async def mentions(self, person: Person, *, limit: int) -> Mentions:
-        """Where this person was asked to look and has not."""
-        return await self._service.get("/v1/mentions", Mentions, person=person, params={"limit": str(limit)})
+    async def mentions(self, person: Person, *, limit: int, unread: bool = True, cursor: str | None = None) -> Mentions:
+        """Where this person was asked to look; with `unread` only where they have not."""
+        params = {"limit": str(limit), "unread": str(unread).lower()} | ({"cursor": cursor} if cursor else {})
+        return await self._service.get("/v1/mentions", Mentions, person=person, params=params)
 
-    async def read(self, person: Person, case_id: str) -> None:
-        """This person has seen the case."""
+    async def read(self, person: Person, case_id: str | None) -> None:
+        """This person has seen the case; None: everything where they were mentioned."""
         await self._service.tell("/v1/mentions/read", {"case_id": case_id}, person=person)

@@ -7,7 +7,8 @@ ClientError
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -108,6 +109,14 @@ class ServiceAwayError(ClientError):
         self.service = service
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What a service answers, as it arrives: its headers, then its bytes."""
+
+    headers: Mapping[str, str]
+    pieces: AsyncGenerator[bytes]
+
+
 class Service:
     """The HTTP client of one service, with the portal's key for it."""
 
@@ -201,18 +210,28 @@ class Service:
         self, path: str, *, person: Person, params: Mapping[str, str] | None = None
     ) -> AsyncGenerator[bytes]:
         """The bytes at `path`, as they arrive; whoever takes them sees a refusal before the first."""
-        pieces = self._pieces(path, person, params)
+        pieces = self._pieces(path, person, params, {})
         await anext(pieces)
         return pieces
 
-    async def _pieces(self, path: str, person: Person, params: Mapping[str, str] | None) -> AsyncGenerator[bytes]:
-        """Nothing, once the service has begun to answer; then what it answers."""
-        headers = _in_the_name_of(person)
+    async def download(self, path: str, *, person: Person) -> Download:
+        """What is at `path` as the service hands it out; a refusal is seen before the first byte."""
+        headers: dict[str, str] = {}
+        pieces = self._pieces(path, person, None, headers)
+        await anext(pieces)
+        return Download(headers, pieces)
+
+    async def _pieces(
+        self, path: str, person: Person, params: Mapping[str, str] | None, told: dict[str, str]
+    ) -> AsyncGenerator[bytes]:
+        """Nothing, once the service has begun to answer and its headers are in `told`; then what it answers."""
+        headers = _in_the_name_of(person) | {"Accept-Encoding": "identity"}
         try:
             async with self._http.stream("GET", path, params=params, headers=headers, timeout=_PATIENCE) as answer:
                 if not answer.is_success:
                     await answer.aread()
                     raise self._refused(answer)
+                told.update(answer.headers)
                 yield b""
                 async for piece in answer.aiter_bytes():
                     yield piece
@@ -255,9 +274,24 @@ class Service:
         headers = _conditions(command_id, version) | ({"If-None-Match": "*"} if only_new else {})
         await self._send("PUT", path, person=person, json=body, headers=headers)
 
-    async def delete(self, path: str, *, person: Person, command_id: str, version: int | None = None) -> None:
+    async def upload(
+        self, path: str, pieces: AsyncIterable[bytes], *, person: Person, command_id: str, headers: Mapping[str, str]
+    ) -> None:
+        """Send bytes as they come; whoever makes them breaks it off by an error of their own."""
+        sent = {**headers, **_conditions(command_id, None)}
+        await self._send("POST", path, person=person, content=pieces, headers=sent, patience=_PATIENCE)
+
+    async def delete(
+        self,
+        path: str,
+        *,
+        person: Person,
+        command_id: str,
+        version: int | None = None,
+        params: Parameters | None = None,
+    ) -> None:
         """Take away what is at `path`."""
-        await self._send("DELETE", path, person=person, headers=_conditions(command_id, version))
+        await self._send("DELETE", path, person=person, params=params, headers=_conditions(command_id, version))
 
     async def post(
         self, path: str, body: Mapping[str, object], *, person: Person, command_id: str, version: int | None
@@ -273,7 +307,7 @@ class Service:
         person: Person,
         params: Parameters | None = None,
         json: Mapping[str, object] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         patience: httpx.Timeout = TIMEOUT,
     ) -> httpx.Response:

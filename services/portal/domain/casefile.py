@@ -54,6 +54,8 @@ CHANNELS: Final = ("phone", "email", "sms", "messenger", "in_person")
 MOVE_REASONS: Final = ("customer_asked", "owner_unavailable", "other")
 CANCEL_REASONS: Final = ("customer_asked", "no_longer_needed", "other")
 DEESCALATION_REASONS: Final = ("solvable_below", "authority_given", "mistaken", "other")
+REMOVAL_REASONS: Final = ("wrong_case", "wrong_file", "duplicate", "customer_asked", "other")
+FILE_ACTS: Final = ("attached", "detached")
 DUE_WITHIN: Final = {"overdue": timedelta(), "soon": timedelta(hours=4), "day": timedelta(days=1)}
 """How long before now ends what a list can be narrowed to: what is overdue, or will be soon."""
 LONGEST_NOTE: Final = 10_000

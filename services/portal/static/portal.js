@@ -98,6 +98,15 @@ for (const form of document.querySelectorAll("form[data-at-once]")) {
   form.addEventListener("change", () => form.requestSubmit());
 }
 
+// A file that would be refused for its size is not sent at all.
+for (const field of document.querySelectorAll("input[data-most-bytes]")) {
+  field.addEventListener("change", () => {
+    const large = [...field.files].some((file) => file.size > Number(field.dataset.mostBytes));
+    field.setCustomValidity(large ? field.dataset.tooLarge : "");
+    field.reportValidity();
+  });
+}
+
 // Deadlines keep counting while a page stays open, in the same words as the server's.
 const UNITS = [
   ["week", 604_800],

@@ -100,6 +100,14 @@ class Words:
         pattern = "#,##0." + "0" * digits if digits else "#,##0"
         return format_decimal(_rounded(value, digits), pattern, locale=self._locale).replace("-", _MINUS)
 
+    def size(self, size: int) -> str:
+        """So many bytes, in the largest unit that still says enough; units are thousands, as file managers count."""
+        for unit, factor in (("megabyte", 1_000_000), ("kilobyte", 1_000)):
+            if size >= factor:
+                digits = 0 if size >= 10 * factor or size % factor == 0 else 1
+                return format_unit(_rounded(size / factor, digits), unit, length="short", locale=self._locale)
+        return format_unit(size, "byte", length="short", locale=self._locale)
+
     def signed(self, value: float, digits: int = 0) -> str:
         """A number with its sign, as an NPS is written."""
         written = self.number(value, digits)

@@ -238,7 +238,7 @@ async def test_a_file_of_two_cases_goes_with_the_second_and_an_erasure_takes_row
     removals = Removals(database, files, batch=10)
     await deliver(erased("c-1"))
     await removals.step()
-    assert (await desk.get(FILES)).json() == {"items": []}
+    assert (await desk.get(FILES)).json() == {"items": [], "most_bytes": LIMIT, "most_files": 3}
     assert (kept(files, PDF).exists(), kept(files, b"only hers").exists()) == (True, False)
     assert (await desk.get(other.headers["location"])).content == PDF
     for everything in (

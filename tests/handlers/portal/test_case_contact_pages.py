@@ -36,9 +36,28 @@ async def test_a_callback_is_agreed_shown_with_its_clock_moved_and_cancelled(com
     wrong = await irina.post(f"{address}/move-callback", moved | {"at": local(company, days=400)})
     assert wrong.status_code == 409
     assert re.search(r'id="MOVE_CALLBACK-at-error">не позже, чем', wrong.text)
+    shown = text_of(await irina.get(address))
+    assert re.search(r"Звонок перенесли · с \d+ .*? на \d+ .*?, попросил клиент", shown)
     await irina.post(f"{address}/cancel-callback", {"reason": "no_longer_needed", "note": ""})
     assert "Обещанный звонок" not in text_of(irina.page)
     assert f"{address}/callbacks" in irina.page.text
+
+
+async def test_the_customer_who_calls_before_the_agreed_time_leaves_no_call_behind(
+    company: Company, irina: Visitor
+) -> None:
+    case_id = await company.unhappy()
+    address = f"/cases/{case_id}"
+    await irina.get(address)
+    await irina.post(f"{address}/contact-attempts", {"outcome": "call_later", "callback_at": local(company, hours=20)})
+    box = re.search(r'name="callback_id" value="([0-9a-f-]+)">Это звонок, о котором договорились', irina.page.text)
+    assert box is not None
+    await irina.post(f"{address}/contact-attempts", {"outcome": "reached", "callback_id": box[1]})
+    shown = text_of(irina.page)
+    assert "Перезвонили · дозвонились" in shown
+    assert "Обещанный звонок" not in shown
+    await irina.post(f"{address}/resolve", {"root_cause_id": "service.waiting"})
+    assert "Отмечено как решённое" in irina.page.text
 
 
 async def test_another_department_is_asked_and_answers_before_the_case_is_solved(
@@ -92,6 +111,7 @@ async def test_a_colleague_is_asked_to_look_and_finds_it(company: Company, irina
     await irina.get(f"/cases/{case_id}")
     await irina.post(f"/cases/{case_id}/comments", {"text": "Нужен твой совет", "mention": "olga"})
     assert "Коллеги это увидят, клиент — нет." in irina.page.text
+    assert "Комментарий для коллег · для: Ольга Лебедева" in text_of(irina.page)
     assert "Нужен твой совет" in irina.page.text
     mentions = await company.casework_as("olga", "manager", "GET", "/v1/mentions")
     assert mentions["unread"] == 1
