@@ -60,7 +60,7 @@ _TAKES: Final = {
     # Nobody subscribes anything here; whom to forget it has to know all the same.
     "notify.hooks": ("customer.erased.",),
     "scoring.messages": ("customer.subscribed.", "customer.unsubscribed."),
-    "notify.callbacks": ("case.callback.", "case.contacted.", "customer.erased."),
+    "notify.callbacks": ("case.assigned.", "case.callback.", "case.contacted.", "customer.erased."),
 }
 """Consumers that pass over, undecoded, what is not their business, and how the types begin that are."""
 _SEARCHES: Final = """

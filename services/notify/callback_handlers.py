@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from libs.events.contracts.cases import CaseContacted
+from libs.events.contracts.cases import CaseAssigned, CaseContacted
 from libs.events.contracts.customers import CustomerErased
 from services.notify import announcements
-from services.notify.domain.callbacks import CALLBACK_EVENTS, callback_of, notices_of_event, offer_of, reminders_of
+from services.notify.domain.callbacks import (
+    CALLBACK_EVENTS,
+    callback_of,
+    handed,
+    notice_to_former,
+    notices_of_event,
+    offer_of,
+    reminders_of,
+)
 from services.notify.domain.messages import Status
 from services.notify.store import callbacks, ledger, profiles
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-    from datetime import timedelta
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
     from uuid import UUID
 
     from libs.events.contracts.messages import SuppressionReason
@@ -22,7 +30,7 @@ if TYPE_CHECKING:
     from services.notify.domain.callbacks import Callback
     from services.notify.domain.messages import Notice, Profile
 
-_WANTED: Final = frozenset({*(contract.TYPE for contract in CALLBACK_EVENTS), CaseContacted.TYPE})
+_WANTED: Final = frozenset({*(contract.TYPE for contract in CALLBACK_EVENTS), CaseAssigned.TYPE, CaseContacted.TYPE})
 _BATCH: Final = 500
 
 
@@ -49,26 +57,45 @@ def callbacks_handler(
     """The handler of what cases say about callbacks. `offers`: whether customers can choose a time by a link."""
 
     async def handle_callbacks(tx: Tx, events: Sequence[Event[Any]]) -> None:
-        latest: dict[UUID, Callback] = {}
-        causes: dict[UUID, Event[Any]] = {}
         notices = [offer for event in events if offers and (offer := offer_of(event)) is not None]
-        for event in events:
-            callback = callback_of(event, tx.now)
-            if callback is None:
-                continue
-            # Of several changes in one batch people are told the last: the others hold no longer.
-            known = latest.get(callback.callback_id)
-            if known is None or known.case_version < callback.case_version:
-                latest[callback.callback_id], causes[callback.callback_id] = callback, event
+        about = [event for event in events if isinstance(event.payload, (CaseAssigned, *CALLBACK_EVENTS))]
+        before = await callbacks.agreed_of(tx, sorted({event.payload.case_id for event in about})) if about else {}
+        latest, causes = _latest(about, before, tx.now)
         changed = await callbacks.put(tx, list(latest.values())) if latest else []
         if changed:
             for entry in await callbacks.outdate(tx, changed):
                 announcements.suppressed(tx, entry, "outdated")
-            notices += [notice for each in changed for notice in notices_of_event(causes[each.callback_id], each)]
+            for each in changed:
+                cause = causes[each.callback_id]
+                notices += notices_of_event(cause, each)
+                known = before.get(each.callback_id)
+                if known is not None and (former := notice_to_former(known.agent, each, cause.id)) is not None:
+                    notices.append(former)
         if notices:
             await _write(tx, notices, profile_wait)
 
     return handle_callbacks
+
+
+def _latest(
+    events: Sequence[Event[Any]], before: Mapping[UUID, Callback], now: datetime
+) -> tuple[dict[UUID, Callback], dict[UUID, Event[Any]]]:
+    """What has changed, and by what: of several changes in one batch people are told the last, which alone holds."""
+    standing = dict(before)
+    latest: dict[UUID, Callback] = {}
+    causes: dict[UUID, Event[Any]] = {}
+    for event in events:
+        callback = callback_of(event, now)
+        if callback is not None:
+            changed = [callback]
+        else:
+            changed = [handed(each, event) for each in standing.values() if each.case_id == event.payload.case_id]
+        for each in changed:
+            known = standing.get(each.callback_id)
+            if known is None or known.case_version < each.case_version:
+                standing[each.callback_id] = latest[each.callback_id] = each
+                causes[each.callback_id] = event
+    return latest, causes
 
 
 async def remind(database: Database, profile_wait: timedelta) -> bool:

@@ -18,7 +18,12 @@ Method = Literal["REQUEST", "CANCEL"]
 
 LENGTH: Final = timedelta(minutes=30)
 _ALARM: Final = timedelta(minutes=15)
-_METHODS: Final[dict[str, Method]] = {"agreed": "REQUEST", "moved": "REQUEST", "cancelled": "CANCEL"}
+_METHODS: Final[dict[str, Method]] = {
+    "agreed": "REQUEST",
+    "moved": "REQUEST",
+    "handed": "REQUEST",
+    "cancelled": "CANCEL",
+}
 _SUMMARIES: Final[dict[tuple[str, Language], str]] = {
     ("callback", "ru"): "Звонок: {company}",
     ("callback", "en"): "Call: {company}",

@@ -266,6 +266,7 @@ class Letters:
         values: dict[str, Any] = {
             "reason": facts["reason"],
             "agent": one_line(str(facts["agent"] or "")) or None,
+            "taken_by": one_line(str(facts.get("taken_by") or "")) or None,
             "at": None if agreed is None else at(agreed, message.language, where),
             "at_short": None if agreed is None else moment_in_short(agreed, message.language, where),
         }

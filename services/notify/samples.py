@@ -74,11 +74,14 @@ SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
     ),
     "callback": tuple(
         {"reason": reason, "agent": _AGENT, "at": None if reason == "offer" else _DUE, **_CALLBACK}
-        for reason in ("offer", "agreed", "moved", "cancelled", "reminder", "missed")
+        for reason in ("offer", "agreed", "moved", "handed", "cancelled", "reminder", "missed")
     ),
     "callback_duty": tuple(
-        {"reason": reason, "agent": _AGENT, "at": _DUE, **_CALLBACK}
-        for reason in ("agreed", "moved", "cancelled", "reminder", "missed")
+        {"reason": reason, "agent": _AGENT, "at": _DUE, "taken_by": taken_by, **_CALLBACK}
+        for reason, taken_by in (
+            *((reason, None) for reason in ("agreed", "moved", "handed", "cancelled", "reminder", "missed")),
+            ("cancelled", _AGENT),
+        )
     ),
 }
 NEEDS_LINK: Final[frozenset[MessageKind]] = frozenset(SAMPLES) - {"new_contact", "thanks"}

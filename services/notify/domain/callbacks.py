@@ -2,17 +2,19 @@
 
 Casework owns callbacks and the times that are free; here people are told. Each mail about a time carries the calendar's
 view of it (RFC 5545, 5546): one UID for the callback's whole life, and a sequence number that rises with each change,
-so that a calendar shows it once and in its latest place, in whatever order mails arrive.
+so that a calendar shows it once and in its latest place, in whatever order mails arrive. Where the case gets another
+owner, whoever was to call gets a cancellation, whoever calls now an invitation, and the customer hears the name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
 from libs.events.contracts.cases import (
+    CaseAssigned,
     CaseCallbackAgreed,
     CaseCallbackCancelled,
     CaseCallbackKept,
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from services.notify.domain.messages import Facts
 
 State = Literal["agreed", "kept", "missed", "cancelled"]
-Told = Literal["offer", "agreed", "moved", "cancelled", "reminder", "missed"]
+Told = Literal["offer", "agreed", "moved", "handed", "cancelled", "reminder", "missed"]
 
 CALLBACK_EVENTS: Final = (
     CaseCallbackAgreed,
@@ -103,6 +105,8 @@ def notices_of_event(event: Event[Any], callback: Callback) -> tuple[Notice, ...
             told = "agreed"
         case CaseCallbackMoved():
             told = "moved"
+        case CaseAssigned():
+            told = "handed"
         case CaseCallbackCancelled(reason=reason):
             to_agent = _to_agent(callback, "cancelled", event.id)
             # Nothing is written to somebody who asked to be forgotten.
@@ -114,6 +118,29 @@ def notices_of_event(event: Event[Any], callback: Callback) -> tuple[Notice, ...
         case _:
             return ()
     return (*_to_customer(callback, told, event.id), _to_agent(callback, told, event.id))
+
+
+def handed(callback: Callback, event: Event[Any]) -> Callback:
+    """The callback after its case has another owner, who calls instead; the time stays."""
+    told: CaseAssigned = event.payload
+    if callback.state != "agreed" or callback.case_version >= told.version or callback.agent == told.owner:
+        return callback
+    return replace(
+        callback,
+        agent=told.owner,
+        case_version=told.version,
+        sequence=callback.sequence + 1,
+        traceparent=event.traceparent,
+    )
+
+
+def notice_to_former(former: Employee, callback: Callback, cause: UUID) -> Notice | None:
+    """Whoever was to call hears that they are not; None where they still are."""
+    if former.employee_id == callback.agent.employee_id:
+        return None
+    facts: Facts = {**_facts(callback, "cancelled"), "taken_by": callback.agent.name}
+    version, trace = callback.case_version, callback.traceparent
+    return _notice("callback_duty", cause, callback.case_id, version, facts, trace, former)
 
 
 def reminders_of(callback: Callback) -> tuple[Notice, ...]:

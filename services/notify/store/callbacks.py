@@ -13,13 +13,14 @@ from services.notify.store.ledger import entries
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import timedelta
+    from uuid import UUID
 
     from sqlalchemy import Row
 
     from libs.events.database import Tx
     from services.notify.domain.messages import Entry
 
-# A cancellation does not say how often the callback was moved: what is known counts, and one more.
+# Not every change says how many there were: what is known counts, and one more.
 _PUT: Final = text("""
     INSERT INTO callbacks (callback_id, case_id, customer_id, case_version, at, sequence, state, agent_id, agent_name,
                            agent_email, agent_language, remind_at, changed_at, traceparent)
@@ -34,7 +35,7 @@ _PUT: Final = text("""
                     agent_email, agent_language, remind_at, traceparent)
         ON CONFLICT (callback_id) DO UPDATE
        SET case_version = excluded.case_version, at = excluded.at, state = excluded.state,
-           sequence = CASE WHEN excluded.state = 'agreed' THEN greatest(callbacks.sequence, excluded.sequence)
+           sequence = CASE WHEN excluded.state = 'agreed' THEN greatest(callbacks.sequence + 1, excluded.sequence)
                            ELSE callbacks.sequence + 1 END,
            agent_id = excluded.agent_id, agent_name = excluded.agent_name, agent_email = excluded.agent_email,
            agent_language = excluded.agent_language, remind_at = excluded.remind_at, changed_at = excluded.changed_at,
@@ -42,6 +43,15 @@ _PUT: Final = text("""
      WHERE callbacks.case_version < excluded.case_version
  RETURNING callback_id, case_id, customer_id, case_version, at, sequence, state, agent_id, agent_name, agent_email,
            agent_language, remind_at, traceparent
+""")
+# In one order, so that two processes that take the same events anew cannot wait for each other.
+_KNOWN: Final = text("""
+    SELECT callback_id, case_id, customer_id, case_version, at, sequence, state, agent_id, agent_name, agent_email,
+           agent_language, remind_at, traceparent
+      FROM callbacks
+     WHERE state = 'agreed' AND case_id = ANY(CAST(:case_ids AS text[]))
+     ORDER BY callback_id
+       FOR UPDATE
 """)
 _REMIND: Final = text("""
     WITH due AS MATERIALIZED (
@@ -65,6 +75,12 @@ _PRUNE: Final = text("""
         SELECT callback_id FROM callbacks WHERE changed_at < :before ORDER BY changed_at LIMIT :limit)
 """)
 _PRUNE_ROWS: Final = 2_000
+
+
+async def agreed_of(tx: Tx, case_ids: Collection[str]) -> dict[UUID, Callback]:
+    """The agreed callbacks of these cases, held until the end of `tx`."""
+    rows = await tx.fetch(_KNOWN, {"case_ids": list(case_ids)})
+    return {row.callback_id: _callback(row) for row in rows}
 
 
 async def put(tx: Tx, callbacks: Sequence[Callback]) -> list[Callback]:

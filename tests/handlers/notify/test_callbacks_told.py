@@ -13,6 +13,7 @@ from icalendar import Calendar
 
 from libs.events import inbox
 from libs.events.contracts.cases import (
+    CaseAssigned,
     CaseCallbackAgreed,
     CaseCallbackCancelled,
     CaseCallbackMissed,
@@ -40,6 +41,12 @@ AT = MONDAY + timedelta(hours=6)
 CASE = UUID("5b0de3f4-2a34-4b6e-8a2b-7d3f5e9a1c22")
 CALLBACK = UUID("0f3a4f0e-6f0e-4b1c-9d3a-52c4d6f0b7a1")
 ANNA = Employee(employee_id="e-anna", name="Анна Петрова", email="anna@company.example", language="ru")
+BORIS = Employee(employee_id="e-boris", name="Борис Ким", email="boris@company.example", language="ru")
+MARIA = Employee(employee_id="e-maria", name="Maria Gray", email="maria@company.example", language="en")
+HANDED: dict[str, Any] = {
+    "previous_owner_id": "e-anna", "reason": "handed_over", "tier": "key", "score": 3,
+    "first_contact_due_at": MONDAY + timedelta(hours=48),
+}  # fmt: skip
 WAIT = timedelta(minutes=15)
 
 Tell = Callable[..., Coroutine[None, None, None]]
@@ -106,6 +113,70 @@ async def test_an_invitation_is_updated_and_cancelled_under_one_uid_for_both(
         assert str(events[0]["attendee"]) == f"mailto:{address}"
         assert str(events[0]["organizer"]) == "mailto:care@romashka.example"
     assert len(trap.mails) == 6
+
+
+async def test_after_a_hand_over_the_old_owner_s_calendar_loses_the_call_and_the_new_one_s_has_it(
+    world: World, tell: Tell, post: Post, trap: MailTrap, clock: Clock
+) -> None:
+    await world.customers(world.profile())
+    await tell(CaseCallbackAgreed, 4)
+    await post.rest()
+    await tell(CaseAssigned, 5, owner=BORIS, **HANDED)
+    await tell(CaseAssigned, 5, owner=BORIS, **HANDED)
+    await tell(CaseAssigned, 3, owner=MARIA, **HANDED)
+    await post.rest()
+    later = AT + timedelta(hours=1)
+    await tell(CaseCallbackMoved, 6, at=later, owner=BORIS, moved_from=AT, moves=1, reason="customer_asked")
+    await post.rest()
+    expected = {
+        ANNA.email: [("REQUEST", 0), ("CANCEL", 1)],
+        BORIS.email: [("REQUEST", 1), ("REQUEST", 2)],
+        "c-1@mail.example": [("REQUEST", 0), ("REQUEST", 1), ("REQUEST", 2)],
+    }
+    uids = set()
+    for address, calendar in expected.items():
+        seen = invitations(trap, address)
+        assert [(method, int(event["sequence"])) for method, event in seen] == calendar
+        uids |= {str(event["uid"]) for _, event in seen}
+    assert len(uids) == 1
+    mails = {
+        (envelope.rcpt_tos[0], str(mail["Subject"])) for envelope, mail in zip(trap.envelopes, trap.mails, strict=True)
+    }
+    assert any(to == "c-1@mail.example" and "Борис Ким" in subject for to, subject in mails)
+    assert any(to == ANNA.email and "Звонить не нужно" in subject for to, subject in mails)
+    clock.now = later - timedelta(hours=2)
+    trap.forget()
+    await remind(world.database, WAIT)
+    await post.rest()
+    assert sorted(envelope.rcpt_tos[0] for envelope in trap.envelopes) == [BORIS.email, "c-1@mail.example"]
+
+
+async def test_what_was_agreed_and_handed_over_in_one_batch_is_told_once_and_to_the_new_owner(
+    world: World, post: Post, trap: MailTrap
+) -> None:
+    handle = callbacks_handler(profile_wait=WAIT, offers=True)
+    await world.customers(world.profile())
+    agreed = CaseCallbackAgreed(
+        case_id=str(CASE), customer_id="c-1", version=4, callback_id=str(CALLBACK), at=AT, channel="phone", owner=ANNA
+    )
+    assigned = CaseAssigned(case_id=str(CASE), customer_id="c-1", version=5, owner=BORIS, **HANDED)
+    async with world.database.transaction() as tx:
+        await handle(tx, [world.event(agreed, str(CASE)), world.event(assigned, str(CASE))])
+    await post.rest()
+    assert sorted(envelope.rcpt_tos[0] for envelope in trap.envelopes) == [BORIS.email, "c-1@mail.example"]
+    # A callback that is settled is nobody's any more.
+    await world.cases(world.closed(str(CASE)))
+    over = CaseCallbackCancelled(
+        case_id=str(CASE), customer_id="c-1", version=6, callback_id=str(CALLBACK), at=AT, channel="phone", owner=BORIS,
+        reason="other",
+    )  # fmt: skip
+    back = CaseAssigned(case_id=str(CASE), customer_id="c-1", version=7, owner=ANNA, **HANDED)
+    async with world.database.transaction() as tx:
+        await handle(tx, [world.event(over, str(CASE)), world.event(back, str(CASE))])
+    trap.forget()
+    await post.rest()
+    assert [method for method, _ in invitations(trap, BORIS.email)] == ["CANCEL"]
+    assert invitations(trap, ANNA.email) == []
 
 
 async def test_what_holds_no_longer_is_not_sent_after_what_does(
