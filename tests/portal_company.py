@@ -48,6 +48,7 @@ from services.notify.handlers import handle_initiatives
 from services.notify.handlers import handle_scores as notify_scores
 from services.notify.links import ConfirmationLinks
 from services.notify.mime import Mailbox
+from services.notify.shipping import ship
 from services.portal.accounts import Passwords, create_person
 from services.portal.api import create
 from services.portal.broadcast import Broadcast
@@ -655,6 +656,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
             stack.push_async_callback(database.close)
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         files = AttachmentFiles(folder, size_limit=LARGEST_FILE, per_case=3)
+        await ship(urls["notify"])
         keys = {}
         for name, scopes in _KEYS.items():
             async with databases[name].transaction() as tx:

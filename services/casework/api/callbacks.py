@@ -154,6 +154,7 @@ async def list_callbacks(
     until: Annotated[Instant | None, Query(alias="to", description="Absent: seven days after `from`.")] = None,
     owner: Annotated[str | None, Query(min_length=1, max_length=512)] = None,
     state: CallbackState | None = None,
+    moved: Annotated[bool, Query(description="Only those that were moved.")] = False,  # noqa: FBT002
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Page[CallbackOfList]:
@@ -163,7 +164,7 @@ async def list_callbacks(
         until = until or since + _DAYS_SHOWN
         after = (since, _FIRST) if cursor is None else decode_cursor(cursor, tuple[datetime, UUID])
         rows = await callbacks.in_time(
-            tx, since=since, until=until, owner=owner, state=state, after=after, limit=limit + 1
+            tx, since=since, until=until, owner=owner, state=state, moved=moved, after=after, limit=limit + 1
         )
     last = rows[limit - 1] if len(rows) > limit else None
     return Page[CallbackOfList](

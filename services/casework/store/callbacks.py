@@ -69,6 +69,7 @@ _LIST: Final = text("""
      WHERE at >= :since AND at < :until
        AND (CAST(:owner AS text) IS NULL OR cases.owner_id = :owner)
        AND (CAST(:state AS text) IS NULL OR state = :state)
+       AND (NOT :moved OR moves > 0)
        AND (at, callbacks.id) > (:after_at, CAST(:after_id AS uuid))
      ORDER BY at, callbacks.id
      LIMIT :limit
@@ -150,6 +151,7 @@ async def in_time(
     until: datetime,
     owner: str | None,
     state: str | None,
+    moved: bool,
     after: tuple[datetime, UUID],
     limit: int,
 ) -> Sequence[Row[Any]]:
@@ -161,6 +163,7 @@ async def in_time(
             "until": until,
             "owner": owner,
             "state": state,
+            "moved": moved,
             "after_at": after[0],
             "after_id": after[1],
             "limit": limit,

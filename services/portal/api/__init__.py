@@ -14,6 +14,7 @@ from services.portal.api import (
     accounts,
     attachments,
     calendars,
+    callbacks,
     campaign_acts,
     campaign_forms,
     campaigns,
@@ -33,6 +34,8 @@ from services.portal.api import (
     imports,
     initiatives,
     instruments,
+    letter_template_forms,
+    letter_templates,
     light_cases,
     login,
     loop,
@@ -66,7 +69,7 @@ _PIECE: Final = 1_200_000
 HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     # Not "no-referrer": with it, browsers send `Origin: null` with our own forms, which could not be told from others.
     "Referrer-Policy": "same-origin",
@@ -107,6 +110,7 @@ def create(
             "/imports/": _PIECE,
             "/campaigns/": _TOLD,
             attachments.UPLOADS: attachments.UPLOAD_LIMIT,
+            "/templates/": _PASTED,
         },
         headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
         render=pages.problem,
@@ -120,6 +124,7 @@ def create(
     app.include_router(attachments.routes(pages, casework))
     app.include_router(cases.routes(pages, casework))
     app.include_router(tasks.routes(pages, casework))
+    app.include_router(callbacks.routes(pages, casework))
     app.include_router(loop.routes(pages, casework))
     app.include_router(cause_tree.routes(pages, casework))
     app.include_router(causes.routes(pages, casework))
@@ -129,6 +134,9 @@ def create(
     app.include_router(campaigns.routes(database, pages, notify))
     app.include_router(campaign_acts.routes(database, pages, notify))
     app.include_router(messages.routes(pages, notify))
+    # Before `/templates/{kind}/{language}/{version}`, as no version is called "new".
+    app.include_router(letter_template_forms.routes(pages, notify))
+    app.include_router(letter_templates.routes(database, pages, notify))
     app.include_router(people.routes(pages, casework))
     app.include_router(colleagues.routes(pages, casework))
     app.include_router(policies.routes(pages, casework))

@@ -10,6 +10,8 @@ import msgspec
 from services.portal.clients.service import Listed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from services.portal.clients.service import Service
     from services.portal.domain.people import Person
 
@@ -32,6 +34,8 @@ class CallbackOfList(Callback, frozen=True, kw_only=True):
     customer_name: str | None
     time_zone: str | None
     tier: str
+    settled_at: datetime | None = None
+    outcome: str | None = None
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -94,6 +98,13 @@ class Contact:
         params = {"owner": person.id, "state": "agreed", "to": until.isoformat(), "limit": str(limit)}
         found = await self._service.get("/v1/callbacks", Listed[CallbackOfList], person=person, params=params)
         return found.items
+
+    async def callbacks(
+        self, person: Person, filters: Mapping[str, str], *, limit: int, cursor: str | None = None
+    ) -> Listed[CallbackOfList]:
+        """Those that fit the filters, the earliest first."""
+        params = {**filters, "limit": str(limit)} | ({"cursor": cursor} if cursor else {})
+        return await self._service.get("/v1/callbacks", Listed[CallbackOfList], person=person, params=params)
 
     async def mentions(self, person: Person, *, limit: int, unread: bool = True, cursor: str | None = None) -> Mentions:
         """Where this person was asked to look; with `unread` only where they have not."""

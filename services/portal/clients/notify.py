@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.portal.clients.campaigns import Campaigns
+from services.portal.clients.letter_templates import LetterTemplates
 from services.portal.clients.messages import Messages
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class Notify:
         self._service = service
         self.campaigns = Campaigns(service)
         self.messages = Messages(service)
+        self.templates = LetterTemplates(service)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_time, format_timedelta
@@ -15,8 +16,6 @@ from babel.numbers import format_decimal
 from babel.units import format_unit
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
     from services.portal.domain.people import Language
 
 LANGUAGES: Final[tuple[Language, ...]] = ("ru", "en")
@@ -117,6 +116,16 @@ class Words:
         """Date and time, the year only where the day alone could be misread."""
         pattern = "d MMM, HH:mm" if abs(self.now - at) < _HALF_A_YEAR else "d MMM y, HH:mm"
         return format_datetime(at, pattern, tzinfo=self.zone, locale=self._locale)
+
+    def there(self, at: datetime, zone: str | None) -> str:
+        """What a clock in another zone shows then; empty where the zone is unknown or its clock shows the same."""
+        try:
+            other = ZoneInfo(zone or "")
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            return ""
+        if at.astimezone(other).utcoffset() == at.astimezone(self.zone).utcoffset():
+            return ""
+        return format_datetime(at, "EEE, HH:mm", tzinfo=other, locale=self._locale)
 
     def full_moment(self, at: datetime) -> str:
         """Date and time with everything, zone included; for tooltips."""

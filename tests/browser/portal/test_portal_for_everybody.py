@@ -21,6 +21,8 @@ PAGES: Final = (
     "case",
     "/tasks?whose=all",
     "task",
+    "/callbacks?whose=all",
+    "/callbacks?state=missed",
     "/loop?by=tier",
     "/causes",
     "/initiatives",
@@ -33,6 +35,11 @@ PAGES: Final = (
     "/campaigns/new?initiative=second-counter",
     "/messages",
     "/messages/held",
+    "/templates",
+    "/templates/confirmation_request",
+    "/templates/clock_breached/ru/1?sample=1",
+    "/templates/thanks/en/new",
+    "template",
     "/people",
     "/people/irina",
     "/queues/management",
@@ -258,6 +265,13 @@ async def asked(company: Company, case_id: str) -> str:
     return f"/tasks/{task['id']}"
 
 
+async def worded(company: Company) -> str:
+    """A draft of a template that has mistakes; its address."""
+    parts = {"subject": "Спасибо" * 40, "text": "Привет\n{{ name.secret }}\n", "html": "<p>{{ name", "note": "Короче"}
+    made = await company.notify("olga", "manager", "POST", "/v1/templates/thanks/ru", json=parts)
+    return f"/templates/thanks/ru/{made['version']}"
+
+
 async def delivered(company: Company) -> str:
     """A source with an account at its vendor, one delivery understood and one not; the id of that one."""
     token = "a token that is long enough"
@@ -302,7 +316,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
 ) -> None:
     case_id, delivery_id = await fill(company), await delivered(company)
     change, task = await changed(company), await asked(company, case_id)
-    campaign = await campaigning(company)
+    campaign, template = await campaigning(company), await worded(company)
     desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
     desk.refusals_expected = True
     wrong: dict[str, Any] = {}
@@ -313,6 +327,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
             "delivery": f"/deliveries/{delivery_id}",
             "change": change,
             "campaign": campaign,
+            "template": template,
             "task": task,
         }.get(page_of, page_of)
         page = await desk.go(path + ("&" if "?" in path else "?") + f"lang={language}")

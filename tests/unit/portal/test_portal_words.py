@@ -15,7 +15,7 @@ from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
 from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.ingest.vendors import VENDORS
-from services.portal.domain import campaigns, casefile, messages, sourceforms
+from services.portal.domain import campaigns, casefile, letter_templates, messages, sourceforms
 from services.portal.domain.campaigns import Step
 from services.portal.domain.casefile import Action
 from services.portal.domain.deliveries import STATUSES
@@ -109,6 +109,9 @@ def test_every_key_that_a_template_or_a_module_names_exists() -> None:
         ("campaign_step", list(Step)),
         ("campaign_step_hint", list(Step)),
         ("campaign_done", [*Step, "written", "edited"]),
+        ("template_reader", letter_templates.READERS),
+        ("template_reader_lede", letter_templates.READERS),
+        ("templates", [f"part_{part}" for part in letter_templates.PARTS]),
         ("channel", get_args(Channel)),
         ("vendor_what", sorted(VENDORS)),
         ("vendor_where", sorted(VENDORS)),
@@ -138,6 +141,18 @@ def test_the_refusals_and_reasons_of_casework_have_their_words() -> None:
     reasons = set(re.findall(r'Choice\(agent, "([a-z_]+)"', (casework / "domain" / "routing.py").read_text()))
     assert len(reasons) >= 5
     assert {f"owner_reason.{reason}" for reason in reasons} - TEXTS["en"].keys() == set()
+
+
+def test_whatever_is_wrong_with_a_template_has_its_words() -> None:
+    notify = PORTAL.parent / "notify"
+    found = [(notify / name).read_text() for name in ("templating.py", "trials.py")]
+    codes = {code for source in found for code in re.findall(r'_fault\([^"()]*(?:"[a-z]+"|part), "([a-z_]+)"', source)}
+    codes |= {code for source in found for code in re.findall(r'\("([a-z_]+)", f?"[A-Z]', source)}
+    codes |= {code for source in found for code in re.findall(r'return "([a-z_]+)", f?"', source)}
+    codes |= {code for source in found for code in re.findall(r'_found\["([a-z]+)"\]', source)}
+    codes |= {code for source in found for code in re.findall(r'code="([a-z_]+)"', source)}
+    assert len(codes) >= 20
+    assert {f"template_fault.{code}" for code in codes} - TEXTS["en"].keys() == set()
 
 
 def test_the_time_of_another_day_tells_the_day() -> None:
