@@ -16,6 +16,7 @@ names. The file is unlinked first: it strikes once, and one process, however man
     scoring.counts.before_commit    changes folded                  notify.after_chat        likewise
     scoring.mentions.before_commit  likewise, of themes     notify.campaigns.before_commit   the next are told
     scoring.comments.before_commit  read anew; scoring.comments.after_commit: and kept
+    scoring.suggestions.before_commit   themes were looked for, and the search is not noted
 """
 
 from __future__ import annotations

@@ -107,5 +107,6 @@ async def suggest_themes(database: Database) -> bool:
     found = await asyncio.to_thread(suggestions, unmatched, matched)
     async with database.transaction() as tx:
         await theme_suggestions.finish(tx, found, searched_at=begun_at, rest=REST)
+        crashpoint("scoring.suggestions.before_commit")
     log.info("themes.suggested", without_theme=len(unmatched), with_theme=len(matched), suggestions=len(found))
     return False

@@ -3,13 +3,17 @@
 import asyncio
 import email
 import json
+import os
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email import policy
 from email.message import EmailMessage
 from inspect import isawaitable
+from pathlib import Path
 from typing import Any, AnyStr, Final
 from uuid import NAMESPACE_URL, uuid5
 
@@ -33,6 +37,7 @@ from libs.events.contracts.cases import (
 from libs.events.contracts.customers import CustomerErased, CustomerProfileChanged
 from libs.events.contracts.initiatives import InitiativeShipped
 from libs.events.contracts.scores import ResponseScored
+from libs.events.crashpoint import VARIABLE
 from libs.events.database import Database, Tx
 from libs.events.event import Contract, Event
 from libs.webapi import keys
@@ -52,9 +57,11 @@ MONDAY: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANNA: Final = Employee(employee_id="e-anna", name="Анна Петрова", email="anna@company.example", language="ru")
 BOSS: Final = Employee(employee_id="e-boss", name="Mary Boss", email="mary@company.example", language="en")
 PROFILE_WAIT: Final = timedelta(minutes=15)
-DEADLINE_SECONDS: Final = 20.0
+ROOT: Final = Path(__file__).parents[3]
+DEADLINE_SECONDS: Final = 60.0
 
 Handle = Callable[[Tx, Sequence[Event[Any]]], Awaitable[None]]
+Victim = Callable[..., Awaitable[asyncio.subprocess.Process]]
 Action = Any
 """What the mail server is told to do; see MailTrap."""
 
@@ -618,3 +625,82 @@ async def client(database: Database, links: ConfirmationLinks) -> AsyncIterator[
         transport=transport, base_url="http://notify.test", headers={"Authorization": f"Bearer {key}"}
     ) as client:
         yield client
+
+
+class Gateway:
+    """A provider on this machine: remembers keys, and answers as it is told (`cut`: takes it and hangs up)."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[dict[str, str], Any]] = []
+        self.sent: dict[str, Any] = {}
+        self.script: list[Any] = []
+        self.port = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            headers = {
+                name.lower(): value for name, _, value in (line.partition(": ") for line in head.split("\r\n")[1:])
+            }
+            body = json.loads(await reader.readexactly(int(headers["content-length"])))
+            self.asked.append((headers, body))
+            action = self.script.pop(0) if self.script else 200
+            if action in (200, "cut"):
+                self.sent[headers.get("x-key", str(len(self.asked)))] = body
+            if callable(action):
+                action()
+                await reader.read()  # until who asked is gone
+            if action != "cut":
+                answer = b'{"status": "ok"}'
+                writer.write(
+                    f"HTTP/1.1 {action} X\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n".encode()
+                    + answer
+                )
+                await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    gateway = Gateway()
+    await gateway.start()
+    yield gateway
+    await gateway.stop()
+
+
+@pytest.fixture
+async def victim(database: Database, trap: MailTrap, tmp_path: Path) -> AsyncIterator[Victim]:
+    """Starts a process that sends; it kills itself at a point of its own, or of `libs.events.crashpoint`."""
+    started: list[asyncio.subprocess.Process] = []
+    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def start(kill_point: str = "") -> asyncio.subprocess.Process:
+        if "." in kill_point:
+            (tmp_path / kill_point).touch()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(__file__).with_name("sending_process.py")),
+            url,
+            trap.url,
+            *([kill_point] if kill_point else []),
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: str(tmp_path)},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

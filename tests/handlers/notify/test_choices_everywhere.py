@@ -1,7 +1,7 @@
 """What a customer says to mails reaches scoring's profile and comes back with it; nothing goes round."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 from uuid import uuid4
@@ -18,13 +18,13 @@ from libs.events.event import Event, EventId
 from libs.webapi import keys
 from services.scoring.api import build_app
 from services.scoring.choices import handle_choices, wanted_choices
-from tests.handlers.notify.conftest import MONDAY
 
 World = Any
 Post = Any
 Clock = Any
 MailTrap = Any
 
+MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANNA: dict[str, Any] = {
     "name": "Анна Орлова",
     "email": "anna@example.org",

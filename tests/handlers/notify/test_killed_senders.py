@@ -1,10 +1,8 @@
 """`kill -9` at every point of sending: never two mails, and never none in silence."""
 
 import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from libs.events.database import Database
 from services.notify.clients import MailServerAway, Receipts
 from services.notify.domain.messages import Entry
 from services.notify.domain.outcomes import Settlement
@@ -39,41 +36,15 @@ Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
 Victim = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 
-@pytest.fixture
-async def victim(database: Database, trap: MailTrap) -> AsyncIterator[Victim]:
-    """Starts a process that sends."""
-    started: list[asyncio.subprocess.Process] = []
-    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-
-    async def start(kill_point: str = "") -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__).with_name("sending_process.py")),
-            url,
-            trap.url,
-            *([kill_point] if kill_point else []),
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
 async def dead(process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await process.wait() == -signal.SIGKILL
 
 
 async def starting_again(world: World, post: Post, clock: Clock) -> None:
     """A new process takes over: recovery, and sending."""
     clock.now = datetime.now(UTC) + timedelta(seconds=1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while any(row.sender is not None for row in await world.rows()):
             await post.attendant.recovery()
             await post.rest()

@@ -1,17 +1,24 @@
 """Themes suggested from what is stored: found, shown, decided, forgotten."""
 
+import asyncio
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import text
 
+from libs.events.crashpoint import VARIABLE
 from libs.events.database import Database
 from libs.events.event import Event
-from services.scoring.comment_jobs import read_anew, suggest_themes
+from services.scoring.comment_jobs import LEASE, read_anew, suggest_themes
 
+ROOT = Path(__file__).parents[3]
 CLAIMED_BY_ANOTHER = text("SELECT FROM theme_searches FOR UPDATE")
 AnAnswer = Callable[..., Event[Any]]
 Deliver = Callable[..., Coroutine[None, None, None]]
@@ -50,6 +57,44 @@ async def found(an_answer: AnAnswer, deliver: Deliver, database: Database, clock
     )
     clock.now += timedelta(minutes=1)
     await suggest_themes(database)
+
+
+CHILD = """
+import asyncio, sys
+from datetime import datetime
+from libs.events.database import Database
+from services.scoring.comment_jobs import suggest_themes
+now = datetime.fromisoformat(sys.argv[2])
+asyncio.run(suggest_themes(Database.connect(sys.argv[1], clock=lambda: now)))
+"""
+
+
+async def test_a_search_that_was_killed_before_it_was_noted_is_made_again_and_finds_the_same(
+    an_answer: AnAnswer, deliver: Deliver, database: Database, clock: Clock, client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    asked = "Хочется детскую площадку"
+    await deliver(
+        *(an_answer(f"wish-{n}", customer_id=f"c-{n}", comment=asked) for n in range(6)),
+        *(an_answer(f"other-{n}", customer_id=f"o-{n}", comment="Очередь и очень дорого") for n in range(30)),
+    )
+    clock.now += timedelta(minutes=1)
+    (tmp_path / "scoring.suggestions.before_commit").touch()
+    url = database.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CHILD, url, clock.now.isoformat(),
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT), VARIABLE: str(tmp_path)},
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        assert await process.wait() == -signal.SIGKILL
+    await suggest_themes(database)
+    assert await listed(client) == [], "it may be under way still: nobody begins before its time is over"
+    clock.now += LEASE
+    await suggest_themes(database)
+    found = await listed(client)
+    assert [each["comments"] for each in found if "площадку" in each["phrase"]] == [6]
+    clock.now += LEASE
+    await suggest_themes(database)
+    assert await listed(client) == found
 
 
 async def listed(client: httpx.AsyncClient) -> list[dict[str, Any]]:
