@@ -27,7 +27,7 @@ async def beyond_bounds(stage: Stage) -> list[str]:
     found = [
         f"{name} has {memory} MB of memory, more than {MEMORY_MB}"
         for name, process in stage.services.items()
-        if (memory := _memory_mb(process.pid)) > MEMORY_MB
+        if (memory := memory_mb(process.pid)) > MEMORY_MB
     ]
     connection = await asyncpg.connect(stage.admin_dsn)
     try:
@@ -45,6 +45,8 @@ async def beyond_bounds(stage: Stage) -> list[str]:
     return found
 
 
-def _memory_mb(pid: int) -> int:
+def memory_mb(pid: int, *, peak: bool = False) -> int:
+    """A process's memory, as the system sees it now, or the most that it ever was."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) // 1024
+    name = "VmHWM:" if peak else "VmRSS:"
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(name)) // 1024

@@ -51,6 +51,7 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
         "SELECT case_id, version, kind, at, actor_kind FROM timeline ORDER BY case_id, version",
     ),
     "known_customers": ("casework", "SELECT customer_id, version, name FROM customers WHERE name IS NOT NULL"),
+    "initiatives": ("casework", "SELECT id, campaign_id, communicated_at FROM initiatives"),
     "messages": ("notify", "SELECT id, cause_id, recipient, kind, status, reason FROM messages"),
     "profiles": ("notify", "SELECT customer_id, version, name FROM profiles"),
     "stream": ("portal", "SELECT event_id, type FROM events"),
@@ -112,6 +113,8 @@ class Evidence:
     inboxes: Mapping[str, set[tuple[UUID, str]]]
     listed: Mapping[str, set[str]]
     nps: Mapping[str, Any] | None
+    campaigns: Mapping[str, tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]
+    """By its id: how a campaign stands, and what became of each of its messages, both over HTTP."""
     themes: Sequence[Mapping[str, Any]]
     """Mentions over HTTP."""
     traces: Sequence[str]
@@ -157,6 +160,13 @@ async def gather(services: Sequence[str], tables: Tables, streams: Streams, said
     themes = (
         await said.people.get("scoring", "/v1/metrics/themes?kind=transactional") if "scoring" in services else None
     )
+    campaigns = {
+        each.id: (
+            await said.people.get("notify", f"/v1/campaigns/{each.id}"),
+            await said.people.pages("notify", f"/v1/campaigns/{each.id}/recipients"),
+        )
+        for each in said.people.campaigns.told
+    }
     traces = [
         f"{service}.{row['tablename']}"
         for service in services
@@ -173,6 +183,7 @@ async def gather(services: Sequence[str], tables: Tables, streams: Streams, said
         inboxes=inboxes,
         listed=listed,
         nps=nps,
+        campaigns=campaigns,
         themes=[] if themes is None else themes["items"],
         traces=traces,
         begun_at=begun_at,

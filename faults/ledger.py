@@ -91,6 +91,10 @@ def sizes(evidence: Evidence) -> dict[str, int]:
         "erased": len(evidence.said.people.staff.erased),
         "cases": len(evidence["cases"]),
         "mails": len(evidence.sink.kept),
+        "campaigns": len(evidence.said.people.campaigns.told),
+        "messages of campaigns": sum(len(each.audience) for each in evidence.said.people.campaigns.told),
+        "of them, sent": sum(each.unsubscribe is not None for each in evidence.sink.kept),
+        "unsubscribed": len(evidence.said.people.campaigns.refusals),
         "records": len(evidence.records),
         "dead letters": len(_set_aside(evidence.records)),
     }
@@ -130,7 +134,13 @@ def check_deliveries(evidence: Evidence, findings: Findings) -> None:
     findings.none(
         8,
         "answers that nobody should get",
-        (*log.odd, *evidence.said.people.odd, *evidence.said.people.staff.odd, *evidence.said.files.odd),
+        (
+            *log.odd,
+            *evidence.said.people.odd,
+            *evidence.said.people.staff.odd,
+            *evidence.said.people.campaigns.odd,
+            *evidence.said.files.odd,
+        ),
     )
     published = evidence.events("survey.responses")
     findings.none(1, "events that were told to the sender and not published", events - published.keys())

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 from faults.deliveries import WITHOUT_CONSENT, address_of, customer_id
 from faults.evidence import payload_of
+from faults.ledger_of_campaigns import asked_for_by_campaigns, check_campaigns, check_terminal_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,8 @@ def check_mail(evidence: Evidence, findings: Findings) -> None:
         3, "messages of one cause to one recipient", ((row["cause_id"], row["recipient"]) for row in messages.values())
     )
     findings.same(3, "messages in the ledger and those that events ask for", messages, _asked_for(evidence))
+    check_terminal_events(evidence, findings)
+    check_campaigns(evidence, findings)
     findings.same(
         3, "messages in the table and over HTTP", messages, (UUID(id_).hex for id_ in evidence.listed["messages"])
     )
@@ -52,6 +55,7 @@ def _asked_for(evidence: Evidence) -> Iterator[str]:
     for event_id, record in evidence.events("casework.cases").items():
         for recipient in _recipients(record.type, payload_of(record)):
             yield uuid5(UUID(event_id), f"message/{recipient}").hex
+    yield from asked_for_by_campaigns(evidence)
 
 
 def _recipients(type_: str, case: dict[str, Any]) -> Iterator[str]:

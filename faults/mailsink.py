@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import email
 import re
+import time
 from dataclasses import dataclass
-from email import policy
 from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,6 +20,7 @@ from faults.proxy import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from email.message import Message
 
 Trick = Literal["421", "450", "451", "550", "552", "554", "silent_unkept", "silent_kept", "cut_kept"]
 """421 and 450 at the recipient, 550 too; 451, 552 and 554 after the final dot; or no answer to it at all."""
@@ -35,6 +36,7 @@ _AFTER_DOT: Final[dict[str, str]] = {
     "554": "554 5.7.1 refused",
 }
 _LINK: Final = re.compile(r"https?://[^\s<>\"]+/c/[A-Za-z0-9_.\-]+")
+_UNSUBSCRIBE: Final = re.compile(r"<(https?://[^\s<>]+)>")
 _SILENCE_S: Final = 60.0
 
 
@@ -47,6 +49,10 @@ class Mail:
     recipient: str
     link: str | None
     """The signed link to the customer's page, where there is one in it."""
+    unsubscribe: str | None
+    """Where one press stops such mails (RFC 8058)."""
+    at: float
+    """When it was accepted, by the monotonic clock."""
 
 
 class MailSink:
@@ -56,6 +62,7 @@ class MailSink:
         self.smtp_port: Final = smtp_port
         self.http_port: Final = http_port
         self.kept: Final[list[Mail]] = []
+        self._arrived: Final[set[str]] = set()
         self.refused: Final[list[str]] = []
         """The recipients of what was refused for good."""
         self._tricks: list[Trick] = []
@@ -117,22 +124,26 @@ class MailSink:
                 await asyncio.sleep(_SILENCE_S)
                 return "451 4.3.0 too late"
             case "silent_kept":
-                self.kept.append(mail)
+                self._keep(mail)
                 await asyncio.sleep(_SILENCE_S)
             case "cut_kept":
-                self.kept.append(mail)
+                self._keep(mail)
                 if server.transport is not None:
                     server.transport.close()
             case _:
-                self.kept.append(mail)
+                self._keep(mail)
         return "250 2.0.0 kept"
+
+    def _keep(self, mail: Mail) -> None:
+        self.kept.append(mail)
+        self._arrived.add(mail.message_id)
 
     async def _tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer `GET …?message_id=…` with what arrived under it; nothing else is ever asked here."""
         head = await reader.readuntil(b"\r\n\r\n")
         target = head.split(b" ", 2)[1].decode()
         asked = parse_qs(urlsplit(target).query).get("message_id", [""])[0]
-        known = any(mail.message_id == _local_part(asked) for mail in self.kept)
+        known = _local_part(asked) in self._arrived
         body = b'[{"message_id": "%s"}]' % asked.strip("<>").encode() if known else b"[]"
         headers = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
         writer.write(f"{headers}connection: close\r\n\r\n".encode() + body)
@@ -142,14 +153,24 @@ class MailSink:
 
 def _read(envelope: Envelope) -> Mail:
     content = envelope.content
-    message = email.message_from_bytes(content if isinstance(content, bytes) else b"", policy=policy.default)
-    text = message.get_body(("plain",))
-    found = _LINK.search(str(text.get_content())) if text is not None else None
+    message = email.message_from_bytes(content if isinstance(content, bytes) else b"")
+    found = _LINK.search(_plain(message))
+    unsubscribe = _UNSUBSCRIBE.search(message.get("List-Unsubscribe", ""))
     return Mail(
-        message_id=_local_part(str(message.get("Message-ID", ""))),
+        message_id=_local_part(message.get("Message-ID", "")),
         recipient=envelope.rcpt_tos[0] if envelope.rcpt_tos else "",
         link=found[0] if found else None,
+        unsubscribe=unsubscribe[1] if unsubscribe else None,
+        at=time.monotonic(),
     )
+
+
+def _plain(message: Message) -> str:
+    """The text that mail clients without HTML show."""
+    for part in message.walk():
+        if part.get_content_type() == "text/plain" and isinstance(content := part.get_payload(decode=True), bytes):
+            return content.decode("utf-8", "replace")
+    return ""
 
 
 def _local_part(message_id: str) -> str:

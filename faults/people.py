@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from faults.campaigns import Campaigns
 from faults.deliveries import CUSTOMERS, PROGRAM, address_of, customer_id, value_of, wants_mail
 from faults.proxy import LOOPBACK
 from faults.sources import SOURCES, THIN
@@ -65,6 +66,8 @@ class People:
         self._under_way: set[asyncio.Task[None]] = set()
         self.staff: Final = Staff(lambda ask: self._patiently("scoring", ask), random, run)
         """Those who feed scoring."""
+        self.campaigns: Final = Campaigns(self._patiently, stage.sink, random, run)
+        """Those who tell what changed."""
         self._answered = 0
         self._number = 0
         for service in stage.names:
@@ -97,6 +100,8 @@ class People:
                     "capacity": 1000,
                 }
                 await self._must("casework", "PUT", f"/v1/agents/{agent}", body)
+            if "notify" in self._stage.names:
+                await self.campaigns.set_up()
 
     def start(self) -> None:
         """Begin to act, a little every second."""
@@ -111,6 +116,11 @@ class People:
                 asyncio.create_task(self._agents(), name="agents"),
                 asyncio.create_task(self._customers(), name="customers"),
                 asyncio.create_task(self._movers(), name="movers"),
+                asyncio.create_task(self._leads(), name="leads"),
+                *(
+                    asyncio.create_task(self._every(seconds, act), name=act.__name__)
+                    for seconds, act in ((9.0, self.campaigns.unsubscribe), (13.0, self.campaigns.decline))
+                ),
             ]
 
     async def reconciled(self, bound_s: float) -> bool:
@@ -212,6 +222,12 @@ class People:
         path = (mail.link or "").partition(self._stage.url("notify"))[2]
         form = {"answer": "yes" if self._random.random() < 0.75 else "not_yet"}  # noqa: PLR2004 - most are content
         await self._patiently("notify", lambda client: client.post(path, data=form))
+
+    async def _leads(self) -> None:
+        """They tell everybody what changed, one campaign after another."""
+        while True:
+            await self._to_its_end(self.campaigns.tell())
+            await self.campaigns.completed()
 
     async def _operators(self) -> None:
         """Somebody has the vendor's API asked more often than the few minutes that are the least."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _THEMES: Final = ("first", "second", "third")
 _HIGH_FROM: Final = (200_000, 700_000)
-_KEY_FROM: Final = 1_000_000
+KEY_FROM: Final = 1_000_000
 _AT_ONCE: Final = 5
 _TOLD: Final = frozenset({"created", "unchanged"})
 
@@ -75,7 +75,7 @@ class Staff:
             "email": f"{self.secret}-{self._number}@customers.example",
             "language": "en",
             "time_zone": "Europe/Moscow",
-            "current_value": float(_KEY_FROM),
+            "current_value": float(KEY_FROM),
             "email_consent": False,
         }
         path = f"/v1/customers/{leaver}"
@@ -89,7 +89,7 @@ class Staff:
     def tier_of(self, number: int) -> str:
         """The tier of a customer by the rules in force."""
         value = value_of(number)
-        return "key" if value >= _KEY_FROM else "high" if value >= self.high_from else "standard"
+        return "key" if value >= KEY_FROM else "high" if value >= self.high_from else "standard"
 
     def themes_of(self, comment: str | None) -> list[str]:
         """What a comment mentions by the taxonomy in force."""
@@ -107,7 +107,7 @@ class Staff:
     async def _put_rules(self, high_from: int) -> None:
         rules = [
             {"tier": tier, "when": [{"field": "current_value", "op": ">=", "value": value}]}
-            for tier, value in (("key", _KEY_FROM), ("high", high_from))
+            for tier, value in (("key", KEY_FROM), ("high", high_from))
         ]
         body = {"default": "standard", "rules": rules}
         if await self._done(lambda client: client.put("/v1/segment-rules", json=body), "segment rules"):

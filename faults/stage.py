@@ -46,7 +46,13 @@ _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "ingest": ("sources:read", "sources:write", "responses:write", "deliveries:read"),
     "scoring": ("customers:read", "customers:write", "rules:read", "rules:write", "metrics:read"),
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
-    "notify": ("messages:read",),
+    "notify": (
+        "messages:read",
+        "campaigns:read",
+        "campaigns:write",
+        "contacts:write",
+        "on-behalf",
+    ),
     "portal": (),
 }
 _NO_KEY: Final = "otk_" + "0" * 43

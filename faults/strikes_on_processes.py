@@ -32,7 +32,7 @@ _OF_SERVICES: Final = {
         "scoring.counts.before_commit",
         "scoring.mentions.before_commit",
     ),
-    "notify": ("notify.after_claim", "notify.after_accepted"),
+    "notify": ("notify.after_claim", "notify.after_accepted", "notify.campaigns.before_commit"),
 }
 
 

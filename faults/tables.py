@@ -23,6 +23,7 @@ WAITING: Final[Mapping[str, str]] = {
         SELECT count(*) FROM messages
          WHERE status IN ('waiting', 'queued', 'sending', 'transmitting', 'doubtful')
     """,
+    "campaigns": "SELECT count(*) FROM campaigns WHERE status IN ('starting', 'running', 'paused')",
     "fetches": "SELECT count(*) FROM fetches",
     "comments": """
         SELECT count(*) FROM theme_taxonomies

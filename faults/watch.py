@@ -77,7 +77,8 @@ class Watch:
             rows = await self._tables.rows("portal", _TWICE_TOLD)
             findings.none(3, "events that are twice in the portal's stream", (row["event_id"] for row in rows))
         findings.all_once(3, "mails that were received twice", (mail.message_id for mail in self._stage.sink.kept))
-        odd = [*self._sender.log.odd, *self._people.odd, *self._people.staff.odd, *self._files.odd]
+        people = self._people
+        odd = [*self._sender.log.odd, *people.odd, *people.staff.odd, *people.campaigns.odd, *self._files.odd]
         findings.none(8, "answers that nobody should get", odd[self._odd :])
         self._odd = len(odd)
         return findings.broken
@@ -129,6 +130,8 @@ class Watch:
                 found.append(f"{count} customers whose tier is by older rules")
         if "notify" in self._stage.names and (count := await self._tables.value("notify", WAITING["messages"])):
             found.append(f"{count} messages without an end")
+        if "notify" in self._stage.names and (count := await self._tables.value("notify", WAITING["campaigns"])):
+            found.append(f"{count} campaigns that are not over")
         if "casework" in self._stage.names and (count := await self._tables.value("casework", WAITING["clocks"])):
             found.append(f"{count} clocks that fire now or soon")
         ends = await self._streams.ends(topic.name for topic in TOPICS)
