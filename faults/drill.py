@@ -30,6 +30,7 @@ import uvloop
 from faults.bounds import memory_mb
 from faults.evidence import payload_of
 from faults.processes import ProcessFailed
+from faults.quicksink import QuickSink
 from faults.sabotage import copy_tree
 from faults.servers import Servers
 from faults.stage import Stage
@@ -48,6 +49,7 @@ _TROUBLES_A_KILL: Final = 3
 """Of the mail server, and as many of the line to it."""
 _TRICKS: Final[tuple[Trick, ...]] = ("421", "450", "451", "silent_unkept", "silent_kept", "cut_kept")
 _MODES: Final[tuple[Mode, ...]] = ("late", "slow", "held", "dropped", "refused")
+_CONNECTIONS: Final = 32
 _NO_CONSENT: Final = 50
 """Every so manieth customer agreed to no mail."""
 _STUCK_S: Final = 180.0
@@ -126,6 +128,7 @@ class Drill:
     async def run(self) -> Outcome:
         """Play it, and compare."""
         stage = self._stage
+        stage.surroundings["notify"] = {"NOTIFY_SMTP_CONNECTIONS": str(_CONNECTIONS)}
         await stage.prepare()
         connection = await asyncpg.connect(stage.dsn("notify"))
         watching = asyncio.create_task(self._watch_memory(), name="memory")
@@ -307,7 +310,7 @@ async def _main(given: argparse.Namespace) -> Outcome:
     servers = Servers(folder / "servers")
     try:
         await servers.start()
-        stage = Stage(folder / "stage", servers, services=("notify",), tree=copy_tree(folder / "tree"))
+        stage = Stage(folder / "stage", servers, services=("notify",), tree=copy_tree(folder / "tree"), sink=QuickSink)
         began = time.monotonic()
 
         def tell(what: str) -> None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from faults.poison import POISON, UNKNOWN, mark_of
+from faults.subscribers import TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from faults.deliveries import Content
     from faults.files import Files
+    from faults.hooksink import EndPoint, HookSink
     from faults.load import SendersLog
     from faults.mailsink import MailSink
     from faults.people import People
+    from faults.stage import Stage
     from faults.streams import Streams, Told
     from faults.tables import Tables
     from faults.thin import ThinVendor
@@ -48,8 +51,13 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "cases": ("casework", "SELECT * FROM cases"),
     "timeline": (
         "casework",
-        "SELECT case_id, version, kind, at, actor_kind FROM timeline ORDER BY case_id, version",
+        """
+        SELECT case_id, version, kind, at, actor_kind, details ->> 'reason' AS reason,
+               details ->> 'at_the_top' AS at_the_top
+          FROM timeline ORDER BY case_id, version
+        """,
     ),
+    "callbacks": ("casework", "SELECT id, case_id, at, state, settled_at FROM callbacks"),
     "known_customers": ("casework", "SELECT customer_id, version, name FROM customers WHERE name IS NOT NULL"),
     "initiatives": ("casework", "SELECT id, campaign_id, communicated_at FROM initiatives"),
     "messages": ("notify", "SELECT id, cause_id, recipient, kind, status, reason FROM messages"),
@@ -58,12 +66,13 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "steps": ("portal", "SELECT step, sum(n) AS n FROM daily_counts GROUP BY step"),
 }
 _TAKES: Final = {
-    # Nobody subscribes anything here; whom to forget it has to know all the same.
-    "notify.hooks": ("customer.erased.",),
+    # What is subscribed to, and whom to forget.
+    "notify.hooks": ("customer.erased.", *TYPES),
     "scoring.messages": ("customer.subscribed.", "customer.unsubscribed."),
     "notify.callbacks": ("case.assigned.", "case.callback.", "case.contacted.", "customer.erased."),
 }
 """Consumers that pass over, undecoded, what is not their business, and how the types begin that are."""
+_AHEAD: Final = timedelta(days=9)
 _SEARCHES: Final = """
     SELECT tablename, format('SELECT count(*) FROM %I AS searched WHERE searched::text LIKE $1', tablename) AS search
       FROM pg_tables
@@ -107,6 +116,9 @@ class Evidence:
     services: Sequence[str]
     said: Said
     sink: MailSink
+    hooks: HookSink
+    subscriptions: Mapping[EndPoint, Mapping[str, Any]]
+    """As they stand, over HTTP."""
     records: Sequence[Told]
     committed: Mapping[tuple[str, str, int], int]
     tables: Mapping[str, Rows]
@@ -115,6 +127,8 @@ class Evidence:
     nps: Mapping[str, Any] | None
     campaigns: Mapping[str, tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]
     """By its id: how a campaign stands, and what became of each of its messages, both over HTTP."""
+    callbacks: Sequence[Mapping[str, Any]]
+    """Of now and of the days for which customers choose, over HTTP."""
     themes: Sequence[Mapping[str, Any]]
     """Mentions over HTTP."""
     traces: Sequence[str]
@@ -137,8 +151,9 @@ class Evidence:
         return first
 
 
-async def gather(services: Sequence[str], tables: Tables, streams: Streams, said: Said, sink: MailSink) -> Evidence:
+async def gather(stage: Stage, tables: Tables, streams: Streams, said: Said) -> Evidence:
     """Take the whole picture."""
+    services = stage.names
     begun_at = datetime.now(UTC)
     await streams.read_on()
     rows: dict[str, Rows] = {}
@@ -167,6 +182,15 @@ async def gather(services: Sequence[str], tables: Tables, streams: Streams, said
         )
         for each in said.people.campaigns.told
     }
+    callbacks = (
+        await said.people.pages("casework", "/v1/callbacks", to=(begun_at + _AHEAD).isoformat())
+        if "casework" in services
+        else []
+    )
+    subscriptions = {
+        name: await said.people.get("notify", f"/v1/subscriptions/{id_}")
+        for name, id_ in said.people.subscribers.ids.items()
+    }
     traces = [
         f"{service}.{row['tablename']}"
         for service in services
@@ -176,7 +200,9 @@ async def gather(services: Sequence[str], tables: Tables, streams: Streams, said
     return Evidence(
         services=services,
         said=said,
-        sink=sink,
+        sink=stage.sink,
+        hooks=stage.hooks,
+        subscriptions=subscriptions,
         records=list(streams.records),
         committed=await streams.committed(),
         tables=rows,
@@ -184,6 +210,7 @@ async def gather(services: Sequence[str], tables: Tables, streams: Streams, said
         listed=listed,
         nps=nps,
         campaigns=campaigns,
+        callbacks=callbacks,
         themes=[] if themes is None else themes["items"],
         traces=traces,
         begun_at=begun_at,

@@ -6,7 +6,9 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from faults.evidence import fate_due, fates, payload_of
+from faults.ledger_of_callbacks import check_callbacks
 from faults.ledger_of_cases import check_cases, check_clocks
+from faults.ledger_of_hooks import check_hooks
 from faults.ledger_of_mail import check_mail
 from faults.ledger_of_scoring import check_scoring
 from faults.poison import mark_of
@@ -73,6 +75,8 @@ def check(evidence: Evidence, streams: Streams, *, late_at_most: timedelta) -> l
         check_clocks(evidence, findings, late_at_most)
     if evidence.has("casework", "notify"):
         check_mail(evidence, findings)
+        check_hooks(evidence, findings)
+        check_callbacks(evidence, findings, late_at_most)
     return findings.broken
 
 
@@ -94,6 +98,11 @@ def sizes(evidence: Evidence) -> dict[str, int]:
         "campaigns": len(evidence.said.people.campaigns.told),
         "messages of campaigns": sum(len(each.audience) for each in evidence.said.people.campaigns.told),
         "of them, sent": sum(each.unsubscribe is not None for each in evidence.sink.kept),
+        "web hooks received": sum(len(taken) for taken in evidence.hooks.taken.values()),
+        "web hooks that hung": evidence.hooks.hung,
+        "callbacks": len(evidence["callbacks"]),
+        "of them, missed": sum(row["state"] == "missed" for row in evidence["callbacks"]),
+        "half hours that two wanted at once": len(evidence.said.people.bookings.contests),
         "unsubscribed": len(evidence.said.people.campaigns.refusals),
         "records": len(evidence.records),
         "dead letters": len(_set_aside(evidence.records)),
@@ -139,6 +148,7 @@ def check_deliveries(evidence: Evidence, findings: Findings) -> None:
             *evidence.said.people.odd,
             *evidence.said.people.staff.odd,
             *evidence.said.people.campaigns.odd,
+            *evidence.said.people.bookings.odd,
             *evidence.said.files.odd,
         ),
     )

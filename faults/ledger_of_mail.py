@@ -8,7 +8,9 @@ from uuid import UUID, uuid5
 
 from faults.deliveries import WITHOUT_CONSENT, address_of, customer_id
 from faults.evidence import payload_of
+from faults.ledger_of_callbacks import allowed_by_callbacks, asked_for_by_callbacks
 from faults.ledger_of_campaigns import asked_for_by_campaigns, check_campaigns, check_terminal_events
+from faults.ledger_of_hooks import asked_for_by_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,9 @@ def check_mail(evidence: Evidence, findings: Findings) -> None:
     findings.all_once(
         3, "messages of one cause to one recipient", ((row["cause_id"], row["recipient"]) for row in messages.values())
     )
-    findings.same(3, "messages in the ledger and those that events ask for", messages, _asked_for(evidence))
+    asked_for = set(_asked_for(evidence))
+    allowed = set(allowed_by_callbacks(evidence)) - asked_for
+    findings.same(3, "messages in the ledger and those that events ask for", messages.keys() - allowed, asked_for)
     check_terminal_events(evidence, findings)
     check_campaigns(evidence, findings)
     findings.same(
@@ -56,6 +60,8 @@ def _asked_for(evidence: Evidence) -> Iterator[str]:
         for recipient in _recipients(record.type, payload_of(record)):
             yield uuid5(UUID(event_id), f"message/{recipient}").hex
     yield from asked_for_by_campaigns(evidence)
+    yield from asked_for_by_hooks(evidence)
+    yield from asked_for_by_callbacks(evidence)
 
 
 def _recipients(type_: str, case: dict[str, Any]) -> Iterator[str]:

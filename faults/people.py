@@ -12,15 +12,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
+from faults.bookings import Bookings
 from faults.campaigns import Campaigns
 from faults.deliveries import CUSTOMERS, PROGRAM, address_of, customer_id, value_of, wants_mail
 from faults.proxy import LOOPBACK
 from faults.sources import SOURCES, THIN
 from faults.staff import Staff
+from faults.subscribers import Subscribers
 from faults.thin import SURVEY, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from datetime import timedelta
     from random import Random
 
     from faults.mailsink import Mail
@@ -45,14 +48,16 @@ _LATER: Final = frozenset({429, 500, 502, 503})
 _CONFLICT: Final = 409
 _AGAIN_S: Final = 0.5
 _ANSWER_S: Final = 10.0
+_NOT_REACHED: Final = 0.4
+"""So often nobody is reached, and nothing else is tried for the moment."""
 _RECONCILED_EVERY_S: Final = 20.0
 
 
 class People:
     """Everybody who speaks to the services over HTTP besides the vendor."""
 
-    def __init__(self, stage: Stage, random: Random, run: str) -> None:
-        """`run` begins the ids of what they make."""
+    def __init__(self, stage: Stage, random: Random, run: str, *, climbs_after: timedelta) -> None:
+        """`run` begins the ids of what they make; `climbs_after`: how long a missed callback may be made up for."""
         self.names: Final[dict[str, str]] = {}
         """The name that each customer told last."""
         self.attempts: Final[dict[str, set[str]]] = {}
@@ -68,6 +73,10 @@ class People:
         """Those who feed scoring."""
         self.campaigns: Final = Campaigns(self._patiently, stage.sink, random, run)
         """Those who tell what changed."""
+        self.bookings: Final = Bookings(self._patiently, stage.sink, random, run, climbs_after=climbs_after)
+        """Those who agree on calls."""
+        self.subscribers: Final = Subscribers(lambda ask: self._patiently("notify", ask), stage.hooks, run)
+        """Those who have events sent."""
         self._answered = 0
         self._number = 0
         for service in stage.names:
@@ -84,6 +93,8 @@ class People:
                 "ingest", "PUT", f"/v1/sources/{source.name}", {**body, "secret": self._stage.source_secret}
             )
         await self._reconcile()
+        if "notify" in self._stage.names:
+            await self.subscribers.set_up()
         if "scoring" in self._stage.names:
             await self.staff.set_up()
         if "scoring" in self._stage.names and "casework" in self._stage.names:
@@ -102,6 +113,7 @@ class People:
                 await self._must("casework", "PUT", f"/v1/agents/{agent}", body)
             if "notify" in self._stage.names:
                 await self.campaigns.set_up()
+                await self.bookings.set_up()
 
     def start(self) -> None:
         """Begin to act, a little every second."""
@@ -119,7 +131,12 @@ class People:
                 asyncio.create_task(self._leads(), name="leads"),
                 *(
                     asyncio.create_task(self._every(seconds, act), name=act.__name__)
-                    for seconds, act in ((9.0, self.campaigns.unsubscribe), (13.0, self.campaigns.decline))
+                    for seconds, act in (
+                        (9.0, self.campaigns.unsubscribe),
+                        (13.0, self.campaigns.decline),
+                        (2.5, self.bookings.book),
+                        (4.0, self._promise),
+                    )
                 ),
             ]
 
@@ -187,9 +204,20 @@ class People:
             if case is not None:
                 await self._to_its_end(self._close_loop(case))
 
+    async def _promise(self) -> None:
+        """Somebody agrees on a call that nobody will make."""
+        case = await self._some_case()
+        if case is not None:
+            await self.bookings.promise(case["id"])
+
     async def _close_loop(self, case: dict[str, Any]) -> None:
         case_id = case["id"]
         self._number += 1
+        if self._random.random() < _NOT_REACHED:
+            key = f"contact-{case_id}-{self._number}"
+            if await self._command(case_id, "contact-attempts", {"outcome": "no_answer"}, key):
+                self.attempts.setdefault(case_id, set()).add(key)
+            return
         for number in range(self._random.randint(1, 2)):
             key = f"contact-{case_id}-{self._number}-{number}"
             body = {"outcome": "reached" if number else self._random.choice(("reached", "no_answer"))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from deploy.local.settings import SERVICES
@@ -45,6 +46,7 @@ async def run_faults(
     count: int,
     per_second: float = PER_SECOND,
     recovery_s: float = 75.0,
+    climbs_after: timedelta = timedelta(minutes=1),
     bound_s: float = float("inf"),
     stop_when_broken: bool = False,
     told: Callable[[Row | str], None] = lambda _what: None,
@@ -55,7 +57,9 @@ async def run_faults(
     """
     report = Report(seed)
     began = time.monotonic()
-    async with Trial(stage, seed=seed, per_second=per_second, recovery_s=recovery_s) as trial:
+    async with Trial(
+        stage, seed=seed, per_second=per_second, recovery_s=recovery_s, climbs_after=climbs_after
+    ) as trial:
         for number, fault, fault_seed in plan(faults, seed, count):
             if time.monotonic() - began > bound_s:
                 break

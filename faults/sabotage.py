@@ -137,4 +137,14 @@ SABOTAGES: Final = (
         attempts=1,
         invariant=2,
     ),
+    Sabotage(
+        name="mails are not marked before their last dot",
+        files="services/notify/journal.py",
+        right="            ours = await delivery.mark_transmitting(connection, entries, now=self._database.clock())\n",
+        wrong="            ours = {entry.id for entry in entries}\n",
+        services=("ingest", "scoring", "casework", "notify"),
+        fault="crash@notify.after_accepted",
+        attempts=2,
+        invariant=3,
+    ),
 )

@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import sys
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -24,6 +25,8 @@ from deploy.local.schemas import bootstrap, ensure_database
 from deploy.local.settings import ROOT, SERVICES
 from deploy.local.supervisor import Part
 from deploy.local.vendor_apis import VendorApis
+from faults.hooksink import TIMEOUT_S as HOOKS_TIMEOUT_S
+from faults.hooksink import HookSink
 from faults.mailsink import MailSink
 from faults.processes import Process, ProcessFailed
 from faults.proxy import LOOPBACK, Link
@@ -51,10 +54,14 @@ _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
         "campaigns:read",
         "campaigns:write",
         "contacts:write",
+        "subscriptions:read",
+        "subscriptions:write",
         "on-behalf",
     ),
     "portal": (),
 }
+_OF_NOTIFY: Final = ("cases:read", "cases:write")
+"""For the page on which customers choose when they are called."""
 _NO_KEY: Final = "otk_" + "0" * 43
 _MIGRATION_S: Final = 60.0
 _READY_S: Final = 3.0
@@ -71,8 +78,9 @@ class Stage:
         services: Sequence[str] = SERVICES,
         tree: Path = ROOT,
         name: str = "otklik",
+        sink: type[MailSink] = MailSink,
     ) -> None:
-        """`name` of the database; `tree` holds `libs` and `services`."""
+        """`name` of the database; `tree` holds `libs` and `services`; `sink`: what kind of mail server there is."""
         self.folder: Final = folder.absolute()
         self.servers: Final = servers
         self.names: Final = tuple(services)
@@ -81,18 +89,20 @@ class Stage:
         self.surroundings: Final[dict[str, Mapping[str, str]]] = {}
         """By service: variables of its environment beside the usual ones."""
         self._database = name
-        ports = free_ports(2 * len(SERVICES) + 5)
+        ports = free_ports(2 * len(SERVICES) + 6)
         self._ports: Final = dict(zip(SERVICES, ports, strict=False))
         self._twin_ports: Final = dict(zip(SERVICES, ports[len(SERVICES) :], strict=False))
-        smtp, receipts, smtp_link, apis, apis_link = ports[-5:]
-        self.sink: Final = MailSink(smtp_port=smtp, http_port=receipts)
+        smtp, receipts, smtp_link, apis, apis_link, hooks = ports[-6:]
+        self.sink: Final = sink(smtp_port=smtp, http_port=receipts)
         self.mail_link: Final = Link("notify to the mail server", port=smtp_link, upstream=smtp)
+        self.hooks: Final = HookSink(port=hooks, random=Random(f"hooks {name}"))  # noqa: S311 - it is to be repeatable
         self.vendor_apis: Final = VendorApis(port=apis, token=TOKEN)
         self.vendor_link: Final = Link("ingest to the vendor's API", port=apis_link, upstream=apis)
         self.passwords: Final = {service: secrets.token_urlsafe(16) for service in SERVICES}
         self.source_secret: Final = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
         self.keys: Final[dict[str, str]] = {}
         self._portal_keys: Final[dict[str, str]] = {}
+        self._notify_key: str | None = None
         self._secrets: Final = {name: secrets.token_urlsafe(48) for name in ("link", "session")}
         # Two at a time: that is what the machine has.
         self._migrating: Final = asyncio.Semaphore(2)
@@ -134,6 +144,7 @@ class Stage:
         for service in self.names:
             await self._make_keys(service)
         await self.sink.start()
+        await self.hooks.start()
         await self.mail_link.start()
         await self.vendor_apis.start()
         await self.vendor_link.start()
@@ -151,6 +162,7 @@ class Stage:
         await self.vendor_apis.stop()
         await self.mail_link.stop()
         await self.sink.stop()
+        await self.hooks.stop()
 
     @contextlib.asynccontextmanager
     async def twin(self, service: str, role: str) -> AsyncIterator[Process]:
@@ -215,6 +227,8 @@ class Stage:
             async with database.transaction() as tx:
                 if _SCOPES[service]:
                     self.keys[service] = await create_key(tx, name="faults", scopes=_SCOPES[service])
+                if service == "casework":
+                    self._notify_key = await create_key(tx, name="notify", scopes=_OF_NOTIFY)
                 if service in PORTAL_SCOPES:
                     self._portal_keys[service] = await create_key(tx, name="portal", scopes=PORTAL_SCOPES[service])
         finally:
@@ -258,6 +272,11 @@ class Stage:
             "NOTIFY_RECEIPTS_URL": f"http://{LOOPBACK}:{self.sink.http_port}/mails",
             "NOTIFY_SMTP_TIMEOUT_SECONDS": str(SMTP_TIMEOUT_S),
             "NOTIFY_DOUBT_SETTLES_SECONDS": str(DOUBT_SETTLES_S),
+            "NOTIFY_CASEWORK_URL": self.url("casework"),
+            **({} if self._notify_key is None else {"NOTIFY_CASEWORK_KEY": self._notify_key}),
+            "NOTIFY_HOOKS_PLAIN_HTTP": "true",
+            "NOTIFY_HOOKS_ALLOWED_NETWORKS": f"{LOOPBACK}/32",
+            "NOTIFY_HOOKS_TIMEOUT_SECONDS": str(HOOKS_TIMEOUT_S),
             "PORTAL_SESSION_SECRET": self._secrets["session"],
             "PORTAL_SECURE_COOKIES": "false",
             # Whichever of them the portal speaks to.

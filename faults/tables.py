@@ -24,6 +24,11 @@ WAITING: Final[Mapping[str, str]] = {
          WHERE status IN ('waiting', 'queued', 'sending', 'transmitting', 'doubtful')
     """,
     "campaigns": "SELECT count(*) FROM campaigns WHERE status IN ('starting', 'running', 'paused')",
+    "hooks": """
+        SELECT count(*) FROM hook_deliveries JOIN subscriptions ON subscriptions.id = subscription_id
+         WHERE status = 'pending' AND disabled IS NULL
+    """,
+    "callbacks": "SELECT count(*) FROM callbacks WHERE fires_at < now() + interval '70 seconds'",
     "fetches": "SELECT count(*) FROM fetches",
     "comments": """
         SELECT count(*) FROM theme_taxonomies

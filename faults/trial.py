@@ -27,7 +27,7 @@ from faults.verdicts import Broken
 from faults.watch import NotRecovered, Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from types import TracebackType
 
     from faults.catalogue import Fault
@@ -84,14 +84,22 @@ class Trial:
     watch: Watch
 
     def __init__(
-        self, stage: Stage, *, seed: int, per_second: float = 30.0, recovery_s: float = 75.0, run: str = "run"
+        self,
+        stage: Stage,
+        *,
+        seed: int,
+        per_second: float = 30.0,
+        recovery_s: float = 75.0,
+        climbs_after: timedelta = timedelta(minutes=1),
+        run: str = "run",
     ) -> None:
-        """`run` begins the vendor's ids, `per_second` is how much is sent."""
+        """`run` begins the vendor's ids, `per_second` is how much is sent, `climbs_after` bounds missed callbacks."""
         self.stage: Final = stage
         self._random: Final = Random(f"load {seed}")  # noqa: S311 - it is to be repeatable
         self._random_of_people: Final = Random(f"people {seed}")  # noqa: S311 - likewise
         self._rate = per_second
         self._recovery_s = recovery_s
+        self._climbs_after = climbs_after
         self.sizes: Final[dict[str, int]] = {}
         self._skew_s = 0
         self._put_off_s = 0
@@ -105,7 +113,7 @@ class Trial:
     async def __aenter__(self) -> Self:
         try:
             await self.stage.prepare()
-            self.people = People(self.stage, self._random_of_people, self._run)
+            self.people = People(self.stage, self._random_of_people, self._run, climbs_after=self._climbs_after)
             self.sender = Sender(
                 self.vendor,
                 self._random,
@@ -186,15 +194,16 @@ class Trial:
             broken.append(Broken(2, "a file that is never read to its end", (str(self.files.imported[-1].state),), 1))
         if not await self.people.reconciled(_REST_S):
             broken.append(Broken(2, "the vendor's API is not asked any more", ("see the log of ingest",), 1))
+        if "notify" in self.stage.names:
+            await self.people.subscribers.hurry(self.people.pages)
         # What a part put off while its clock was ahead waits for that much longer.
         bound_s = _REST_S + self._skew_s + self._put_off_s
         if waiting := await self.watch.rest(bound_s):
             broken.append(Broken(4, f"not at rest after {bound_s:.0f} s", tuple(waiting), len(waiting)))
         tell("checking the ledger")
         broken += await self.watch.quick()
-        names: Sequence[str] = self.stage.names
         said = Said(self.sender.log, self.people, self.thin, self.files)
-        evidence = await gather(names, self.tables, self.streams, said, self.stage.sink)
+        evidence = await gather(self.stage, self.tables, self.streams, said)
         broken += ledger.check(evidence, self.streams, late_at_most=LATE_AT_MOST + timedelta(seconds=self._skew_s))
         if held := await beyond_bounds(self.stage):
             broken.append(Broken(8, "more held at rest than may be", tuple(held), len(held)))

@@ -32,6 +32,17 @@ _UNSETTLED: Final = """
     SELECT count(*) FROM messages
      WHERE status IN ('queued', 'sending', 'transmitting', 'doubtful') AND created_at < $1
 """
+_AT_WORK: Final = (
+    ("ingest", "fetches", "announced responses that were not fetched"),
+    ("scoring", "comments", "taxonomies by which comments are being read anew"),
+    ("scoring", "tiers", "customers whose tier is by older rules"),
+    ("notify", "messages", "messages without an end"),
+    ("notify", "campaigns", "campaigns that are not over"),
+    ("notify", "hooks", "web hooks that nobody has received"),
+    ("casework", "clocks", "clocks that fire now or soon"),
+    ("casework", "callbacks", "callbacks that are missed, or climb, soon"),
+)
+"""What may be waiting, by service and by its name among `WAITING`."""
 _KEPT: Final = "SELECT id, encode(body_hash, 'hex') AS hash FROM deliveries WHERE id = ANY($1::uuid[])"
 _TWO_CASES: Final = "SELECT opening_response_id FROM cases GROUP BY 1 HAVING count(*) > 1"
 _TWO_OPEN: Final = (
@@ -78,7 +89,14 @@ class Watch:
             findings.none(3, "events that are twice in the portal's stream", (row["event_id"] for row in rows))
         findings.all_once(3, "mails that were received twice", (mail.message_id for mail in self._stage.sink.kept))
         people = self._people
-        odd = [*self._sender.log.odd, *people.odd, *people.staff.odd, *people.campaigns.odd, *self._files.odd]
+        odd = [
+            *self._sender.log.odd,
+            *people.odd,
+            *people.staff.odd,
+            *people.campaigns.odd,
+            *people.bookings.odd,
+            *self._files.odd,
+        ]
         findings.none(8, "answers that nobody should get", odd[self._odd :])
         self._odd = len(odd)
         return findings.broken
@@ -121,19 +139,9 @@ class Watch:
     async def _waiting(self) -> list[str]:
         unpublished = {name: await self._tables.value(name, WAITING["outbox"]) for name in self._stage.names}
         found = [f"{count} rows in the outbox of {name}" for name, count in unpublished.items() if count]
-        if count := await self._tables.value("ingest", WAITING["fetches"]):
-            found.append(f"{count} announced responses that were not fetched")
-        if "scoring" in self._stage.names:
-            if await self._tables.value("scoring", WAITING["comments"]):
-                found.append("comments that are being read anew")
-            if count := await self._tables.value("scoring", WAITING["tiers"]):
-                found.append(f"{count} customers whose tier is by older rules")
-        if "notify" in self._stage.names and (count := await self._tables.value("notify", WAITING["messages"])):
-            found.append(f"{count} messages without an end")
-        if "notify" in self._stage.names and (count := await self._tables.value("notify", WAITING["campaigns"])):
-            found.append(f"{count} campaigns that are not over")
-        if "casework" in self._stage.names and (count := await self._tables.value("casework", WAITING["clocks"])):
-            found.append(f"{count} clocks that fire now or soon")
+        for service, name, what in _AT_WORK:
+            if service in self._stage.names and (count := await self._tables.value(service, WAITING[name])):
+                found.append(f"{count} {what}")
         ends = await self._streams.ends(topic.name for topic in TOPICS)
         if lag := await self._lag(ends):
             found.append(f"{lag} records not committed by their consumers")

@@ -37,6 +37,8 @@ from services.notify.receivers import Receivers
 from services.notify.settings import Settings
 from services.notify.shipping import ship
 
+_ATTEMPTS_IN_A_CLAIM: Final = 8
+"""A web hook is ours for so many times the longest attempt; after a kill, that is how long it waits for another."""
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
@@ -146,6 +148,7 @@ def _add_hooks(runtime: Runtime, database: Database, settings: Settings) -> None
         receivers,
         in_flight=settings.hooks_in_flight,
         per_subscription=settings.hooks_per_subscription,
+        ours_for=_ATTEMPTS_IN_A_CLAIM * settings.hooks_timeout,
     )
     for topic in TOPICS:
         runtime.add_consumer("notify.hooks", topic, handle_for_hooks, wanted=wanted_types)

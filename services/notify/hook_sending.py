@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 log: Final = structlog.get_logger()
 
 _OURS_FOR: Final = timedelta(minutes=2)
-"""Beyond the longest time that an attempt takes: what has not been settled by then is anybody's."""
-_STALE: Final = timedelta(seconds=60)
-"""What has waited in our hands so long is given back: it would not be over before the claim is."""
+"""Far beyond the longest time that an attempt takes: what has not been settled by then is anybody's."""
 _GATHERED: Final = 0.02
 _QUIET: Final = 1.0
 _PATIENCE: Final = timedelta(seconds=3)
@@ -66,14 +64,18 @@ class HookSender:
         per_subscription: int,
         random: Random | None = None,
         failing_for: timedelta = FAILING_FOR,
+        ours_for: timedelta = _OURS_FOR,
     ) -> None:
-        """`in_flight` to all receivers at once, `per_subscription` to one."""
+        """`in_flight` to all receivers at once, `per_subscription` to one; `ours_for`: after it, a claim is over."""
         self._database = database
         self._receivers = receivers
         self._in_flight = in_flight
         self._lanes = Lanes(most=per_subscription)
         self._random = random or Random()  # noqa: S311 - jitter spreads retries; nobody guesses at it
         self._failing_for = failing_for
+        self._ours_for = ours_for
+        # What has waited in our hands so long is given back: it would not be over before the claim is.
+        self._stale = ours_for / 2
         self._settled: list[Settled] = []
         self._released: list[Claimed] = []
         self._on_their_way: set[asyncio.Task[None]] = set()
@@ -127,7 +129,7 @@ class HookSender:
                     each for each in enabled if each.paused_until is None or each.paused_until <= now
                 )
                 rooms = self._lanes.rooms()
-                claimed = await hook_deliveries.claim(tx, rooms, until=now + _OURS_FOR) if rooms else []
+                claimed = await hook_deliveries.claim(tx, rooms, until=now + self._ours_for) if rooms else []
         except BaseException:
             # Nothing of it is committed, and it is tried again with the next step.
             self._settled[:0], self._released[:0] = settled, released
@@ -139,7 +141,7 @@ class HookSender:
             self._lanes.add(claimed)
 
     def _give_back_what_is_stale(self) -> None:
-        if self._claimed_at is not None and self._database.clock() - self._claimed_at > _STALE:
+        if self._claimed_at is not None and self._database.clock() - self._claimed_at > self._stale:
             self._released += self._lanes.take_waiting()
             self._claimed_at = None
 

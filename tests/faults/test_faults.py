@@ -1,5 +1,6 @@
 """A short run over the whole real stack keeps every invariant: a few faults of each kind, then the whole ledger."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ FAULTS = (
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_every_invariant_survives_a_few_faults_of_each_kind(fault_servers: Servers, build_folder: Path) -> None:
     report = await run_faults(
         Stage(build_folder, fault_servers, name="whole"),
@@ -29,6 +30,7 @@ async def test_every_invariant_survives_a_few_faults_of_each_kind(fault_servers:
         seed=4,
         count=len(FAULTS),
         per_second=15.0,
+        climbs_after=timedelta(0),
     )
     assert [str(broken) for broken in report.broken] == []
     assert report.kept
@@ -39,6 +41,9 @@ async def test_every_invariant_survives_a_few_faults_of_each_kind(fault_servers:
     assert report.sizes["rows of files"] > 0
     assert report.sizes["of them, lost by webhooks"] > 0
     assert report.sizes["withdrawn"] > 0
+    assert report.sizes["campaigns"] > 0
+    assert report.sizes["web hooks received"] > 0
+    assert report.sizes["of them, missed"] > 0
 
 
 async def _nothing(*_: object) -> str:
