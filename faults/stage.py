@@ -63,7 +63,7 @@ _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
 _OF_NOTIFY: Final = ("cases:read", "cases:write")
 """For the page on which customers choose when they are called."""
 _NO_KEY: Final = "otk_" + "0" * 43
-_MIGRATION_S: Final = 60.0
+_MIGRATION_S: Final = 180.0
 _READY_S: Final = 3.0
 
 
