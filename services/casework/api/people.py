@@ -13,6 +13,7 @@ from sqlalchemy import Row
 from libs.events.database import Tx
 from libs.webapi.etag import IfMatch
 from libs.webapi.paging import Cursor, Limit, Page
+from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
 from services.casework.api.access import (
@@ -38,7 +39,11 @@ Email = Annotated[str, StringConstraints(max_length=254, pattern=rf"^{_PART}@{_P
 
 
 _Listed = Annotated[list[Annotated[str, Field(min_length=1, max_length=512)]], Field(max_length=100)]
+_Retired = Annotated[StrictBool, Field(description="No longer in use; it keeps its name for what it did.")]
 _Language = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{2,3}$")]
+_IN_USE: Final[dict[int | str, dict[str, Any]]] = {
+    409: {"description": "It cannot be retired: it is in use.", "content": {"application/problem+json": {}}}
+}
 
 
 class HandlesBody(BaseModel):
@@ -122,6 +127,7 @@ class TeamBody(HandlesBody):
     name: Name
     lead_id: _Reference | None = None
     department_id: _Reference | None = None
+    retired: _Retired = False
 
 
 class Team(TeamBody):
@@ -146,6 +152,7 @@ class DepartmentBody(BaseModel):
     calendar_id: Annotated[
         _Reference | None, Field(description="Whose hours count for its tasks; null: all hours of every day.")
     ] = None
+    retired: _Retired = False
 
 
 class Department(DepartmentBody):
@@ -190,10 +197,9 @@ async def put_agent(
     """Running cases stay with whom they are, also when that person is disabled: hand them over by assigning."""
 
     async def put(tx: Tx) -> Row[Any] | None:
-        if body.team_id is not None and await people.find_team(tx, body.team_id) is None:
-            raise refused_field("/team_id", "is no team")
-        if body.department_id is not None and await people.find_department(tx, body.department_id) is None:
-            raise refused_field("/department_id", "is no department")
+        # Who left may have been in a team that went after them.
+        await _know_team(tx, body.team_id, retired_too=body.disabled)
+        await _know_department(tx, body.department_id, retired_too=body.disabled)
         await _know_calendar(tx, body)
         ends = [end for each in body.absences for end in (each.absent_from, each.absent_until)]
         await people.put_agent(tx, agent_id, body.model_dump() | {"absences": ends})
@@ -205,6 +211,40 @@ async def put_agent(
 async def _know_calendar(tx: Tx, body: HandlesBody | DepartmentBody) -> None:
     if body.calendar_id is not None and await policies.find_calendar(tx, body.calendar_id) is None:
         raise refused_field("/calendar_id", "is no calendar", slug="unknown-calendar", title="No such calendar")
+
+
+async def _know_team(tx: Tx, id_: str | None, *, retired_too: bool) -> None:
+    if id_ is None:
+        return
+    match await people.hold_team(tx, id_):
+        case None:
+            raise refused_field("/team_id", "is no team")
+        case True if not retired_too:
+            raise refused_field("/team_id", "is retired", slug="team-retired", title="The team is no longer in use")
+
+
+async def _know_department(tx: Tx, id_: str | None, *, retired_too: bool) -> None:
+    if id_ is None:
+        return
+    match await people.hold_department(tx, id_):
+        case None:
+            raise refused_field("/department_id", "is no department")
+        case True if not retired_too:
+            raise retired_department()
+
+
+def retired_department() -> Problem:
+    """The refusal of what would give a department that is no longer in use something to do."""
+    return refused_field(
+        "/department_id", "is retired", slug="department-retired", title="The department is no longer in use"
+    )
+
+
+def _unless_used(what: str, uses: list[str]) -> None:
+    if uses:
+        raise Problem(
+            409, f"{what}-in-use", f"The {what} is still in use", detail=f"It has {', '.join(uses)}: move them first."
+        )
 
 
 @router.get("/teams", summary="Teams")
@@ -229,16 +269,20 @@ async def get_team(request: Request, response: Response, principal: SettingsRead
 
 
 @router.put(
-    "/teams/{team_id}", responses=editing.stored(Team), openapi_extra=REPEATABLE, summary="Create or replace a team"
+    "/teams/{team_id}",
+    responses=editing.stored(Team) | _IN_USE,
+    openapi_extra=REPEATABLE,
+    summary="Create or replace a team",
 )
 async def put_team(request: Request, principal: SettingsWriter, team_id: Id, body: TeamBody, seen: IfMatch) -> Response:
-    """Its lead owns cases when no agent is present."""
+    """Its lead owns cases when no agent is present. It is retired once nobody is in it any more, else 409."""
 
     async def put(tx: Tx) -> Row[Any] | None:
         if body.lead_id is not None and await people.find_agent(tx, body.lead_id) is None:
             raise refused_field("/lead_id", "is no agent")
-        if body.department_id is not None and await people.find_department(tx, body.department_id) is None:
-            raise refused_field("/department_id", "is no department")
+        await _know_department(tx, body.department_id, retired_too=body.retired)
+        if body.retired:
+            _unless_used("team", await people.uses_of_team(tx, team_id))
         await _know_calendar(tx, body)
         await people.put_team(tx, team_id, body.model_dump())
         return await people.find_team(tx, team_id)
@@ -274,18 +318,23 @@ async def get_department(
 
 @router.put(
     "/departments/{department_id}",
-    responses=editing.stored(Department),
+    responses=editing.stored(Department) | _IN_USE,
     openapi_extra=REPEATABLE,
     summary="Create or replace a department",
 )
 async def put_department(
     request: Request, principal: SettingsWriter, department_id: Id, body: DepartmentBody, seen: IfMatch
 ) -> Response:
-    """Its manager answers for what its agents' cases need above the frontline."""
+    """Its manager answers for what its agents' cases need above the frontline.
+
+    It is retired once it has neither people nor teams nor open tasks any more, else 409.
+    """
 
     async def put(tx: Tx) -> Row[Any] | None:
         if body.manager_id is not None and await people.find_agent(tx, body.manager_id) is None:
             raise refused_field("/manager_id", "is no agent")
+        if body.retired:
+            _unless_used("department", await people.uses_of_department(tx, department_id))
         await _know_calendar(tx, body)
         await people.put_department(tx, department_id, body.model_dump())
         return await people.find_department(tx, department_id)

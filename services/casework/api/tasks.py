@@ -26,6 +26,7 @@ from services.casework.api.access import (
     refused_field,
 )
 from services.casework.api.acting import answers_of, cause_of, locked, policy_of, settle
+from services.casework.api.people import retired_department
 from services.casework.api.shapes import Body
 from services.casework.api.task_views import TaskState, TaskView, state_of_task, view_of_task
 from services.casework.domain import tasks
@@ -274,6 +275,8 @@ async def _department(tx: Tx, id_: str | None) -> Row[Any] | None:
         raise refused_field(
             "/department_id", "is no department", slug="unknown-department", title="There is no such department"
         )
+    if found.retired:
+        raise retired_department()
     return found
 
 

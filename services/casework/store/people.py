@@ -69,7 +69,7 @@ _PUT_AGENT: Final = text("""
 """)
 
 _TEAMS: Final = text("""
-    SELECT id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, version
+    SELECT id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, retired, version
       FROM teams
      WHERE id > :after
      ORDER BY id
@@ -77,7 +77,7 @@ _TEAMS: Final = text("""
 """)
 
 _TEAM: Final = text("""
-    SELECT id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, version
+    SELECT id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, retired, version
       FROM teams
      WHERE id = :id
 """)
@@ -85,16 +85,16 @@ _TEAM: Final = text("""
 _LOCK_TEAM: Final = text("SELECT version FROM teams WHERE id = :id FOR NO KEY UPDATE")
 
 _PUT_TEAM: Final = text("""
-    INSERT INTO teams (id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, version)
-    VALUES (:id, :name, :lead_id, :department_id, :programs, :touchpoints, :themes, :calendar_id, 1)
+    INSERT INTO teams (id, name, lead_id, department_id, programs, touchpoints, themes, calendar_id, retired, version)
+    VALUES (:id, :name, :lead_id, :department_id, :programs, :touchpoints, :themes, :calendar_id, :retired, 1)
         ON CONFLICT (id) DO UPDATE
        SET name = excluded.name, lead_id = excluded.lead_id, department_id = excluded.department_id,
            programs = excluded.programs, touchpoints = excluded.touchpoints, themes = excluded.themes,
-           calendar_id = excluded.calendar_id, version = teams.version + 1
+           calendar_id = excluded.calendar_id, retired = excluded.retired, version = teams.version + 1
 """)
 
 _DEPARTMENTS: Final = text("""
-    SELECT id, name, manager_id, task_hours, calendar_id, version
+    SELECT id, name, manager_id, task_hours, calendar_id, retired, version
       FROM departments
      WHERE id > :after
      ORDER BY id
@@ -102,17 +102,32 @@ _DEPARTMENTS: Final = text("""
 """)
 
 _DEPARTMENT: Final = text("""
-    SELECT id, name, manager_id, task_hours, calendar_id, version FROM departments WHERE id = :id
+    SELECT id, name, manager_id, task_hours, calendar_id, retired, version FROM departments WHERE id = :id
 """)
 
 _LOCK_DEPARTMENT: Final = text("SELECT version FROM departments WHERE id = :id FOR NO KEY UPDATE")
 
 _PUT_DEPARTMENT: Final = text("""
-    INSERT INTO departments (id, name, manager_id, task_hours, calendar_id, version)
-    VALUES (:id, :name, :manager_id, :task_hours, :calendar_id, 1)
+    INSERT INTO departments (id, name, manager_id, task_hours, calendar_id, retired, version)
+    VALUES (:id, :name, :manager_id, :task_hours, :calendar_id, :retired, 1)
         ON CONFLICT (id) DO UPDATE
        SET name = excluded.name, manager_id = excluded.manager_id, task_hours = excluded.task_hours,
-           calendar_id = excluded.calendar_id, version = departments.version + 1
+           calendar_id = excluded.calendar_id, retired = excluded.retired, version = departments.version + 1
+""")
+
+# Held until the end of the transaction, so that nobody joins what somebody else retires at the same moment.
+_HOLD_TEAM: Final = text("SELECT retired FROM teams WHERE id = :id FOR SHARE")
+
+_HOLD_DEPARTMENT: Final = text("SELECT retired FROM departments WHERE id = :id FOR SHARE")
+
+_TEAM_IN_USE: Final = text("""
+    SELECT EXISTS (SELECT FROM agents WHERE team_id = :id AND NOT disabled) AS people
+""")
+
+_DEPARTMENT_IN_USE: Final = text("""
+    SELECT EXISTS (SELECT FROM agents WHERE department_id = :id AND NOT disabled) AS people,
+           EXISTS (SELECT FROM teams WHERE department_id = :id AND NOT retired) AS teams,
+           EXISTS (SELECT FROM tasks WHERE department_id = :id AND state = 'open') AS tasks
 """)
 
 _UNSAID_OF_TEAM: Final[Mapping[str, object]] = {"programs": [], "touchpoints": [], "themes": [], "calendar_id": None}
@@ -204,7 +219,7 @@ async def lock_team(tx: Tx, id_: str) -> int | None:
 
 async def put_team(tx: Tx, id_: str, fields: Mapping[str, object]) -> None:
     """Create or replace the team."""
-    await tx.execute(_PUT_TEAM, {"id": id_, **_UNSAID_OF_TEAM, **fields})
+    await tx.execute(_PUT_TEAM, {"id": id_, "retired": False, **_UNSAID_OF_TEAM, **fields})
 
 
 async def list_departments(tx: Tx, *, after: str, limit: int) -> Sequence[Row[Any]]:
@@ -224,7 +239,33 @@ async def lock_department(tx: Tx, id_: str) -> int | None:
 
 async def put_department(tx: Tx, id_: str, fields: Mapping[str, object]) -> None:
     """Create or replace the department."""
-    await tx.execute(_PUT_DEPARTMENT, {"id": id_, **fields})
+    await tx.execute(_PUT_DEPARTMENT, {"id": id_, "retired": False, **fields})
+
+
+async def hold_team(tx: Tx, id_: str) -> bool | None:
+    """Whether the team is retired, which it stays until the end of the transaction; None if there is none."""
+    row = await tx.fetch_one(_HOLD_TEAM, {"id": id_})
+    return None if row is None else bool(row.retired)
+
+
+async def hold_department(tx: Tx, id_: str) -> bool | None:
+    """Whether the department is retired, which it stays until the end of the transaction; None if there is none."""
+    row = await tx.fetch_one(_HOLD_DEPARTMENT, {"id": id_})
+    return None if row is None else bool(row.retired)
+
+
+async def uses_of_team(tx: Tx, id_: str) -> list[str]:
+    """What still needs the team: people."""
+    return _uses(await tx.fetch_one(_TEAM_IN_USE, {"id": id_}))
+
+
+async def uses_of_department(tx: Tx, id_: str) -> list[str]:
+    """What still needs the department: people, teams, open tasks."""
+    return _uses(await tx.fetch_one(_DEPARTMENT_IN_USE, {"id": id_}))
+
+
+def _uses(row: Row[Any] | None) -> list[str]:
+    return [] if row is None else [name for name, used in row._asdict().items() if used]
 
 
 async def _version(tx: Tx, statement: Any, id_: str) -> int | None:  # noqa: ANN401 - a text clause

@@ -30,6 +30,7 @@ from services.portal.api import (
     drivers,
     events,
     field_maps,
+    groups,
     home,
     imports,
     initiatives,
@@ -139,6 +140,7 @@ def create(
     app.include_router(letter_templates.routes(database, pages, notify))
     app.include_router(people.routes(pages, casework))
     app.include_router(colleagues.routes(pages, casework))
+    app.include_router(groups.routes(pages, casework))
     app.include_router(policies.routes(pages, casework))
     app.include_router(calendars.routes(pages, casework))
     app.include_router(contact_rules.routes(pages, casework))

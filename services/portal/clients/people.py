@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import quote
 
 import msgspec
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from services.portal.clients.service import Service
     from services.portal.domain.people import Person
+
+GroupKind = Literal["teams", "departments"]
 
 
 class Absence(msgspec.Struct, frozen=True):
@@ -72,6 +74,11 @@ class Team(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     lead_id: str | None
     department_id: str | None
+    programs: list[str] = []
+    touchpoints: list[str] = []
+    themes: list[str] = []
+    calendar_id: str | None = None
+    retired: bool = False
 
 
 class Department(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +88,9 @@ class Department(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     name: str
     manager_id: str | None
+    task_hours: int = 48
+    calendar_id: str | None = None
+    retired: bool = False
 
 
 class HandedCase(msgspec.Struct, frozen=True):
@@ -123,9 +133,35 @@ class People:
         """All departments."""
         return await self._service.everything("/v1/departments", Listed[Department], person=person)
 
+    async def team(self, person: Person, id_: str) -> Team | None:
+        """One team."""
+        return await self._service.find(f"/v1/teams/{quote(id_, safe='')}", Team, person=person)
+
+    async def department(self, person: Person, id_: str) -> Department | None:
+        """One department."""
+        return await self._service.find(f"/v1/departments/{quote(id_, safe='')}", Department, person=person)
+
+    async def put_group(
+        self,
+        person: Person,
+        kind: GroupKind,
+        id_: str,
+        body: Mapping[str, object],
+        *,
+        command_id: str,
+        version: int | None,
+    ) -> None:
+        """Make a team or a department, or change what was seen at `version`."""
+        path = f"/v1/{kind}/{quote(id_, safe='')}"
+        await self._service.put(path, body, person=person, command_id=command_id, version=version)
+
     async def agent(self, person: Person, id_: str) -> Colleague:
         """One of them."""
         return await self._service.get(_agent(id_), Colleague, person=person)
+
+    async def find_agent(self, person: Person, id_: str) -> Colleague | None:
+        """One of them; None where there is nobody of this id."""
+        return await self._service.find(_agent(id_), Colleague, person=person)
 
     async def put_agent(
         self, person: Person, id_: str, body: Mapping[str, object], *, command_id: str, version: int | None

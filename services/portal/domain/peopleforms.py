@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from services.portal.domain.casefile import instant_in
+from services.portal.domain.groupforms import listed
 from services.portal.domain.policyforms import WrongEntryError
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def agent_of(entered: Mapping[str, str], zone: ZoneInfo) -> dict[str, object]:
     for name in ("team_id", "department_id", "calendar_id"):
         body[name] = entered[name] or None
     for name in _LISTS:
-        body[name] = [part for part in (each.strip() for each in re.split(r"[\n;]+|,(?= |$)", entered[name])) if part]
+        body[name] = listed(entered[name])
     try:
         spans = [_absence(line, zone) for line in entered["absences"].splitlines() if line.strip()]
         without_end = [begin for begin, end in spans if end is None]

@@ -133,12 +133,19 @@ async def test_teams_and_departments_know_who_leads_them(admin: httpx.AsyncClien
         "manager_id": "boris",
         "task_hours": 48,
         "calendar_id": None,
+        "retired": False,
         "version": 2,
     }
     team = {"name": "Первая линия", "lead_id": "boris", "department_id": "retail"}
-    assert (await admin.put("/v1/teams/first", json=team)).json() == team | UNSAID | {"id": "first", "version": 1}
+    assert (await admin.put("/v1/teams/first", json=team)).json() == team | UNSAID | {
+        "retired": False,
+        "id": "first",
+        "version": 1,
+    }
     assert (await admin.get("/v1/teams/first")).headers["etag"] == '"1"'
-    assert (await admin.get("/v1/teams")).json()["items"] == [team | UNSAID | {"id": "first", "version": 1}]
+    assert (await admin.get("/v1/teams")).json()["items"] == [
+        team | UNSAID | {"retired": False, "id": "first", "version": 1}
+    ]
     assert (await admin.get("/v1/departments")).json()["items"][0]["manager_id"] == "boris"
     assert (await admin.get("/v1/departments/retail")).json()["version"] == 2
     for path, body in (
@@ -149,6 +156,42 @@ async def test_teams_and_departments_know_who_leads_them(admin: httpx.AsyncClien
         assert problem(await admin.put(path, json=body)) == (422, "invalid")
     for path in ("/v1/teams/x", "/v1/departments/x", "/v1/root-causes/x"):
         assert problem(await admin.get(path)) == (404, "not-found")
+
+
+async def test_what_nobody_needs_any_more_is_retired_and_keeps_its_name(
+    admin: httpx.AsyncClient, log_in: LogIn, scored: Make, deliver: Deliver
+) -> None:
+    retail, first = {"name": "Розница", "manager_id": "boris"}, {"name": "Первая линия", "department_id": "retail"}
+    await admin.put("/v1/agents/boris", json=ANNA | {"role": "manager"})
+    await admin.put("/v1/departments/retail", json=retail)
+    await admin.put("/v1/teams/first", json=first)
+    await admin.put("/v1/agents/anna", json=ANNA | {"team_id": "first"})
+    for path, body, slug in (
+        ("/v1/teams/first", first, "team-in-use"),
+        ("/v1/departments/retail", retail, "department-in-use"),
+    ):
+        refused = await admin.put(path, json=body | {"retired": True})
+        assert problem(refused) == (409, slug)
+    await admin.put("/v1/agents/anna", json=ANNA)
+    assert (await admin.put("/v1/teams/first", json=first | {"retired": True})).json()["retired"] is True
+    assert problem(await admin.put("/v1/agents/anna", json=ANNA | {"team_id": "first"})) == (422, "team-retired")
+    left = await admin.put("/v1/agents/anna", json=ANNA | {"team_id": "first", "disabled": True})
+    assert (left.status_code, left.json()["team_id"]) == (200, "first")
+    await admin.put("/v1/agents/vera", json=ANNA)
+    await deliver(scored("r-1"))
+    (case,) = (await admin.get("/v1/cases")).json()["items"]
+    asked = {"department_id": "retail", "title": "Вернуть деньги"}
+    task = (await admin.post(f"/v1/cases/{case['id']}/tasks", json=asked)).json()
+    assert problem(await admin.put("/v1/departments/retail", json=retail | {"retired": True}))[0] == 409
+    done = await admin.post(f"/v1/tasks/{task['id']}/done", json={"note": "Вернули"})
+    assert done.status_code == 200, done.text
+    assert (await admin.put("/v1/departments/retail", json=retail | {"retired": True})).status_code == 200
+    assert problem(await admin.post(f"/v1/cases/{case['id']}/tasks", json=asked)) == (422, "department-retired")
+    assert problem(await admin.put("/v1/teams/new", json=first | {"name": "Новая"})) == (422, "department-retired")
+    employee = await log_in("ivan", "employee")
+    names = (await employee.get("/v1/measures/groups")).json()
+    assert names == {"teams": {"first": "Первая линия"}, "departments": {"retail": "Розница"}}
+    assert (await admin.put("/v1/departments/retail", json=retail)).json()["retired"] is False
 
 
 async def test_the_department_decides_who_answers_for_an_escalated_case(
