@@ -83,7 +83,8 @@ PEOPLE: Final = (
 )
 _EMPTY: Final = {
     "portal": text(
-        "TRUNCATE people, sessions, login_attempts, events, forgotten_customers, daily_counts, inbox, outbox"
+        "TRUNCATE people, sessions, invitations, login_attempts, events, forgotten_customers, daily_counts, inbox,"
+        " outbox"
     ),
     "casework": text(
         "TRUNCATE customers, answers, cases, timeline, mentions, resolutions, attachments, agent_loads, initiatives,"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import TYPE_CHECKING, Final
 
 from argon2 import PasswordHasher
@@ -48,6 +49,17 @@ class Passwords:
         self._hasher = hasher or PasswordHasher()
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._nobody = self._hasher.hash("the password of nobody")
+
+    async def hash(self, password: str) -> str:
+        """What is stored of a password, of a length that is allowed."""
+        if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
+            raise ValueError(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters")
+        async with self._turns:
+            return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def unknown(self) -> str:
+        """The hash of a password that nobody knows, of an account whose person has not chosen one yet."""
+        return await self.hash(secrets.token_urlsafe(32))
 
     async def check(self, database: Database, *, login: str, password: str) -> Person | None:
         """The person, if the password is theirs. An unknown log-in costs the same work as a known one."""

@@ -39,6 +39,7 @@ from services.portal.api import (
     letter_templates,
     light_cases,
     login,
+    logins,
     loop,
     messages,
     metrics,
@@ -118,6 +119,7 @@ def create(
     )
     app.state.door = door
     app.include_router(login.routes(database, pages, passwords, door))
+    app.include_router(logins.routes(database, pages, casework, passwords, door, over_https=settings.secure_cookies))
     app.include_router(home.routes(database, pages, casework, scoring, letters))
     # Before `/cases/{case_id}/{action}`, as no case is called "filters".
     app.include_router(case_lists.routes(pages, casework))

@@ -135,7 +135,7 @@ class CaseListPages:
         """With whom the person may share: leads with any team, everybody with their own."""
         agents, teams = await asyncio.gather(self._casework.people.agents(person), self._casework.people.teams(person))
         if person.may(Right.LEAD):
-            return teams
+            return [team for team in teams if not team.retired]
         own = next((agent.team_id for agent in agents if agent.id == person.id), None)
         return [team for team in teams if team.id == own]
 

@@ -21,6 +21,7 @@ from services.portal.clients.casework import PAGE, Agent, CaseFile, RootCause
 from services.portal.domain import casefile
 from services.portal.domain.casefile import Action
 from services.portal.domain.people import Person, Right
+from services.portal.domain.policyforms import LIGHT
 
 SEE_OTHER: Final = 303
 _NOT_FOUND: Final = 404
@@ -142,7 +143,11 @@ class CasePages:
         except Refusal as refusal:
             raise _as_problem(refusal) from refusal
         policy, guides, suggested, files, _ = await asyncio.gather(
-            _or_none(self._casework.policies.in_force(visit.person, case.program, case.tier)),
+            _or_none(
+                self._casework.policies.in_force(
+                    visit.person, LIGHT if case.kind == "light" else case.program, case.tier
+                )
+            ),
             _or_none(self._casework.guides.of_case(visit.person, case_id)),
             _or_none(self._casework.contact.next_attempt(visit.person, case_id)),
             _or_none(self._casework.files.of_case(visit.person, case_id)),
@@ -166,7 +171,7 @@ class CasePages:
             colleagues=[agent for agent in agents if not agent.disabled and agent.id != visit.person.id],
             guides=guides or [],
             suggested=suggested,
-            departments=departments,
+            departments=[each for each in departments if not each.retired],
             causes={cause.id: cause.name(words.language) for cause in causes},
             cause_groups=_groups(causes),
             files=files,

@@ -15,14 +15,16 @@ from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
-from services.portal.clients.people import HandedOver
+from services.portal.clients.people import Colleague, HandedOver
 from services.portal.domain.forms import NOTHING, Draft
-from services.portal.domain.people import Right
+from services.portal.domain.people import Person, Right
 from services.portal.domain.peopleforms import AGENT, ROLES, agent_of, entered_agent
 from services.portal.domain.policyforms import WrongEntryError
 
 _ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _WRONG: Final = 422
+_TAKEN: Final = 409
+_USUAL: Final = {"role": "agent", "seniority": "1", "capacity": "20"}
 REASONS: Final = ("absent", "leaves")
 
 
@@ -30,6 +32,16 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
     """`/people/{id}`."""
     router = APIRouter(include_in_schema=False)
     desk = ColleaguePages(pages, casework)
+
+    @router.get("/people/new")
+    async def blank(request: Request, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
+        return await desk.one(request, visit, None, NOTHING)
+
+    @router.post("/people/new")
+    async def make(
+        request: Request, visit: Annotated[Visit, needs(Right.LEAD)], form: Annotated[Form, Depends(posted_form)]
+    ) -> Response:
+        return await desk.change(request, visit, None, form)
 
     @router.get("/people/{agent_id}")
     async def one(request: Request, agent_id: str, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
@@ -67,16 +79,16 @@ class ColleaguePages:
         self,
         request: Request,
         visit: Visit,
-        id_: str,
+        id_: str | None,
         draft: Draft,
         *,
         handed: HandedOver | None = None,
         status: int = 200,
     ) -> Response:
-        """The form, and the hand-over."""
+        """The form, and the hand-over; without an id the form of a new colleague."""
         try:
             agent, agents, teams, departments, calendars = await asyncio.gather(
-                self._casework.people.agent(visit.person, id_),
+                self._agent(visit.person, id_),
                 self._casework.agents(visit.person),
                 self._casework.people.teams(visit.person),
                 self._casework.people.departments(visit.person),
@@ -86,50 +98,75 @@ class ColleaguePages:
             raise away() from error
         except Refusal as refusal:
             raise as_problem(refusal) from refusal
-        stored: dict[str, Any] = msgspec.structs.asdict(agent)
-        stored["absences"] = [msgspec.structs.asdict(each) for each in agent.absences]
+        shown = dict.fromkeys(AGENT, "") | _USUAL | {"language": visit.person.language}
+        if agent is not None:
+            stored: dict[str, Any] = msgspec.structs.asdict(agent)
+            stored["absences"] = [msgspec.structs.asdict(each) for each in agent.absences]
+            shown = entered_agent(stored, self._pages.zone)
         done = request.query_params.get("done", "")
+        if done == "left" and draft.form == "":
+            draft = Draft("hand", {"reason": "leaves"})
         return self._pages.page(
             request,
             visit,
             "colleague.html",
             status=status,
             agent=agent,
-            stored=entered_agent(stored, self._pages.zone),
+            stored=shown,
             roles=ROLES,
-            teams=[(each.id, each.name) for each in teams],
-            departments=[(each.id, each.name) for each in departments],
+            teams=[(each.id, each.name) for each in teams if not each.retired or each.id == shown["team_id"]],
+            departments=[
+                (each.id, each.name) for each in departments if not each.retired or each.id == shown["department_id"]
+            ],
             calendars=[(each.id, each.name) for each in calendars],
             heirs=[(each.id, each.name) for each in agents if not each.disabled and each.id != id_],
             names={each.id: each.name for each in agents},
             reasons=REASONS,
             handed=handed,
             draft=draft,
-            done=done == "saved",
+            done=done if done in ("saved", "made", "left") else "",
         )
 
-    async def change(self, request: Request, visit: Visit, id_: str, form: Form) -> Response:
-        """Put it into force; running cases stay with whom they are."""
+    async def _agent(self, person: Person, id_: str | None) -> Colleague | None:
+        return None if id_ is None else await self._casework.people.agent(person, id_)
+
+    async def change(self, request: Request, visit: Visit, place: str | None, form: Form) -> Response:
+        """Make a colleague, or put into force what was entered; running cases stay with whom they are."""
         words = self._pages.words(request, visit.person)
-        entered = {name: form.get(name).replace("\r\n", "\n") for name in AGENT}
+        entered = {name: form.get(name).replace("\r\n", "\n") for name in AGENT} | {"id": form.get("id")}
+        # Mostly people are called in the portal as in their address.
+        id_ = place or entered["id"] or entered["email"].partition("@")[0].lower()
+        wrong = {} if _ID.fullmatch(id_) and id_ != "new" else {"id": words("calendars.wrong.id")}
+        body: dict[str, object] = {}
         try:
             body = agent_of(entered, self._pages.zone)
         except WrongEntryError as error:
-            wrong = {
+            wrong |= {
                 name: words("people.wrong_absences" if name == "absences" else "case.invalid") for name in error.fields
             }
+        if wrong:
             draft = Draft("agent", entered, {}, wrong, words("case.check"))
-            return await self.one(request, visit, id_, draft, status=_WRONG)
+            return await self.one(request, visit, place, draft, status=_WRONG)
         try:
+            before = await self._casework.people.find_agent(visit.person, id_)
+            if place is None and before is not None:
+                draft = Draft("agent", entered, {}, {"id": words("calendars.taken")}, words("case.check"))
+                return await self.one(request, visit, None, draft, status=_TAKEN)
             await self._casework.people.put_agent(
-                visit.person, id_, body, command_id=uuid_in(form.get("command_id")), version=version_in(form)
+                visit.person,
+                id_,
+                body,
+                command_id=uuid_in(form.get("command_id")),
+                version=None if place is None else version_in(form),
             )
         except ServiceAwayError as error:
             raise away() from error
         except Refusal as refusal:
             draft = refused_draft("agent", entered, {}, refusal, words)
-            return await self.one(request, visit, id_, draft, status=refusal.status)
-        return RedirectResponse(f"/people/{id_}?done=saved", SEE_OTHER)
+            return await self.one(request, visit, place, draft, status=refusal.status)
+        leaves = before is not None and body["disabled"] and not before.disabled
+        done = "made" if place is None else "left" if leaves else "saved"
+        return RedirectResponse(f"/people/{id_}?done={done}{'#hand-over' if leaves else ''}", SEE_OTHER)
 
     async def hand_over(self, request: Request, visit: Visit, id_: str, form: Form) -> Response:
         """First what would happen to each case; then, when that is confirmed, it happens."""

@@ -192,7 +192,11 @@ class InitiativePages:
             initiative=found,
             causes=_choosable(causes, draft.lists.get("cause", ()) or tuple(found.root_causes if found else ())),
             paths=paths,
-            departments=[(each.id, each.name) for each in departments],
+            departments=[
+                (each.id, each.name)
+                for each in departments
+                if not each.retired or (found is not None and each.id == found.department_id)
+            ],
             owners=_owners(agents, departments),
             draft=draft,
             form="propose" if found is None else "edit",

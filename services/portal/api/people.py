@@ -69,5 +69,6 @@ def _groups(agents: Iterable[Colleague], teams: Iterable[Team], departments: Ite
     found = [
         Group(team, named.get(team.department_id or "", ""), members.get(team.id, []))
         for team in sorted(teams, key=lambda team: team.name)
+        if not team.retired or team.id in members
     ]
     return found + ([Group(None, "", members[None])] if None in members else [])

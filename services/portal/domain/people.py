@@ -48,6 +48,8 @@ class Right(StrEnum):
     """Decide what comments are about, and by which words it is told."""
     DEAD_LETTERS = "dead_letters"
     """See what services set aside, and decide about it."""
+    ACCOUNTS = "accounts"
+    """Decide who may log in, and as what."""
     SOURCES = "sources"
     """Set up where answers come from, see what was delivered, and have it understood again."""
 

@@ -27,6 +27,7 @@ PUBLIC: Final = {
     ("notify", "/changes/{campaign_id}"): "one of these",
     ("portal", "/login"): "where one logs in; its form is bound to the browser by a token",
     ("portal", "/logout"): "ends whatever session the browser has; its form is bound to it by a token",
+    ("portal", "/invitation/{token}"): "who was given the link chooses a password; it works once, and for a few days",
     ("portal", "/static"): "style, scripts and the sign: the same for everybody",
 }
 

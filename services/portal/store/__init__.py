@@ -1,4 +1,4 @@
-"""All SQL of the portal: people, sessions, failed log-ins, and the events of the stream."""
+"""The SQL of the portal: people, sessions, failed log-ins, and the events of the stream."""
 
 from __future__ import annotations
 
