@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from prometheus_client import Gauge
 
 from libs.events.contracts.cases import ThanksRequested
 from libs.events.errors import is_unavailable
@@ -14,6 +15,7 @@ from services.casework.domain.casebook import Casebook
 from services.casework.domain.names import case_id_of
 from services.casework.domain.outreach import ThanksResult, thanks_id, what_became_of
 from services.casework.domain.timeline import CLOCK, Cause
+from services.casework.rounds import Rounds
 from services.casework.store import callbacks, cases, outreach, people, policies, saving
 
 if TYPE_CHECKING:
@@ -24,6 +26,15 @@ if TYPE_CHECKING:
     from services.casework.domain.names import CaseId
 
 log: Final = structlog.get_logger()
+
+CHECKED_AT: Final = Gauge(
+    "casework_callbacks_checked_timestamp_seconds",
+    "When the loop of agreed callbacks last went through. Alarm when it stands still.",
+)
+SET_ASIDE: Final = Gauge(
+    "casework_callbacks_set_aside",
+    "Cases of which a callback's clock could not be dealt with, and that are tried again. Alarm above zero.",
+)
 
 
 class CallbackClocks:
@@ -37,9 +48,17 @@ class CallbackClocks:
         self._database = database
         self._batch = batch
         self._aside: set[CaseId] = set()
+        self._rounds = Rounds(database, "callbacks")
 
     async def step(self) -> bool:
         """One set; whether more is waiting."""
+        more = await self._set()
+        SET_ASIDE.set(len(self._aside))
+        CHECKED_AT.set(self._database.clock().timestamp())
+        await self._rounds.note()
+        return more
+
+    async def _set(self) -> bool:
         async with self._database.reading() as tx:
             due = await callbacks.firing(tx, self._batch, self._aside)
         tried_again, self._aside = self._aside, set()

@@ -19,6 +19,7 @@ from services.casework.domain.casebook import Casebook
 from services.casework.domain.initiatives import fire as fire_quarter
 from services.casework.domain.recomputing import breached_by, recompute
 from services.casework.domain.timeline import CLOCK, Cause
+from services.casework.rounds import Rounds
 from services.casework.store import (
     answers,
     cases,
@@ -46,12 +47,15 @@ IDEMPOTENCY_KEYS_KEPT: Final = timedelta(days=30)
 
 _ASIDE: Final = Backoff(timedelta(seconds=5), timedelta(minutes=10))
 _ASIDE_AT_MOST: Final = 20
-_NOTED_EVERY: Final = timedelta(seconds=10)
 
 FIRED: Final = Counter("casework_timeline_by_clock_total", "What clocks made happen to cases.", ["kind"])
 OVERDUE: Final = Gauge(
     "casework_oldest_overdue_clock_seconds",
     "How long ago the oldest clock that has not been dealt with came to its end. Alarm when it grows.",
+)
+CALLBACKS_OVERDUE: Final = Gauge(
+    "casework_oldest_overdue_callback_seconds",
+    "How long ago a callback was missed, or should have climbed, that has not been dealt with. Alarm when it grows.",
 )
 ALARM: Final = Gauge(
     "casework_clocks_alarm",
@@ -95,7 +99,7 @@ class Clocks:
         self._hands = hands
         self._busy = False
         self._aside: dict[CaseId, _Aside] = {}
-        self._noted_at = database.clock()
+        self._rounds = Rounds(database, "cases")
 
     async def step(self) -> bool:
         """One set for each hand; whether more is waiting."""
@@ -109,17 +113,9 @@ class Clocks:
                 raise outcome
         SET_ASIDE.set(len(self._aside))
         CHECKED_AT.set(self._database.clock().timestamp())
-        await self._note()
+        await self._rounds.note()
         self._busy = any(outcomes)
         return self._busy
-
-    async def _note(self) -> None:
-        """Tell other processes now and then that there is a loop, and that it comes round."""
-        now = self._database.clock()
-        if abs(now - self._noted_at) >= _NOTED_EVERY:
-            async with self._database.transaction() as tx:
-                await checking.note(tx)
-            self._noted_at = now
 
     async def _fire_set(self) -> bool:
         try:
@@ -297,10 +293,12 @@ class Watchdog:
             found = await checking.read(tx)
             waiting = await answers.count_waiting(tx)
         OVERDUE.set(found.late.total_seconds())
+        CALLBACKS_OVERDUE.set(found.callbacks_late.total_seconds())
         ALARM.set(found.alarm is not None)
         WAITING.set(waiting)
         if found.alarm is not None:
-            log.error("clocks.alarm", alarm=found.alarm, late_seconds=round(found.late.total_seconds()))
+            late = round(found.late.total_seconds())
+            log.error("clocks.alarm", alarm=found.alarm, silent=found.silent, late_seconds=late)
         if waiting:
             log.warning("answers.waiting_for_owner", answers=waiting)
         return False

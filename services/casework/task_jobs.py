@@ -14,6 +14,7 @@ from libs.events.errors import is_unavailable
 from libs.events.retry import Backoff
 from services.casework.domain.casebook import Casebook
 from services.casework.domain.tasks import fire_task
+from services.casework.rounds import Rounds
 from services.casework.store import people, policies, saving, tasks
 
 if TYPE_CHECKING:
@@ -55,9 +56,15 @@ class TaskClocks:
         self._database = database
         self._batch = batch
         self._aside: dict[CaseId, _Aside] = {}
+        self._rounds = Rounds(database, "tasks")
 
     async def step(self) -> bool:
         """One set; whether more is waiting."""
+        more = await self._set()
+        await self._rounds.note()
+        return more
+
+    async def _set(self) -> bool:
         now = self._database.clock()
         waiting = [id_ for id_, aside in self._aside.items() if aside.until > now]
         async with self._database.reading() as tx:

@@ -24,7 +24,7 @@ from services.casework.api.access import (
 )
 from services.casework.domain.names import Level, Tier
 from services.casework.domain.recomputing import Recomputation
-from services.casework.domain.watchdog import Alarm
+from services.casework.domain.watchdog import Alarm, ClockLoop
 from services.casework.store import checking, policies, recomputations
 
 router: Final = Router(prefix="/v1", tags=["policies"])
@@ -79,7 +79,8 @@ class RecomputedBreach(BaseModel):
 class ClockCheck(BaseModel):
     """Whether the clocks are being checked. `alarm` is null when they are."""
 
-    checked_at: datetime
+    checked_at: datetime = Field(description="By the loop that was silent longest.")
+    silent: list[ClockLoop] = Field(description="Whose clocks nobody looks at.")
     late_seconds: float
     """For how long the longest overdue clock has waited to be dealt with."""
     alarm: Alarm | None
@@ -171,7 +172,8 @@ async def get_clocks(request: Request, principal: SettingsReader) -> ClockCheck:
     """`not_checked`: no process looks at them. `late`: they are looked at, and do not keep up."""
     async with database_of(request).reading() as tx:
         found = await checking.read(tx)
-    return ClockCheck(checked_at=found.checked_at, late_seconds=found.late.total_seconds(), alarm=found.alarm)
+    late = found.late.total_seconds()
+    return ClockCheck(checked_at=found.checked_at, silent=list(found.silent), late_seconds=late, alarm=found.alarm)
 
 
 def _view(row: Row[Any]) -> RecomputationView:

@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 
 from libs.events.database import Database
 from libs.events.event import Event
 from services.casework.contact_jobs import CallbackClocks
 from services.casework.domain.names import ResponseId, case_id_of
+from services.casework.jobs import Watchdog
 from services.casework.store import checking
 
 LogIn = Callable[..., Awaitable[httpx.AsyncClient]]
@@ -93,6 +95,8 @@ async def test_a_missed_callback_is_told_once_and_climbs_unless_somebody_makes_u
     clock.now = AGREED + timedelta(minutes=20)
     async with database.reading() as tx:
         assert (await checking.read(tx)).late == timedelta(minutes=5)
+    await Watchdog(database).step()
+    assert REGISTRY.get_sample_value("casework_oldest_overdue_callback_seconds") == 300
     await asyncio.gather(clocks.step(), CallbackClocks(database, batch=10).step())
     await clocks.step()
     assert await told(published) == ["case.callback.agreed.v1", "case.callback.missed.v1"]

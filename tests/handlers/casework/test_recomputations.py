@@ -12,8 +12,10 @@ from sqlalchemy import text
 from libs.events.contracts.cases import CaseClockBreached, CaseClockChanged, CaseEscalated
 from libs.events.database import Database
 from libs.events.event import Event
+from services.casework.contact_jobs import CallbackClocks
 from services.casework.domain.names import ResponseId, case_id_of
 from services.casework.jobs import Clocks, Recomputing, Watchdog
+from services.casework.task_jobs import TaskClocks
 
 LogIn = Callable[..., Awaitable[httpx.AsyncClient]]
 Make = Callable[..., Event[Any]]
@@ -173,6 +175,12 @@ async def test_clocks_that_nobody_checks_are_an_alarm_that_everybody_who_runs_th
 ) -> None:
     operator = await log_in("oleg", "operator")
     clocks, watchdog = Clocks(database, batch=10), Watchdog(database)
+    others = (CallbackClocks(database, batch=10), TaskClocks(database, batch=10))
+
+    async def go_round() -> None:
+        await clocks.step()
+        for each in others:
+            await each.step()
 
     async def alarm() -> tuple[object, object, float | None]:
         await watchdog.step()
@@ -181,17 +189,28 @@ async def test_clocks_that_nobody_checks_are_an_alarm_that_everybody_who_runs_th
 
     await deliver(scored("r-1"))
     clock.now += timedelta(seconds=11)
-    await clocks.step()
+    await go_round()
     assert await alarm() == (None, 0, 0)
     clock.now += timedelta(seconds=61)
     assert await alarm() == ("not_checked", 0, 1)
-    await clocks.step()
+    assert (await operator.get("/v1/clocks")).json()["silent"] == ["callbacks", "cases", "tasks"]
+    await go_round()
     assert await alarm() == (None, 0, 0)
+    # One loop alone falls silent, and the others do not hide it.
+    clock.now += timedelta(seconds=61)
+    await clocks.step()
+    await others[1].step()
+    assert await alarm() == ("not_checked", 0, 1)
+    assert (await operator.get("/v1/clocks")).json()["silent"] == ["callbacks"]
+    await others[0].step()
+    assert await alarm() == (None, 0, 0)
+    checked = REGISTRY.get_sample_value("casework_callbacks_checked_timestamp_seconds")
+    assert checked == clock.now.timestamp()
     # Somebody looks, and one case is never dealt with.
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE cases SET owner_id = 'nobody'"))
     clock.now = MONDAY + timedelta(hours=36)
-    await clocks.step()
+    await go_round()
     clock.now += timedelta(seconds=90)
-    await clocks.step()
+    await go_round()
     assert await alarm() == ("late", 90, 1)

@@ -20,7 +20,7 @@ from services.casework.domain.clocks import Stage
 from services.casework.domain.policies import DEFAULT_POLICIES, Policy
 from services.casework.domain.recomputing import Recomputation, breached_by, recompute
 from services.casework.domain.timeline import Actor, Cause
-from services.casework.domain.watchdog import Checking
+from services.casework.domain.watchdog import Checking, ClockLoop
 
 ACase = Callable[..., Case]
 ACause = Callable[..., Cause]
@@ -171,10 +171,14 @@ def test_however_often_the_rules_change_each_clock_breaches_once_and_never_early
 
 
 def test_clocks_that_nobody_looks_at_or_that_are_late_are_an_alarm(hours: Hours) -> None:
+    def checking(cases_at: datetime, oldest_at: datetime | None = None) -> Checking:
+        rounds: dict[ClockLoop, datetime] = {"cases": cases_at, "callbacks": hours(1), "tasks": hours(1)}
+        return Checking(hours(1), rounds, oldest_at, None)
+
     minute = timedelta(minutes=1)
-    assert Checking(hours(1), hours(1) - minute, None).alarm is None
-    assert Checking(hours(1), hours(1) - minute - timedelta(seconds=1), None).alarm == "not_checked"
-    assert Checking(hours(1), hours(1), hours(2)).late == timedelta(0)
-    assert Checking(hours(1), hours(1), hours(1) - minute).alarm is None
-    late = Checking(hours(1), hours(1), hours(0))
+    assert checking(hours(1) - minute).alarm is None
+    assert checking(hours(1) - minute - timedelta(seconds=1)).alarm == "not_checked"
+    assert checking(hours(1), hours(2)).late == timedelta(0)
+    assert checking(hours(1), hours(1) - minute).alarm is None
+    late = checking(hours(1), hours(0))
     assert (late.alarm, late.late) == ("late", timedelta(hours=1))
