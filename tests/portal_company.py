@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import httpx
@@ -469,6 +470,19 @@ class Company:
             answer = await client.request(method, path, params=params, json=json)
         assert answer.is_success, answer.text
         return answer.json()
+
+    async def attached(self, case_id: str, name: str, person: str) -> None:
+        """Somebody attaches a short text to a case."""
+        headers = {
+            "Authorization": f"Bearer {self.settings.casework_key.get_secret_value()}",
+            "Otklik-File-Name": quote(name),
+            "Otklik-Person": person,
+            "Otklik-Role": "agent",
+        }
+        transport = self.lines["casework"].state.transport
+        async with httpx.AsyncClient(transport=transport, base_url="http://casework", headers=headers) as client:
+            answer = await client.post(f"/v1/cases/{case_id}/attachments", content=f"{name}\n".encode())
+        assert answer.is_success, answer.text
 
     async def notify(self, person: str, role: str, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
         """Ask notify directly in somebody's name."""

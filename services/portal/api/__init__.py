@@ -28,9 +28,11 @@ from services.portal.api import (
     dead_letters,
     deliveries,
     drivers,
+    effort,
     events,
     field_maps,
     groups,
+    guides,
     home,
     imports,
     initiatives,
@@ -41,6 +43,7 @@ from services.portal.api import (
     login,
     logins,
     loop,
+    mentions,
     messages,
     metrics,
     people,
@@ -124,14 +127,9 @@ def create(
     # Before `/cases/{case_id}/{action}`, as no case is called "filters".
     app.include_router(case_lists.routes(pages, casework))
     # Nor is an act on one called "attachments".
-    app.include_router(attachments.routes(pages, casework))
-    app.include_router(cases.routes(pages, casework))
-    app.include_router(tasks.routes(pages, casework))
-    app.include_router(callbacks.routes(pages, casework))
-    app.include_router(loop.routes(pages, casework))
-    app.include_router(cause_tree.routes(pages, casework))
-    app.include_router(causes.routes(pages, casework))
-    app.include_router(initiatives.routes(pages, casework))
+    for part in (attachments, cases, tasks, callbacks, mentions, loop, effort, cause_tree, causes, initiatives):
+        app.include_router(part.routes(pages, casework))
+    app.include_router(guides.routes(pages, casework, scoring))
     # Before `/campaigns/{campaign_id}`, as no campaign is called "new".
     app.include_router(campaign_forms.routes(pages, notify, casework))
     app.include_router(campaigns.routes(database, pages, notify))

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.portal.api.access import Visit, needs
+from services.portal.api.mentions import unread_of
 from services.portal.api.refusals import as_problem, cursor_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
@@ -47,12 +48,14 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
             "may_choose": may_choose,
             "agents": [],
             "page": None,
+            "unread": 0,
         }
         filters = _filters(visit.person.id if whose == "mine" else whose, state, when, now)
         try:
-            context["page"], context["agents"] = await asyncio.gather(
+            context["page"], context["agents"], context["unread"] = await asyncio.gather(
                 casework.contact.callbacks(visit.person, filters, limit=_PAGE, cursor=cursor_in(request)),
                 casework.agents(visit.person),
+                unread_of(casework, visit.person),
             )
         except ServiceAwayError:
             return pages.page(request, visit, "callbacks.html", status=503, **context)

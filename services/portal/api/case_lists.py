@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form, posted_long_form
+from services.portal.api.mentions import unread_of
 from services.portal.api.refusals import (
     NOT_FOUND,
     SEE_OTHER,
@@ -108,13 +109,15 @@ class CaseListPages:
             "done": done if done in ("saved", "deleted") else "",
             "cases": None,
             "agents": [],
+            "unread": 0,
         }
         try:
-            page, agents, saved, teams = await asyncio.gather(
+            page, agents, saved, teams, unread = await asyncio.gather(
                 self._casework.cases(visit.person, filters.params(visit.person, now=words.now), cursor=cursor),
                 self._casework.agents(visit.person),
                 self._casework.lists.filters(visit.person),
                 self._teams(visit.person),
+                unread_of(self._casework, visit.person),
             )
         except ServiceAwayError:
             return self._pages.page(request, visit, "cases.html", status=503, **context)
@@ -125,6 +128,7 @@ class CaseListPages:
             "cases": page.items,
             "next_cursor": page.next_cursor,
             "agents": others,
+            "unread": unread,
             "choices": _choices(words, agents),
             "saved": [(each, filters_saved(each.filter, visit.person).query()) for each in saved],
             "teams": [(team.id, words("lists.with_team", team=team.name)) for team in teams],
@@ -241,7 +245,9 @@ class CaseListPages:
         status: int = 200,
     ) -> Response:
         try:
-            agents = await self._casework.agents(visit.person)
+            agents, unread = await asyncio.gather(
+                self._casework.agents(visit.person), unread_of(self._casework, visit.person)
+            )
         except ServiceAwayError as error:
             raise away() from error
         except Refusal as refusal:
@@ -257,6 +263,7 @@ class CaseListPages:
             report=report,
             most=_AT_ONCE,
             of="filter" if whole else "ticked",
+            unread=unread,
             cases=" ".join(str(each) for each in ticked),
             names={agent.id: agent.name for agent in agents},
         )

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import Problem, of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
+from services.portal.api.mentions import unread_of
 from services.portal.api.refusals import cursor_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
@@ -111,9 +112,12 @@ class CasePages:
     async def queue(self, request: Request, visit: Visit, level: str) -> Response:
         """What a level was asked and has not answered, by when it has to."""
         cursor = cursor_in(request)
-        context: dict[str, Any] = {"level": level, "page": None, "cursor": cursor}
+        context: dict[str, Any] = {"level": level, "page": None, "cursor": cursor, "unread": 0}
         try:
-            context["page"] = await self._casework.queue(visit.person, level, limit=PAGE, cursor=cursor)
+            context["page"], context["unread"] = await asyncio.gather(
+                self._casework.queue(visit.person, level, limit=PAGE, cursor=cursor),
+                unread_of(self._casework, visit.person),
+            )
         except ServiceAwayError:
             return self._pages.page(request, visit, "queue.html", status=503, **context)
         except Refusal as refusal:

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
+from services.portal.api.mentions import unread_of
 from services.portal.api.refusals import (
     NOT_FOUND,
     SEE_OTHER,
@@ -81,16 +82,18 @@ class TaskPages:
             filters["department"] = whose
         cursor = cursor_in(request)
         context: dict[str, Any] = {"whose": whose, "state": state, "states": STATES, "page": None, "cursor": cursor}
+        context["unread"] = 0
         try:
-            page, departments = await asyncio.gather(
+            page, departments, unread = await asyncio.gather(
                 self._casework.tasks.page(visit.person, filters, limit=_PAGE, cursor=cursor),
                 self._casework.people.departments(visit.person),
+                unread_of(self._casework, visit.person),
             )
         except ServiceAwayError:
             return self._pages.page(request, visit, "tasks.html", status=503, **context, departments=[])
         except Refusal as refusal:
             raise as_problem(refusal) from refusal
-        context |= {"page": page, "departments": departments}
+        context |= {"page": page, "departments": departments, "unread": unread}
         return self._pages.page(request, visit, "tasks.html", **context)
 
     async def one(self, request: Request, visit: Visit, id_: str, draft: Draft, *, status: int = 200) -> Response:

@@ -82,6 +82,25 @@ class Delay(msgspec.Struct, frozen=True):
     reopened: Portion
 
 
+class MeanContacts(msgspec.Struct, frozen=True):
+    """The mean of `n` answers to how often the customer had to get in touch, with its interval; None where n is 0."""
+
+    n: int
+    value: float | None
+    low: float | None = msgspec.field(name="ci_low")
+    high: float | None = msgspec.field(name="ci_high")
+
+
+class Effort(msgspec.Struct, frozen=True):
+    """What it took customers of a group of cases until their problems were solved."""
+
+    group: str | None
+    resolutions: int
+    contacts: MeanContacts
+    once: Portion
+    passed_on: Portion
+
+
 class Loop:
     """The measures of the loop."""
 
@@ -98,6 +117,13 @@ class Loop:
     async def names(self, person: Person) -> GroupNames:
         """What all teams and departments are called; everybody may know."""
         return await self._service.get("/v1/measures/groups", GroupNames, person=person)
+
+    async def effort(
+        self, person: Person, since: datetime, until: datetime, filters: Mapping[str, str], *, by: str | None = None
+    ) -> list[Effort]:
+        """Of the cases opened in this time that were solved."""
+        params = {**filters, **_span(since, until)} | ({"by": by} if by else {})
+        return await self._service.get("/v1/measures/effort", list[Effort], person=person, params=params)
 
     async def delay(self, person: Person, since: datetime, until: datetime, filters: Mapping[str, str]) -> list[Delay]:
         """By how late the first contact was."""

@@ -23,7 +23,14 @@ PAGES: Final = (
     "task",
     "/callbacks?whose=all",
     "/callbacks?state=missed",
+    "/mentions",
+    "/mentions?show=all",
+    "/guides",
+    "/guides/own-waiting",
+    "/guides/own-waiting/edit",
+    "/guides/new",
     "/loop?by=tier",
+    "/loop/effort",
     "/causes",
     "/initiatives",
     "/initiatives?status=proposed",
@@ -231,7 +238,7 @@ async def changed(company: Company) -> str:
         solved = await company.unhappy(f"solved-{number}", f"Solved {number}", hours_ago=9 * number + 1)
         for action, body in (
             ("contact-attempts", {"outcome": "reached"}),
-            ("resolve", {"root_cause_id": "service.waiting"}),
+            ("resolve", {"root_cause_id": "service.waiting", "customer_contacts": number + 1, "passed_on": number > 1}),
         ):
             await company.casework("POST", f"/v1/cases/{solved}/{action}", json=body)
     await company.carry()
@@ -264,9 +271,22 @@ async def changed(company: Company) -> str:
 
 async def asked(company: Company, case_id: str) -> str:
     """What the rich case asks of a department, agreed with its customer and tells colleagues; the task's address."""
+    spoken = {
+        f"{part}_{language}": "Спасибо, что рассказали. " * 9
+        for part in ("opening", "closing")
+        for language in ("ru", "en")
+    }
+    questions = [{"ru": "Что было труднее всего?" * 3, "en": "What was hardest?"}] * 4
+    titles = {"title_ru": "Ожидание", "title_en": "Waiting"}
+    guide = {**spoken, **titles, "themes": ["waiting", "unheard_of"], "questions": questions}
+    await company.casework("PUT", "/v1/conversation-guides/own-waiting", json=guide)
+    for person in ("irina", "olga"):
+        await company.attached(case_id, f"Выписка по счёту для {person} за март и половину апреля.pdf", person)
     at = (company.clock() + timedelta(hours=30)).isoformat()
     await company.casework("POST", f"/v1/cases/{case_id}/callbacks", json={"at": at})
-    await company.casework("POST", f"/v1/cases/{case_id}/comments", json={"text": "Посмотри, @olga, пожалуйста"})
+    await company.casework("POST", f"/v1/cases/{case_id}/comments", json={"text": "Посмотри, @olga, пожалуйста: " * 20})
+    text = {"text": "@irina и @viktor, это про вас", "mentions": ["olga"]}
+    await company.casework("POST", f"/v1/cases/{case_id}/comments", json=text)
     body = {"department_id": "service", "title": "Вернуть плату за март и написать клиенту, когда она придёт"}
     task = await company.casework("POST", f"/v1/cases/{case_id}/tasks", json=body)
     await company.carry()
