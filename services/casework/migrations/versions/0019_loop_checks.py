@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 
 _STATEMENTS = (
     # Beside `clock_checks`, whose one row is that of the cases' loop.
