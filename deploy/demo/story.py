@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 
 from deploy.demo import company
+from deploy.demo.change import tell_what_changed
 from deploy.demo.deliveries import Delivery, delighted, formbricks, nonsense, typeform
 from deploy.demo.world import World
 from deploy.troubles import CommandError
@@ -91,6 +92,7 @@ async def play(addresses: Addresses, console: Console) -> None:
         await story.set_up()
         await story.answers_come_in()
         await story.loops_are_closed()
+        await story.something_changes()
         await story.tell_where_everything_is()
 
 
@@ -144,6 +146,11 @@ class _Story:
                 f"NPS {item['nps']:+.0f}, between {item['ci_low']:+.0f} and {item['ci_high']:+.0f}, n = {item['n']}"
             )
 
+    async def something_changes(self) -> None:
+        """What one customer said helps all of them."""
+        self._tell("What customers say becomes a change, and they hear of it")
+        await tell_what_changed(self._world, self._say, began=self._began)
+
     async def tell_where_everything_is(self) -> None:
         """Addresses, log-ins, and what to try next."""
         urls = self._world.addresses.urls
@@ -155,6 +162,7 @@ class _Story:
             table.add_row("", f"{person.login:<7} {person.role:<14} {person.name}")
         if self._world.has_mailbox:
             table.add_row("mailbox", urls["mailbox"])
+        table.add_row("what changed", f"{urls['notify']}/changes")
         for service in ("ingest", "scoring", "casework", "notify"):
             table.add_row(service, f"{urls[service]}/docs")
         table.add_row("streams", "otklik tail --from-beginning")

@@ -33,7 +33,9 @@ _SCOPES: Final[dict[str, tuple[str, ...]]] = {
     "ingest": ("sources:read", "sources:write", "deliveries:read"),
     "scoring": ("customers:read", "customers:write", "rules:read", "rules:write", "metrics:read"),
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
+    "notify": ("campaigns:read", "campaigns:write", "on-behalf"),
 }
+_ROLES: Final = {person.id: person.role for person in PEOPLE}
 _PATIENCE_SECONDS: Final = 60.0
 _LOOK_EVERY_SECONDS: Final = 0.1
 _LINK: Final = re.compile(r"https?://[^\s<>\"]+/c/[A-Za-z0-9_.\-]+")
@@ -100,9 +102,14 @@ class World:
 
     async def act(self, person: str, case_id: str, action: str, body: object, *, once: str) -> None:
         """Let an agent act on a case, once however often the story is told."""
-        headers = {"Otklik-Person": person, "Otklik-Role": "agent", "Idempotency-Key": f"demo-{once}"}
-        path = f"/v1/cases/{case_id}/{action}"
-        _checked(await self._patiently(lambda: self._clients["casework"].post(path, json=body, headers=headers)))
+        await self.command("casework", person, f"/v1/cases/{case_id}/{action}", body, once=once)
+
+    async def command(self, service: str, person: str, path: str, body: object, *, once: str) -> Any:  # noqa: ANN401 - JSON
+        """What a service answers when `person` asks it to do something, which it does once."""
+        headers = {"Otklik-Person": person, "Otklik-Role": _ROLES[person], "Idempotency-Key": f"demo-{once}"}
+        return _checked(
+            await self._patiently(lambda: self._clients[service].post(path, json=body, headers=headers))
+        ).json()
 
     async def deliver(self, delivery: Delivery) -> httpx.Response:
         """Post a webhook as the vendor does, again while nothing can be made durable."""
