@@ -14,7 +14,7 @@ SHELL := bash
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup browser run test fuzz bench bench-quick faults check generate lock clean
+.PHONY: help setup browser run test fuzz bench bench-quick faults drill check generate lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-quick: setup ## The same, rougher, in under two minutes
 
 faults: setup ## Faults on the real stack under load, and the ledger (N=500 SEED=7 ONLY='kill@*,*@postgres' REPORT=file)
 	@$(BIN)/python -m faults $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only '$(ONLY)') $(if $(REPORT),--report $(REPORT)) $(ARGS)
+
+drill: setup ## A campaign of 100,000 mails whose sender is killed twenty times (MAILS=3000 KILLS=4 SEED=7)
+	@$(BIN)/python -m faults.drill $(if $(MAILS),--mails $(MAILS)) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 check: $(INSTALLED) ## Format, lint, types, import contracts, generated files
 	$(BIN)/ruff format --check .

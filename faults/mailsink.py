@@ -155,7 +155,11 @@ class MailSink:
 
     async def _tell(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer `GET …?message_id=…` with what arrived under it; nothing else is ever asked here."""
-        head = await reader.readuntil(b"\r\n\r\n")
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except (EOFError, ConnectionError):
+            writer.close()  # whoever asked was killed
+            return
         target = head.split(b" ", 2)[1].decode()
         asked = parse_qs(urlsplit(target).query).get("message_id", [""])[0]
         known = _local_part(asked) in self._arrived

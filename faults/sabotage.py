@@ -42,6 +42,8 @@ class Sabotage:
     """How often the fault may strike until it must have shown."""
     invariant: int
     """Which one it breaks."""
+    recovery_s: float = 25.0
+    """How long is waited for recovery after a fault, before it is looked."""
 
     def build(self, folder: Path) -> Path:
         """Copy the tree into a folder and make the mistake there; the copy's root."""
@@ -146,5 +148,6 @@ SABOTAGES: Final = (
         fault="crash@notify.after_accepted",
         attempts=2,
         invariant=3,
+        recovery_s=75.0,
     ),
 )

@@ -12,7 +12,7 @@ from faults.stage import Stage
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
 async def test_a_sabotaged_build_is_caught(sabotage: Sabotage, fault_servers: Servers, build_folder: Path) -> None:
     tree = sabotage.build(build_folder / "tree")
@@ -23,7 +23,7 @@ async def test_a_sabotaged_build_is_caught(sabotage: Sabotage, fault_servers: Se
         select(catalogue(sabotage.services), sabotage.fault),
         seed=1,
         count=sabotage.attempts,
-        recovery_s=25.0,
+        recovery_s=sabotage.recovery_s,
         stop_when_broken=True,
     )
     assert sabotage.invariant in {broken.invariant for broken in report.broken}, report.as_json()
