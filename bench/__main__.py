@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 import sys
 import time
 from importlib import import_module
@@ -48,6 +49,7 @@ _QUICK_ROUNDS: Final = 1
 _NOT_QUICK: Final = frozenset({"campaigns", "customers", "growth", "fetches", "clocks", "lists", "portal"})
 """Spend longer on being set up than on measuring little: in a quick run only where they are named."""
 _QUICK_SCALE: Final = 0.05
+_STOPPED: Final = 128 + signal.SIGTERM
 _WIDE_ENOUGH: Final = 150
 """Columns of the table where nobody's terminal says how many there are."""
 
@@ -68,6 +70,8 @@ def main() -> None:
     stages: Sequence[str] = arguments.only or [
         stage for stage in STAGES if not (arguments.quick and stage in _NOT_QUICK)
     ]
+    # A stop from outside ends what was started like any other end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_STOPPED))
     figures, failed = _measure(stages, rounds, scale, console)
     console.print(report.table(figures))
     report.write_json(figures, arguments.json, rounds=rounds, scale=scale)

@@ -86,9 +86,15 @@ class Tx:
             raise MultipleResultsFound(f"{len(rows)} rows where at most one was to be found")
         return rows[0] if rows else None
 
-    async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> int:
-        """Run `statement`; how many rows it touched."""
-        return await self._statements.execute(statement, parameters)
+    async def execute(
+        self,
+        statement: Executable,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        patience_s: float | None = None,
+    ) -> int:
+        """Run `statement`; how many rows it touched. `patience_s`: for the rare one that may take over 30 s."""
+        return await self._statements.execute(statement, parameters, patience_s=patience_s)
 
     async def fetch_publishing(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """All rows of `statement`, which stores events in the outbox by itself, and notifies as `:notify` says.

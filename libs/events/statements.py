@@ -6,7 +6,7 @@ to an engine; an expression that is no literal SQL runs through it in the same t
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -94,13 +94,15 @@ class Statements:
         values = self._told(plain, parameters)
         return plain.rows(await self._guarded(plain.sql, values, self._run_prepared, plain.sql, values))
 
-    async def execute(self, statement: Executable, parameters: Mapping[str, Any] | None) -> int:
-        """Run `statement`; how many rows it touched."""
+    async def execute(
+        self, statement: Executable, parameters: Mapping[str, Any] | None, *, patience_s: float | None = None
+    ) -> int:
+        """Run `statement`; how many rows it touched. `patience_s`: where literal SQL may take longer than others."""
         plain = _plain(statement)
         if plain is None:
             await self._begin()
             return (await self._connection.execute(statement, parameters)).rowcount
-        status: str = await self._run(plain, parameters, rows=False)
+        status: str = await self._run(plain, parameters, rows=False, patience_s=patience_s)
         touched = status.rpartition(" ")[2]
         return int(touched) if touched.isdecimal() else -1
 
@@ -152,11 +154,20 @@ class Statements:
             listener(self._connection.sync_connection, None, plain.sql, values, None, False)
         return values
 
-    async def _run(self, plain: _Plain, parameters: Mapping[str, Any] | None, *, rows: bool) -> Any:  # noqa: ANN401 - the driver's
+    async def _run(
+        self,
+        plain: _Plain,
+        parameters: Mapping[str, Any] | None,
+        *,
+        rows: bool,
+        patience_s: float | None = None,
+    ) -> Any:  # noqa: ANN401 - the driver's
         values = self._told(plain, parameters)
         run: Callable[..., Awaitable[Any]] = self._driver.fetch if rows else self._driver.execute
         if self._adapter._transaction is None:  # noqa: SLF001
             await self._guarded("BEGIN", (), self._begin)
+        if patience_s is not None:
+            run = partial(run, timeout=patience_s)
         return await self._guarded(plain.sql, values, run, plain.sql, *values)
 
     async def _guarded(
