@@ -99,7 +99,7 @@ _EMPTY: Final = {
     "notify": text(
         "TRUNCATE profiles, messages, confirmations, waits, suppressions, soft_bounces, contact_choices, initiatives,"
         " answers, resolutions, erasures, lists, members, campaigns, campaign_history, campaign_recipients,"
-        " idempotency_keys, inbox, outbox CASCADE"
+        " subscriptions, hook_bodies, hook_deliveries, idempotency_keys, inbox, outbox CASCADE"
     ),
     "ingest": text(
         "TRUNCATE imports, import_errors, sources, source_secrets, vendor_accounts, polls, fetches, deliveries,"
@@ -136,6 +136,10 @@ _KEYS: Final = {
         "campaigns:write",
         "templates:write",
         "contacts:write",
+        "subscriptions:read",
+        "subscriptions:write",
+        "events:comments",
+        "events:people",
         "on-behalf",
     ),
 }

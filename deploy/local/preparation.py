@@ -33,6 +33,10 @@ PORTAL_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
         "campaigns:write",
         "templates:write",
         "contacts:write",
+        "subscriptions:read",
+        "subscriptions:write",
+        "events:comments",
+        "events:people",
         "on-behalf",
     ),
 }

@@ -1,8 +1,9 @@
 """The portal over HTTP: pages for people, and the stream of events."""
 
+from collections.abc import Iterator
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -34,6 +35,9 @@ from services.portal.api import (
     groups,
     guides,
     home,
+    hook_forms,
+    hook_log,
+    hooks,
     imports,
     initiatives,
     instruments,
@@ -130,14 +134,8 @@ def create(
     for part in (attachments, cases, tasks, callbacks, mentions, loop, effort, cause_tree, causes, initiatives):
         app.include_router(part.routes(pages, casework))
     app.include_router(guides.routes(pages, casework, scoring))
-    # Before `/campaigns/{campaign_id}`, as no campaign is called "new".
-    app.include_router(campaign_forms.routes(pages, notify, casework))
-    app.include_router(campaigns.routes(database, pages, notify))
-    app.include_router(campaign_acts.routes(database, pages, notify))
-    app.include_router(messages.routes(pages, notify))
-    # Before `/templates/{kind}/{language}/{version}`, as no version is called "new".
-    app.include_router(letter_template_forms.routes(pages, notify))
-    app.include_router(letter_templates.routes(database, pages, notify))
+    for router in _telling(database, pages, notify, casework):
+        app.include_router(router)
     app.include_router(people.routes(pages, casework))
     app.include_router(colleagues.routes(pages, casework))
     app.include_router(groups.routes(pages, casework))
@@ -170,6 +168,22 @@ def create(
 
     app.add_exception_handler(LoginNeededError, to_login)
     return app
+
+
+def _telling(database: Database, pages: Pages, notify: Notify, casework: Casework) -> Iterator[APIRouter]:
+    """The pages on which people see to what is written to whom, and to the events that other systems get."""
+    # Before `/campaigns/{campaign_id}`, as no campaign is called "new".
+    yield campaign_forms.routes(pages, notify, casework)
+    yield campaigns.routes(database, pages, notify)
+    yield campaign_acts.routes(database, pages, notify)
+    yield messages.routes(pages, notify)
+    # Before `/templates/{kind}/{language}/{version}`, as no version is called "new".
+    yield letter_template_forms.routes(pages, notify)
+    yield letter_templates.routes(database, pages, notify)
+    # Before `/subscriptions/{subscription_id}`, as none is called "new"; and no step is called "deliveries".
+    yield hook_forms.routes(pages, notify)
+    yield hook_log.routes(pages, notify)
+    yield hooks.routes(pages, notify)
 
 
 class _Immutable(StaticFiles):

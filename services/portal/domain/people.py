@@ -50,6 +50,10 @@ class Right(StrEnum):
     """See what services set aside, and decide about it."""
     ACCOUNTS = "accounts"
     """Decide who may log in, and as what."""
+    HOOKS = "hooks"
+    """Set up which other systems have events sent to them, and see how that goes."""
+    SENDING = "sending"
+    """Decide over which channels, at which hours and how often people may be written to."""
     SOURCES = "sources"
     """Set up where answers come from, see what was delivered, and have it understood again."""
 
@@ -66,9 +70,10 @@ _OF_WHO_LEADS: Final = _OF_EVERYBODY | {
 RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.AGENT: _OF_EVERYBODY | {Right.CASES},
     Role.MANAGER: _OF_WHO_LEADS,
-    Role.EXECUTIVE: _OF_WHO_LEADS | {Right.RULES, Right.DECIDE},
+    Role.EXECUTIVE: _OF_WHO_LEADS | {Right.RULES, Right.DECIDE, Right.SENDING},
     Role.EMPLOYEE: _OF_EVERYBODY,
-    Role.OPERATOR: _OF_EVERYBODY | {Right.DEAD_LETTERS, Right.SOURCES, Right.SETUP, Right.MESSAGES, Right.DOUBTS},
+    Role.OPERATOR: _OF_EVERYBODY
+    | {Right.DEAD_LETTERS, Right.SOURCES, Right.HOOKS, Right.SETUP, Right.MESSAGES, Right.DOUBTS},
     Role.ADMINISTRATOR: frozenset(Right),
 }
 

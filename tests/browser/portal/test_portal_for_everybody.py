@@ -95,6 +95,11 @@ PAGES: Final = (
     "/sources/shop/replay",
     "/deliveries",
     "delivery",
+    "/subscriptions",
+    "/subscriptions/new",
+    "hook",
+    "hook log",
+    "hook delivery",
     "/nowhere",
 )
 LETTER: Final = "/dead-letters/casework.scores:0"
@@ -300,6 +305,21 @@ async def worded(company: Company) -> str:
     return f"/templates/thanks/ru/{made['version']}"
 
 
+async def hooked(company: Company) -> tuple[str, str]:
+    """A subscription that had a test sent; its address and that of the delivery."""
+    contact = {"employee_id": "oleg", "name": "Oleg Sidorov", "email": "oleg@example.org", "language": "en"}
+    body: dict[str, object] = {
+        "name": "Склад и доставка по всем городам",
+        "url": "https://hooks.example.org/otklik/" + "warehouse-" * 12,
+        "types": ["case.*", "survey.response.scored.v1"],
+        "contact": contact,
+    }
+    made = await company.notify("oleg", "operator", "POST", "/v1/subscriptions", json=body)
+    address = f"/subscriptions/{made['id']}"
+    sent = await company.notify("oleg", "operator", "POST", f"/v1{address}/test")
+    return address, f"{address}/deliveries/{sent['event_id']}"
+
+
 async def delivered(company: Company) -> str:
     """A source with an account at its vendor, one delivery understood and one not; the id of that one."""
     token = "a token that is long enough"
@@ -345,6 +365,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
     case_id, delivery_id = await fill(company), await delivered(company)
     change, task = await changed(company), await asked(company, case_id)
     campaign, template = await campaigning(company), await worded(company)
+    hook, hook_delivery = await hooked(company)
     desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
     desk.refusals_expected = True
     wrong: dict[str, Any] = {}
@@ -356,6 +377,9 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
             "change": change,
             "campaign": campaign,
             "template": template,
+            "hook": hook,
+            "hook log": f"{hook}/deliveries",
+            "hook delivery": hook_delivery,
             "task": task,
         }.get(page_of, page_of)
         page = await desk.go(path + ("&" if "?" in path else "?") + f"lang={language}")
@@ -370,7 +394,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
             found.append("moves, though stillness was asked for")
         if found:
             wrong[page_of] = found
-        name = page_of.strip("/").partition("?")[0].replace("/", "-") or "home"
+        name = page_of.strip("/").partition("?")[0].replace("/", "-").replace(" ", "-") or "home"
         await desk.keep_picture(f"{name}-{width}-{scheme}-{language}-{login}")
     assert wrong == {}
 

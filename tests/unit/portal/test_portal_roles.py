@@ -137,7 +137,7 @@ TABLE: Final[dict[str, str]] = {
     "GET /accounts/{account_id:path}": LEADS,
     "GET /silences": LEADS,
 }
-OPERATED: Final = ("/dead-letters", "/sources", "/deliveries", "/imports")
+OPERATED: Final = ("/dead-letters", "/sources", "/deliveries", "/imports", "/subscriptions")
 """Below these everything is for those who run the system."""
 ROUTES: Final = [
     (f"{method} {path_of(route)}", route)

@@ -13,9 +13,11 @@ from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason,
 from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind, SuppressionReason
 from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
-from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, NOTIFY_MESSAGES, SURVEY_SCORES
+from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, CONTRACTS, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.ingest.vendors import VENDORS
-from services.portal.domain import campaigns, casefile, letter_templates, messages, sourceforms
+from services.notify.domain.hook_outcomes import DeliveryStatus, Trouble
+from services.notify.domain.subscriptions import Disabled
+from services.portal.domain import campaigns, casefile, hooks, letter_templates, messages, sourceforms
 from services.portal.domain.campaigns import Step
 from services.portal.domain.casefile import Action
 from services.portal.domain.deliveries import STATUSES
@@ -109,6 +111,13 @@ def test_every_key_that_a_template_or_a_module_names_exists() -> None:
         ("campaign_step", list(Step)),
         ("campaign_step_hint", list(Step)),
         ("campaign_done", [*Step, "written", "edited"]),
+        ("hook_state", ["on", "trouble", *Disabled]),
+        ("hook_delivery", hooks.STATUSES),
+        ("hook_delivery", list(DeliveryStatus)),
+        ("hook_trouble", list(Trouble)),
+        ("hook_url", [*hooks.URL_TROUBLES.values(), "credentials"]),
+        ("hook_sees", ["facts", *hooks.SEEN]),
+        ("event_family", list(hooks.families(CONTRACTS))),
         ("template_reader", letter_templates.READERS),
         ("template_reader_lede", letter_templates.READERS),
         ("templates", [f"part_{part}" for part in letter_templates.PARTS]),
