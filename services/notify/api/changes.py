@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import html
 from base64 import b64encode
@@ -19,6 +20,7 @@ from libs.webapi.paging import decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from services.notify.api.pages import known_language, preferred_language
 from services.notify.letters import environment, paragraphs
+from services.notify.share_image import HEIGHT, WIDTH, Card, drawn
 from services.notify.store import campaigns
 from services.notify.templating import TEMPLATES
 from services.notify.texts import LANGUAGES, day, zone
@@ -33,6 +35,13 @@ PATHS: Final = ("/changes", "/changes.atom")
 _ON_A_PAGE: Final = 10
 _IN_THE_FEED: Final = 30
 _TITLES: Final[dict[Language, str]] = {"ru": "Что мы изменили", "en": "What we changed"}
+_LEDES: Final[dict[Language, str]] = {
+    "ru": "Что сказали клиенты, что мы из этого поняли и что изменили",
+    "en": "What customers told us, what we learned, and what we changed",
+}
+_LONGEST_DESCRIPTION: Final = 200
+_OF_A_PICTURE: Final = {"Cache-Control": "public, max-age=86400", "Cross-Origin-Resource-Policy": "cross-origin"}
+"""A published change stays as it is, and other sites show its picture."""
 
 Lang = Annotated[str | None, Query()]
 Before = Annotated[str | None, Query(max_length=500)]
@@ -64,6 +73,8 @@ class ChangesPages:
         for path, show in (
             ("/changes", self.show),
             ("/changes.atom", self.feed),
+            ("/changes/share.png", self.share),
+            ("/changes/{campaign_id}/share.png", self.share_one),
             ("/changes/{campaign_id}", self.show_one),
         ):
             self.router.add_api_route(path, show, methods=["GET", "HEAD"], response_class=HTMLResponse)
@@ -97,6 +108,31 @@ class ChangesPages:
         headers = {**self._headers, "Content-Language": language}
         return Response(body, media_type="application/atom+xml; charset=utf-8", headers=headers)
 
+    async def share(self, request: Request, lang: Lang = None) -> Response:
+        """The picture of the page as a whole."""
+        language = known_language(lang) or preferred_language(request)
+        return await self._picture(request, Card(self._sender.name, _TITLES[language], _LEDES[language]), language)
+
+    async def share_one(self, request: Request, campaign_id: UUID, lang: Lang = None) -> Response:
+        """The picture of one change."""
+        async with self._database.reading() as tx:
+            found = await campaigns.published_one(tx, campaign_id)
+            now = tx.now
+        if found is None:
+            raise of_status(404)
+        language = known_language(lang) or preferred_language(request)
+        on = day(found.started_at, language, self._zone, now=now)
+        card = Card(self._sender.name, _TITLES[language], found.plan.content.of(language).subject, on)
+        return await self._picture(request, card, language)
+
+    async def _picture(self, request: Request, card: Card, language: Language) -> Response:
+        picture = await asyncio.to_thread(drawn, card)
+        tag = f'"{hashlib.sha256(picture).hexdigest()[:32]}"'
+        headers = _OF_A_PICTURE | {"ETag": tag, "Content-Language": language, "Vary": "Accept-Language"}
+        if request.headers.get("If-None-Match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(picture, media_type="image/png", headers=headers)
+
     def _page(
         self,
         request: Request,
@@ -116,11 +152,32 @@ class ChangesPages:
             css=self._css,
             address=self._address,
             alone=alone,
+            share=self._share(found[0] if alone else None, language),
             entries=[self._entry(each, language, now) for each in found],
             older=None if older is None else quote(older),
             is_first=is_first,
         )
         return HTMLResponse(content, headers={**self._headers, "Content-Language": language})
+
+    def _share(self, published: Published | None, language: Language) -> dict[str, Any]:
+        """What a preview of the link says and shows."""
+        address = self._address if published is None else f"{self._address}/{published.id}"
+        said = None if published is None else published.plan.content.of(language)
+        described = _LEDES[language] if said is None else " ".join(said.changed.split())
+        if len(described) > _LONGEST_DESCRIPTION:
+            described = f"{described[: _LONGEST_DESCRIPTION - 1].rsplit(' ', 1)[0]}…"
+        return {
+            "type": "website" if published is None else "article",
+            "title": _TITLES[language] if said is None else said.subject,
+            "description": described,
+            "url": f"{address}?lang={language}",
+            "image": f"{address}/share.png?lang={language}",
+            "width": WIDTH,
+            "height": HEIGHT,
+            "locale": {"ru": "ru_RU", "en": "en_US"}[language],
+            "other_locale": {"ru": "en_US", "en": "ru_RU"}[language],
+            "published": None if published is None else published.started_at.isoformat(),
+        }
 
     def _entry(self, published: Published, language: Language, now: datetime) -> dict[str, Any]:
         said = published.plan.content.of(language)

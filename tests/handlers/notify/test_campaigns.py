@@ -1,12 +1,16 @@
 """ "What we changed": to whom, after whose word, to each once, and never to nobody silently."""
 
+import re
 from collections import Counter
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, Final
+from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
+from PIL import Image
 
 from libs.events.contracts.scores import ResponseRetracted
 from services.notify import campaigns
@@ -346,6 +350,22 @@ async def test_what_a_plan_names_has_to_be_there(world: World, client: httpx.Asy
     assert (tellable["initiative_id"], tellable["is_told"]) == ("i-1", False)
 
 
+async def shared(client: httpx.AsyncClient, page: str, *, title: str) -> None:
+    """What is shown beside a link to the page: its own title, and a picture of the size that is asked for."""
+    said = dict(re.findall(r'<meta (?:property|name)="([a-z:_]+)" content="([^"]*)"', page))
+    assert said["og:title"] == said["twitter:title"] == title
+    assert said["twitter:card"] == "summary_large_image"
+    assert said["og:image"].startswith("https://")
+    address = urlsplit(said["og:image"])
+    picture = await client.get(f"{address.path}?{address.query}")
+    assert picture.headers["Content-Type"] == "image/png"
+    assert picture.headers["Cache-Control"] == "public, max-age=86400"
+    image = Image.open(BytesIO(picture.content))
+    assert image.size == (int(said["og:image:width"]), int(said["og:image:height"])) == (1200, 630)
+    known = {"If-None-Match": picture.headers["ETag"]}
+    assert (await client.get(f"{address.path}?{address.query}", headers=known)).status_code == 304
+
+
 async def test_everybody_reads_what_changed_without_a_log_in_and_drafts_stay_inside(
     world: World, client: httpx.AsyncClient, post: Post
 ) -> None:
@@ -364,8 +384,11 @@ async def test_everybody_reads_what_changed_without_a_log_in_and_drafts_stay_ins
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     english = await client.get(f"/changes/{campaign_id}?lang=en")
     assert f"<title>{EN['subject']}" in english.text
+    await shared(client, english.text, title=EN["subject"])
+    await shared(client, page.text, title="Что мы изменили")
     hidden = await started(world, client, is_public=False)
     assert (await client.get(f"/changes/{hidden}")).status_code == 404
+    assert (await client.get(f"/changes/{hidden}/share.png")).status_code == 404
     feed = await client.get("/changes.atom?lang=ru")
     assert feed.headers["Content-Type"].startswith("application/atom+xml")
     tree = ET.fromstring(feed.text)  # noqa: S314 - our own feed

@@ -25,6 +25,8 @@ PUBLIC: Final = {
     ("notify", "/changes"): "what the company tells everybody it has changed",
     ("notify", "/changes.atom"): "the same as a feed",
     ("notify", "/changes/{campaign_id}"): "one of these",
+    ("notify", "/changes/share.png"): "what is shown beside a link to them",
+    ("notify", "/changes/{campaign_id}/share.png"): "what is shown beside a link to one of these",
     ("portal", "/login"): "where one logs in; its form is bound to the browser by a token",
     ("portal", "/logout"): "ends whatever session the browser has; its form is bound to it by a token",
     ("portal", "/invitation/{token}"): "who was given the link chooses a password; it works once, and for a few days",
