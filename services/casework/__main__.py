@@ -7,6 +7,7 @@ import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from libs.events.database import Database
 from libs.events.runtime import Runtime
@@ -16,6 +17,7 @@ from services.casework.attachment_jobs import Orphans, Removals
 from services.casework.contact_jobs import CallbackClocks, Thanks
 from services.casework.handlers import handle_customers, handle_messages, handle_scores
 from services.casework.jobs import Clocks, Forgetting, QuarterClocks, Recomputing, WaitingAnswers, Watchdog
+from services.casework.recognition_jobs import Recognitions
 from services.casework.settings import Settings
 from services.casework.store.attachment_files import AttachmentFiles
 from services.casework.task_jobs import TaskClocks
@@ -78,6 +80,8 @@ def main() -> None:
             removals = Removals(database, files, batch=settings.clock_batch)
             runtime.add_loop("attachment_removals", removals.step, idle=timedelta(seconds=5))
             runtime.add_loop("attachment_orphans", Orphans(database, files).step, idle=timedelta(hours=1))
+        recognitions = Recognitions(database, where=ZoneInfo(settings.time_zone))
+        runtime.add_loop("recognition", recognitions.step, idle=timedelta(minutes=10))
         runtime.add_loop("forgetting", Forgetting(database).step, idle=timedelta(hours=1))
         runtime.add_relay()
     # In each process: where no worker runs, somebody has to say so.

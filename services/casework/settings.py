@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:  # a name may also be a folder or a path
+        raise ValueError("no time zone such as: Europe/Moscow") from error
+    return name
 
 
 class Settings(BaseSettings):
@@ -20,6 +29,8 @@ class Settings(BaseSettings):
     pool_size: Annotated[int, Field(ge=2, le=100)] = 10
     clock_batch: Annotated[int, Field(ge=1, le=1000)] = 500
     """How many cases one transaction of the clock loop takes at most."""
+    time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/Moscow"
+    """The company's, by whose clock a month ends."""
     attachments_dir: Path | None = None
     """Where files of cases are kept: one folder for all processes, on a disk that is backed up. None: nobody can attach
     any."""

@@ -20,12 +20,18 @@ _DECIDES = frozenset({"executive", "administrator"})
 _SEES_SETTINGS = _CLOSES_LOOPS | {"operator"}
 
 CaseReader = Annotated[Principal, requires("cases:read", roles=_CLOSES_LOOPS)]
+LeadReader = Annotated[Principal, requires("cases:read", roles=_LEADS)]
 CaseWriter = Annotated[Principal, requires("cases:write", roles=_CLOSES_LOOPS)]
 # Level 2 proposes and sees to changes, level 3 decides on them.
 LeadWriter = Annotated[Principal, requires("cases:write", roles=_LEADS)]
 TopWriter = Annotated[Principal, requires("cases:write", roles=_DECIDES)]
 # How the loop is doing is everybody's business: no customer is in it.
 MeasureReader = Annotated[Principal, requires("cases:read", roles=_SEES_SETTINGS | {"employee"})]
+# What people say about themselves is theirs to say, whatever they do here.
+ChoiceReader = Annotated[Principal, requires("cases:read", roles=_CLOSES_LOOPS | {"employee"})]
+ChoiceWriter = Annotated[Principal, requires("cases:write", roles=_CLOSES_LOOPS | {"employee"})]
+# Everybody with their address and what they have to do.
+StaffReader = Annotated[Principal, requires("settings:read", roles=_LEADS)]
 SettingsReader = Annotated[Principal, requires("settings:read", roles=_SEES_SETTINGS)]
 SettingsWriter = Annotated[Principal, requires("settings:write", roles=_LEADS)]
 
