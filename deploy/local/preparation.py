@@ -17,8 +17,10 @@ from libs.webapi.keys import create_key
 
 PORTAL_KEY: Final = "portal"
 NOTIFY_KEY: Final = "notify"
-NOTIFY_SCOPES: Final = ("cases:read", "cases:write")
-"""For the page on which customers choose when they are called."""
+NOTIFY_SCOPES: Final = ("cases:read", "cases:write", "settings:read")
+"""For the page on which customers choose when they are called, and for what digests tell of work."""
+NOTIFY_SCORING_SCOPES: Final = ("customers:read", "metrics:read")
+"""For what customers said, in the digest."""
 OPERATORS_KEY: Final = "operators"
 """With which `otklik sources` and `otklik deliveries` ask."""
 INGEST_SCOPES: Final = ("sources:read", "sources:write", "deliveries:read", "deliveries:write")
@@ -68,6 +70,7 @@ async def prepare_keys(inside: str, secrets: StackSecrets, *, services: Sequence
         ("casework", PORTAL_KEY, PORTAL_SCOPES["casework"], secrets.portal_casework_key),
         ("casework", NOTIFY_KEY, NOTIFY_SCOPES, secrets.notify_casework_key),
         ("scoring", PORTAL_KEY, PORTAL_SCOPES["scoring"], secrets.portal_scoring_key),
+        ("scoring", NOTIFY_KEY, NOTIFY_SCORING_SCOPES, secrets.notify_scoring_key),
         ("ingest", PORTAL_KEY, PORTAL_SCOPES["ingest"], secrets.portal_ingest_key),
         ("notify", PORTAL_KEY, PORTAL_SCOPES["notify"], secrets.portal_notify_key),
         ("ingest", OPERATORS_KEY, INGEST_SCOPES, secrets.operators_ingest_key),

@@ -25,6 +25,7 @@ class StackSecrets:
     operators_ingest_key: str
     notify_link: str
     notify_casework_key: str
+    notify_scoring_key: str
 
 
 def load_or_make(path: Path, *, roles: Iterable[str]) -> StackSecrets:
@@ -42,6 +43,7 @@ def load_or_make(path: Path, *, roles: Iterable[str]) -> StackSecrets:
         operators_ingest_key=known.get("operators_ingest_key") or _api_key(),
         notify_link=known.get("notify_link") or secrets.token_urlsafe(48),
         notify_casework_key=known.get("notify_casework_key") or _api_key(),
+        notify_scoring_key=known.get("notify_scoring_key") or _api_key(),
     )
     if asdict(kept) != known:
         _write(path, json.dumps(asdict(kept), indent=2))

@@ -282,6 +282,8 @@ class LocalStack:
             f"{service.upper()}_PORT": str(self.ports.of(service)),
             "NOTIFY_CASEWORK_URL": f"http://127.0.0.1:{self.ports.casework}",
             "NOTIFY_CASEWORK_KEY": secrets.notify_casework_key,
+            "NOTIFY_SCORING_URL": f"http://127.0.0.1:{self.ports.scoring}",
+            "NOTIFY_SCORING_KEY": secrets.notify_scoring_key,
             "PORTAL_CASEWORK_URL": f"http://127.0.0.1:{self.ports.casework}",
             "PORTAL_CASEWORK_KEY": secrets.portal_casework_key,
             "PORTAL_SCORING_URL": f"http://127.0.0.1:{self.ports.scoring}",

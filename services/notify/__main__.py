@@ -24,6 +24,7 @@ from services.notify.callback_handlers import (
 )
 from services.notify.casework import Casework
 from services.notify.clients import MailServer, Receipts
+from services.notify.digests import Digests
 from services.notify.door import Door
 from services.notify.handlers import cases_handler, handle_customers, handle_initiatives, handle_scores
 from services.notify.hook_handlers import handle_for_hooks, wanted_types
@@ -34,6 +35,7 @@ from services.notify.letters import Letters
 from services.notify.links import ConfirmationLinks
 from services.notify.presence import Presence
 from services.notify.receivers import Receivers
+from services.notify.reports import Reports
 from services.notify.settings import Settings
 from services.notify.shipping import ship
 
@@ -84,6 +86,7 @@ def main() -> None:
         _add_work(runtime, database, links, settings)
         _add_hooks(runtime, database, settings)
         _add_callbacks(runtime, database, settings, offers=casework is not None)
+        _add_digests(runtime, database, settings)
         runtime.add_relay()
     runtime.run()
 
@@ -137,6 +140,20 @@ def _add_callbacks(runtime: Runtime, database: Database, settings: Settings, *, 
         partial(forget_old_callbacks, database, settings.messages_kept),
         idle=timedelta(hours=1),
     )
+
+
+def _add_digests(runtime: Runtime, database: Database, settings: Settings) -> None:
+    if settings.casework_key is None or settings.scoring_key is None:
+        return
+    reports = Reports(
+        casework_url=settings.casework_url,
+        casework_key=settings.casework_key.get_secret_value(),
+        scoring_url=settings.scoring_url,
+        scoring_key=settings.scoring_key.get_secret_value(),
+    )
+    digests = Digests(database, reports, time_zone=settings.time_zone)
+    runtime.add_loop("digests", digests.step, idle=timedelta(minutes=1))
+    runtime.on_close(reports.close)
 
 
 def _add_hooks(runtime: Runtime, database: Database, settings: Settings) -> None:

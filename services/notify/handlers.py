@@ -12,7 +12,7 @@ from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, Re
 from services.notify import announcements
 from services.notify.domain.messages import Notice, Profile, Status, notices_of
 from services.notify.domain.rounds import rounds_of
-from services.notify.store import confirmations, contacts, ledger, profiles, voices
+from services.notify.store import confirmations, contacts, digests, ledger, profiles, voices
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -49,6 +49,7 @@ async def handle_customers(tx: Tx, events: Sequence[Event[Any]]) -> None:
         for entry in await profiles.forget(tx, erased):
             announcements.suppressed(tx, entry, "erased")
         await voices.forget(tx, erased)
+        await digests.forget(tx, erased)
     if latest:
         # In one order, so that two processes that replay the same customers cannot wait for each other.
         await profiles.put_profiles(tx, [latest[customer_id] for customer_id in sorted(latest)])

@@ -21,7 +21,7 @@ import structlog
 from libs.events.crashpoint import crashpoint
 from libs.events.errors import is_unavailable
 from libs.webapi.idempotency import prune_keys
-from services.notify import announcements
+from services.notify import announcements, digests
 from services.notify.campaigns import Texts
 from services.notify.carriers import Carriers
 from services.notify.clients import Envelope, MailServerAway
@@ -151,7 +151,7 @@ class Sender:
     async def _claim(self, number: int, limit: int) -> list[Claimed]:
         async with self._database.transaction() as tx:
             claimed = await delivery.claim(tx, sender=number, limit=limit)
-            going = await self._holding.sift(tx, claimed)
+            going = await self._holding.sift(tx, await digests.fill_in(tx, claimed))
             await self._campaigns.fill_in(tx, going)
             await learn(tx, self._letters, {message.template for message in going})
         return going

@@ -15,12 +15,13 @@ from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import SandboxedEnvironment
 
 from libs.events.contracts.messages import MessageKind
+from services.notify.digest_words import in_short, of_message
 from services.notify.domain.messages import MessageId
 from services.notify.domain.providers import Short
 from services.notify.forms import Form
 from services.notify.invitations import invitation
 from services.notify.mime import Letter, Mailbox, encoded_mail, one_line
-from services.notify.templating import CHOICES, MARKS, TEMPLATES, compiled, shipped
+from services.notify.templating import CHOICES, TEMPLATES, compiled, plain_line, shipped
 from services.notify.texts import LANGUAGES, at, day, moment_in_short, zone
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ _TIERS: Final[dict[Language, dict[str, str]]] = {
     "en": {"key": "key", "high": "high value", "standard": "standard", "low": "standard"},
 }
 _MOST_FORMS: Final = 512
-_NO_MARKS: Final = {ord(mark): None for mark in MARKS}
 _LONGEST_SHORT: Final = 300
 _ANY_MOMENT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -132,7 +132,8 @@ class Letters:
         """The same in few words, for where there is no room for a letter."""
         letter = self.write(message, now)
         link = self._values(message, now)["link"]
-        text = f"{self.sender.name}: {letter.subject}"[:_LONGEST_SHORT] + (f" {link}" if link else "")
+        said = letter.subject if message.kind != "digest" else in_short(message.facts, message.language)
+        text = f"{self.sender.name}: {said}"[:_LONGEST_SHORT] + (f" {link}" if link else "")
         return Short(id=message.id, to=to, text=text, subject=letter.subject, language=message.language)
 
     def mail(self, message: Addressed, now: datetime) -> bytes:
@@ -216,6 +217,9 @@ class Letters:
         return values
 
     def _of_others(self, message: Addressed, where: tzinfo) -> dict[str, Any]:
+        if message.kind == "digest":
+            said = of_message(message.facts, message.language)
+            return {**said, "link": f"{self._portal_url}/digest", "unsubscribe": self._links.digests.link(message.id)}
         if message.kind == "subscription_disabled":
             return {
                 "reason": message.facts["reason"],
@@ -302,10 +306,7 @@ def paragraphs(text: str) -> tuple[str, ...]:
     return tuple(line for part in re.split(r"\n\s*\n", text) if (line := _line(part)))
 
 
-@lru_cache(maxsize=64)
-def _line(text: str) -> str:
-    """What people wrote, on one line; characters that stand for blanks in forms are none of theirs."""
-    return " ".join(one_line(text.translate(_NO_MARKS)).split())
+_line: Final = lru_cache(maxsize=64)(plain_line)
 
 
 def _decoded(lines: bytes) -> str:

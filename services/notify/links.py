@@ -25,6 +25,7 @@ SECRET_LENGTH: Final = 32
 _CONFIRMATION: Final = "otklik.notify.confirmation.v1"
 _BOOKING: Final = "otklik.notify.booking.v1"
 _UNSUBSCRIBE: Final = "otklik.notify.unsubscribe.v1"
+_DIGESTS: Final = "otklik.notify.digests.v1"
 """A salt per purpose: a token of one kind of link is no token of another."""
 _TOKEN_LENGTH: Final = 200
 _TRAILING: Final = " .,;:!?)>]»\"'"
@@ -76,6 +77,8 @@ class ConfirmationLinks(SignedLinks):
         self.unsubscribe: Final = SignedLinks(public_url, secrets, path="/u/", salt=_UNSUBSCRIBE)
         self.bookings: Final = SignedLinks(public_url, secrets, path="/b/", salt=_BOOKING)
         """Their tokens name a case, for its whole life: casework says whether a time can be chosen."""
+        self.digests: Final = SignedLinks(public_url, secrets, path="/u/d/", salt=_DIGESTS)
+        """For employees who want no more of these digests."""
         self.changes: Final = public_url.rstrip("/") + "/changes"
         """The page for everybody."""
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from libs.events.contracts.cases import Clock, EscalationReason
 from libs.events.contracts.scores import Tier
+from services.notify.digest_words import encoded
+from services.notify.sample_digests import FULL, QUIET
 
 if TYPE_CHECKING:
     from libs.events.contracts.messages import MessageKind
@@ -26,6 +28,16 @@ _CALLBACK: Final[Facts] = {
     "case_id": "5b0de3f4-2a34-4b6e-8a2b-7d3f5e9a1c22",
     "callback_id": "0f3a4f0e-6f0e-4b1c-9d3a-52c4d6f0b7a1",
     "sequence": 1,
+}
+_DIGEST: Final[Facts] = {
+    "digest": encoded(FULL),
+    "period": "weekly",
+    "role": "agent",
+    "parts": None,
+    "cases": 4,
+    "cases_overdue": 1,
+    "tasks": 2,
+    "tasks_overdue": 0,
 }
 
 SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
@@ -56,6 +68,12 @@ SAMPLES: Final[dict[MessageKind, tuple[Facts, ...]]] = {
     ),
     "changes_for_employees": (_CHANGES, _CHANGES | {"about": None, "next_steps": None}),
     "changes_for_partners": (_CHANGES, _CHANGES | {"about": None, "next_steps": None}),
+    "digest": (
+        _DIGEST,
+        _DIGEST | {"role": "manager", "parts": "team/north department/it"},
+        _DIGEST | {"role": "employee", "cases": None},
+        _DIGEST | {"digest": encoded(QUIET), "period": "monthly", "cases": 0, "tasks": 0},
+    ),
     "thanks": (
         {"agent": _AGENT, "answered_at": _ANSWERED},
         {"agent": None, "answered_at": _ANSWERED},

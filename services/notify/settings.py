@@ -76,7 +76,12 @@ class Settings(BaseSettings):
     casework_url: str = "http://127.0.0.1:8003"
     """Where the times that are free for a callback are known."""
     casework_key: SecretStr | None = None
-    """Asks there (scopes `cases:read cases:write`). Without one customers are offered no times to choose from."""
+    """Asks there (scopes `cases:read cases:write settings:read`). Without one customers are offered no times to choose
+    from, and employees get no digests."""
+    scoring_url: str = "http://127.0.0.1:8002"
+    """Where the numbers and comments of digests are known."""
+    scoring_key: SecretStr | None = None
+    """Asks there (scopes `customers:read metrics:read`). Without one employees get no digests."""
     profile_wait_seconds: Annotated[float, Field(gt=0)] = 900.0
     """How long a message waits for its customer's profile."""
     receipts_url: str | None = None

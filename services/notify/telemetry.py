@@ -11,6 +11,11 @@ MESSAGES: Final = Counter(
     "Messages by what became of them: sent, failed, doubtful, suppressed, queued (to be tried again)",
     ["kind", "status"],
 )
+DIGEST_WAITS: Final = Gauge(
+    "otklik_digest_waiting_seconds",
+    "How long an employees' digest has been due that something it needs could not be had for; 0 where none waits",
+    ["kind"],
+)
 DOUBTS: Final = Gauge("otklik_messages_doubtful", "Messages of which nobody knows whether they arrived")
 HOOKS: Final = Counter(
     "otklik_hook_attempts_total",

@@ -35,6 +35,8 @@ CHOICES: Final = frozenset(
         *("language", "company", "contact", "reason", "clock", "taken_over", "as_owner", "overdue"),
         # What a campaign says is the same for all whom it tells.
         *("headline", "about", "learned", "changed", "next_steps"),
+        # So is a digest, for those of a role.
+        *("period", "span", "scores", "quotes", "themes", "departments", "deeds", "loop", "thanked", "owed"),
     )
 )
 """Values by which templates choose what to say; of all others they ask at most whether they are there."""
@@ -43,6 +45,7 @@ _PARTS: Final = "mail_parts.html"
 _LONGEST_LIST: Final = 50
 MARKS: Final = frozenset("\ue000\ue001")
 """See `forms`."""
+_NO_MARKS: Final = {ord(mark): None for mark in MARKS}
 _ALLOWED: Final[tuple[type[nodes.Node], ...]] = (
     nodes.Template,
     nodes.Output,
@@ -214,6 +217,11 @@ def _fault_of_loop(loop: nodes.For) -> tuple[str, str] | None:
         case nodes.List(items=items) | nodes.Tuple(items=items) if len(items) <= _LONGEST_LIST and not loop.recursive:
             return None
     return "loop", f"A loop goes through a value, or a list of at most {_LONGEST_LIST} things."
+
+
+def plain_line(text: str) -> str:
+    """What people wrote, on one line; characters that stand for blanks in forms are none of theirs."""
+    return " ".join(one_line(text.translate(_NO_MARKS)).split())
 
 
 def _fault(part: str, code: str, detail: str, line: int | None = None) -> Fault:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from libs.events.contracts.customers import Language
 
 LANGUAGES: Final[tuple[Language, ...]] = ("ru", "en")
-_LOCALE: Final[dict[Language, str]] = {"ru": "ru_RU", "en": "en_GB"}
+LOCALES: Final[dict[Language, str]] = {"ru": "ru_RU", "en": "en_GB"}
+"""Of Babel."""
 _DAY: Final[dict[Language, str]] = {"ru": "d MMMM", "en": "d MMMM"}
 _DAY_AND_YEAR: Final[dict[Language, str]] = {"ru": "d MMMM y 'года'", "en": "d MMMM y"}
 _SHORT: Final[dict[Language, str]] = {"ru": "d MMMM, HH:mm", "en": "d MMMM, HH:mm"}
@@ -41,15 +42,15 @@ def day(moment: datetime, language: Language, where: tzinfo, *, now: datetime) -
 @lru_cache(maxsize=4096)
 def _said_day(date: date, language: Language, *, with_year: bool) -> str:
     pattern = _DAY_AND_YEAR if with_year else _DAY
-    return format_date(date, pattern[language], locale=_LOCALE[language])
+    return format_date(date, pattern[language], locale=LOCALES[language])
 
 
 @lru_cache(maxsize=4096)
 def at(moment: datetime, language: Language, where: tzinfo) -> str:
     """A moment as one says it, with its zone ("Tuesday, 25 November, 14:30 (GMT+3)")."""
     local = moment.astimezone(where)
-    said = format_datetime(local, _MOMENT[language], tzinfo=where, locale=_LOCALE[language])
-    offset = get_timezone_gmt(local, "iso8601_short", locale=_LOCALE[language]).replace("Z", "")
+    said = format_datetime(local, _MOMENT[language], tzinfo=where, locale=LOCALES[language])
+    offset = get_timezone_gmt(local, "iso8601_short", locale=LOCALES[language]).replace("Z", "")
     hours, minutes = offset[:3], offset[3:]
     shown = f"{hours[:1]}{int(hours[1:])}" if offset else ""
     return f"{said} (GMT{shown}{':' + minutes if minutes and minutes != '00' else ''})"
@@ -58,12 +59,12 @@ def at(moment: datetime, language: Language, where: tzinfo) -> str:
 @lru_cache(maxsize=4096)
 def moment_in_short(moment: datetime, language: Language, where: tzinfo) -> str:
     """A moment for a subject line ("25 November, 14:30")."""
-    return format_datetime(moment, _SHORT[language], tzinfo=where, locale=_LOCALE[language])
+    return format_datetime(moment, _SHORT[language], tzinfo=where, locale=LOCALES[language])
 
 
 def weekday(moment: datetime, language: Language, where: tzinfo) -> str:
     """The day of the week ("Tuesday")."""
-    return format_date(moment.astimezone(where).date(), "EEEE", locale=_LOCALE[language]).capitalize()
+    return format_date(moment.astimezone(where).date(), "EEEE", locale=LOCALES[language]).capitalize()
 
 
 def clock_time(moment: datetime, where: tzinfo) -> str:

@@ -24,6 +24,7 @@ MessageKind = Literal[
     "changes_for_partners",
     "callback",
     "callback_duty",
+    "digest",
 ]
 SuppressionReason = Literal[
     "no_address",

@@ -9,6 +9,7 @@ from services.notify.api import (
     bounces,
     campaigns,
     contacts,
+    digests,
     hook_deliveries,
     lists,
     messages,
@@ -19,6 +20,7 @@ from services.notify.api import (
 )
 from services.notify.api.bookings import BookingPages
 from services.notify.api.changes import ChangesPages
+from services.notify.api.digest_choices import DigestChoicePages
 from services.notify.api.hook_access import HookRules
 from services.notify.api.pages import ConfirmationPages, is_page
 from services.notify.api.unsubscribing import UnsubscribePages
@@ -76,6 +78,7 @@ def build_app(
     app.state.hook_rules = hooks or HookRules(Networks())
     app.include_router(campaigns.router)
     app.include_router(lists.router)
+    app.include_router(digests.router)
     app.include_router(messages.router)
     app.include_router(templates.router)
     app.include_router(contacts.router)
@@ -90,5 +93,6 @@ def build_app(
     bookings = BookingPages(database, casework, links=links.bookings, sender=sender, time_zone=time_zone)
     app.include_router(bookings.router)
     app.include_router(unsubscribing.router)
+    app.include_router(DigestChoicePages(database, links=links.digests, frame=pages).router)
     app.include_router(changes.router)
     return app

@@ -80,7 +80,7 @@ class ConfirmationPages:
         self._templates = {
             (language, name): templates.get_template(f"{language}/{name}.html")
             for language in LANGUAGES
-            for name in ("confirmation", "trouble", "unsubscribe")
+            for name in ("confirmation", "trouble", "unsubscribe", "digest_choice")
         }
         self.router: Final = APIRouter(include_in_schema=False)
         self.router.add_api_route(PREFIX + "{token}", self.show, methods=["GET", "HEAD"], response_class=HTMLResponse)
@@ -138,7 +138,7 @@ class ConfirmationPages:
         address = request.client.host if request.client is not None else ""
         return self._wrong.admits(address)
 
-    def render(self, language: Language, name: Literal["unsubscribe"], **values: object) -> Response:
+    def render(self, language: Language, name: Literal["unsubscribe", "digest_choice"], **values: object) -> Response:
         """Another page in the same frame."""
         html = self._templates[language, name].render(**values, **self._frame(language))
         return HTMLResponse(html, headers={**self._headers, "Content-Language": language})

@@ -44,6 +44,7 @@ PURPOSES: Final[dict[MessageKind, Purpose]] = {
     "changes_for_customers": "news",
     "changes_for_employees": "work",
     "changes_for_partners": "news",
+    "digest": "work",
 }
 """`work` is for employees; `service` belongs to what the customer raised; `courtesy` and `news` they can do without."""
 
@@ -177,6 +178,8 @@ def way(kind: MessageKind, reach: Reach, rules: Rules, available: frozenset[Mess
 
 def _refusal(channel: MessageChannel, purpose: Purpose, reach: Reach, rules: Rules) -> SuppressionReason | None:
     if reach.is_employee:
+        if reach.choices.get(choice_key(channel, purpose)) is False:
+            return "unsubscribed"
         if channel == "email":
             return reach.email_listed if is_address(reach.address) else "no_address"
         return None if channel == "chat" else "no_address"

@@ -12,6 +12,7 @@ from services.notify.domain.messages import Facts, MessageId
 from services.notify.letters import Addressed, Letters
 from services.notify.links import ConfirmationLinks
 from services.notify.mime import Mailbox
+from services.notify.samples import SAMPLES
 from services.notify.settings import Settings
 
 MONDAY: Final = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -66,6 +67,7 @@ def a_message() -> Callable[..., Addressed]:
         "thanks": {"agent": "Анна Петрова", "answered_at": (MONDAY - timedelta(days=9)).isoformat()},
         "callback": {**callback, "reason": "agreed"},
         "callback_duty": {**callback, "reason": "agreed"},
+        "digest": SAMPLES["digest"][0],
         "subscription_disabled": {"subscription": "Счета: все обращения", "reason": "gone"},
     }
 

@@ -64,8 +64,21 @@ FACTS: dict[MessageKind, dict[str, st.SearchStrategy[Any]]] = {
     "thanks": {"agent": st.none() | HOSTILE},
     "callback": {"agent": HOSTILE, "reason": st.sampled_from(["agreed", "moved", "cancelled", "reminder", "missed"])},
     "callback_duty": {"reason": st.sampled_from(["agreed", "moved", "cancelled", "reminder", "missed"])},
+    "digest": {
+        "role": st.sampled_from(["agent", "manager"]),
+        "parts": st.sampled_from([None, "team/north"]),
+        "cases": st.none() | st.integers(0, 5_000),
+        "cases_overdue": st.integers(0, 21),
+    },
     "subscription_disabled": {"subscription": HOSTILE, "reason": st.sampled_from(["gone", "failing"])},
 }
+
+
+def link_to_stop(links: ConfirmationLinks, message: Addressed) -> str | None:
+    """The address that takes one click, in mails that one may do without."""
+    if message.kind == "digest":
+        return links.digests.link(message.id)
+    return links.unsubscribe.link(message.id) if message.kind in OUTSIDE else None
 
 
 @st.composite
@@ -99,7 +112,7 @@ def test_a_form_filled_in_is_what_the_templates_would_have_written(
         recipient=message.recipient,
         message_id=letters.message_id(message.id),
         date=MONDAY,
-        unsubscribe=links.unsubscribe.link(message.id) if message.kind in OUTSIDE else None,
+        unsubscribe=link_to_stop(links, message),
     )
     head, _, _ = mail.partition(b"\r\n\r\n")
     assert head == slowly.partition(b"\r\n\r\n")[0]

@@ -24,6 +24,7 @@ from libs.events.contracts.scores import Tier
 from services.notify.letters import Addressed, Letters, environment
 from services.notify.links import ConfirmationLinks
 from services.notify.mime import Letter, Mailbox, mail_bytes, stuffed
+from services.notify.samples import SAMPLES
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ESCALATIONS = [reason for reason in get_args(EscalationReason) if reason != "clock_breached"]
@@ -55,6 +56,7 @@ VARIANTS: list[tuple[MessageKind, dict[str, Any]]] = [
     *(("subscription_disabled", {"reason": reason}) for reason in ("gone", "failing")),
     *((kind, said) for kind, said in product(CHANGES, ({}, {"about": None, "next_steps": None}))),
     ("changes_for_customers", {"answered_at": None}),
+    *(("digest", dict(facts)) for facts in SAMPLES["digest"]),
 ]
 
 
