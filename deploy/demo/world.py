@@ -33,7 +33,7 @@ _SCOPES: Final[dict[str, tuple[str, ...]]] = {
     "ingest": ("sources:read", "sources:write", "deliveries:read"),
     "scoring": ("customers:read", "customers:write", "rules:read", "rules:write", "metrics:read"),
     "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
-    "notify": ("campaigns:read", "campaigns:write", "on-behalf"),
+    "notify": ("campaigns:read", "campaigns:write", "messages:read", "on-behalf"),
 }
 _ROLES: Final = {person.id: person.role for person in PEOPLE}
 _PATIENCE_SECONDS: Final = 60.0

@@ -14,6 +14,7 @@ from libs.events.errors import Unavailable
 from libs.events.kafka import create_topics
 from libs.events.migrate import upgrade
 from libs.webapi.keys import create_key
+from services.notify.shipping import ship
 
 PORTAL_KEY: Final = "portal"
 NOTIFY_KEY: Final = "notify"
@@ -57,8 +58,11 @@ async def prepare_database(admin_dsn: str, passwords: Mapping[str, str], *, serv
         raise PreparationError(f"the database cannot be set up: {type(error).__name__}: {error}") from error
     # One after the other: Alembic keeps its context in a module, and a schema that is up to date takes a moment.
     for service in services:
+        url = as_role(inside, service, passwords[service])
         try:
-            await upgrade(as_role(inside, service, passwords[service]), ROOT / "services" / service / "migrations")
+            await upgrade(url, ROOT / "services" / service / "migrations")
+            if service == "notify":
+                await ship(url)
         except (OSError, SQLAlchemyError) as error:
             raise PreparationError(f"the schema of {service} cannot be migrated: {error}") from error
     return inside

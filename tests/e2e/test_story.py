@@ -126,6 +126,9 @@ async def assert_the_story_happened_once(addresses: Addresses) -> None:
             ("completed", 1, 1)
         ]
 
+        templates = (await world.get("notify", "/v1/templates", kind="confirmation_request"))["items"]
+        assert {(one["language"], one["in_use"]) for one in templates} == {("ru", True), ("en", True)}
+
         found = await world.get("scoring", "/v1/metrics/nps", kind="transactional")
         assert [(item["n"], item["promoters"], item["passives"], item["detractors"]) for item in found["items"]] == [
             (5, 1, 1, 3)
