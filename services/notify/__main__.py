@@ -78,6 +78,7 @@ def main() -> None:
                 portal_url=settings.portal_url,
                 hooks=HookRules(settings.hooks_networks, plain_http=settings.hooks_plain_http),
                 casework=casework,
+                report_keys=settings.report_keys,
             )
         )
         if casework is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from email.utils import parseaddr
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +14,10 @@ from services.notify.domain.addresses import Networks
 from services.notify.domain.mailboxes import is_address
 from services.notify.links import SECRET_LENGTH
 from services.notify.mime import Mailbox
+from services.notify.report_signatures import is_public_key
+
+if TYPE_CHECKING:
+    from services.notify.domain.report_formats import ProviderName
 
 
 def _mailbox(text: str) -> str:
@@ -34,6 +38,12 @@ def _split(written: str) -> list[str]:
 def _address(text: str | None) -> str | None:
     if text is not None and not is_address(text):
         raise ValueError("not an address such as: bounces@company.example")
+    return text
+
+
+def _public_key(text: str | None) -> str | None:
+    if text is not None and not is_public_key(text):
+        raise ValueError("not a public key over P-256: DER in base64, as SendGrid shows it")
     return text
 
 
@@ -70,6 +80,10 @@ class Settings(BaseSettings):
     """Where mails that cannot be delivered come back to; the sender's address where nothing is said."""
     returns_listen: str | None = None
     """Where that mailbox's server hands them over: lmtp:// or smtp://, a host and a port of ours."""
+    mailgun_signing_key: Annotated[SecretStr | None, Field(min_length=8)] = None
+    """Mailgun's "HTTP webhook signing key": its web hooks to `/v1/bounces/providers/mailgun` are known by it."""
+    sendgrid_verification_key: Annotated[str | None, AfterValidator(_public_key)] = None
+    """SendGrid's "verification key", for those to `/v1/bounces/providers/sendgrid`."""
     time_zone: str = "Europe/Moscow"
     """The company's: for employees, and for customers whose zone is not known."""
 
@@ -117,6 +131,13 @@ class Settings(BaseSettings):
         """The present secret first."""
         previous = [self.link_secret_previous] if self.link_secret_previous is not None else []
         return [secret.get_secret_value() for secret in (self.link_secret, *previous)]
+
+    @property
+    def report_keys(self) -> dict[ProviderName, str]:
+        """By which the web hooks of mail providers are known, of those that have one."""
+        mailgun, sendgrid = self.mailgun_signing_key, self.sendgrid_verification_key
+        keys: dict[ProviderName, str] = {} if mailgun is None else {"mailgun": mailgun.get_secret_value()}
+        return keys if sendgrid is None else {**keys, "sendgrid": sendgrid}
 
     @property
     def smtp_timeout(self) -> timedelta:

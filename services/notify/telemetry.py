@@ -23,6 +23,11 @@ HOOKS: Final = Counter(
     "forbidden_address, redirect, status",
     ["outcome"],
 )
+REPORTS_REFUSED: Final = Counter(
+    "otklik_message_reports_refused_total",
+    "Web hooks that claim to be a mail provider's and are not signed by it",
+    ["provider"],
+)
 RETURNS: Final = Counter(
     "otklik_messages_returned_total",
     "What came back: hard, soft, complaint; not_understood are mails that no report was found in",

@@ -11,6 +11,7 @@ from libs.events.generate import http_documents
 SERVICES = ("ingest", "scoring", "casework", "notify", "portal")
 OPEN_TO_ALL = {
     ("ingest", "/v1/webhooks/{source}"),  # by the vendor's signature
+    ("notify", "/v1/bounces/providers/{provider}"),  # by the mail provider's
     ("portal", "/v1/events"),  # by the session's cookie
 }
 

@@ -23,12 +23,15 @@ from services.notify.api.changes import ChangesPages
 from services.notify.api.digest_choices import DigestChoicePages
 from services.notify.api.hook_access import HookRules
 from services.notify.api.pages import ConfirmationPages, is_page
+from services.notify.api.reports import ReportHooks
 from services.notify.api.unsubscribing import UnsubscribePages
 from services.notify.domain.addresses import Networks
 from services.notify.door import LARGEST
 from services.notify.letters import Letters
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from fastapi import FastAPI
     from starlette.requests import Request
     from starlette.responses import Response
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from libs.events.database import Database
     from libs.webapi.problem import Problem
     from services.notify.casework import Casework
+    from services.notify.domain.report_formats import ProviderName
     from services.notify.links import ConfirmationLinks
     from services.notify.mime import Mailbox
 
@@ -53,11 +57,13 @@ def build_app(
     portal_url: str = "http://127.0.0.1:8000",
     hooks: HookRules | None = None,
     casework: Casework | None = None,
+    report_keys: Mapping[ProviderName, str] | None = None,
 ) -> FastAPI:
     """The app over `database`; `sender` is who writes to customers, and whom they may write to.
 
     `hooks` says where web hooks may go; without it, to public addresses by https. `casework` knows when customers can
-    be called; without it the pages where they choose a time say that they have trouble.
+    be called; without it the pages where they choose a time say that they have trouble. `report_keys`: by which the web
+    hooks of mail providers are known.
     """
     pages = ConfirmationPages(database, links=links, sender=sender, time_zone=time_zone)
 
@@ -85,6 +91,7 @@ def build_app(
     app.include_router(bounces.router)
     app.include_router(providers.router)
     app.include_router(bounces.mails)
+    app.include_router(ReportHooks(database, report_keys or {}).router)
     app.include_router(suppressions.router)
     app.include_router(subscriptions.router)
     app.include_router(hook_deliveries.router)

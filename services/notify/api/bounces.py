@@ -67,7 +67,7 @@ async def tell(request: Request, principal: Teller, telling: Telling) -> Respons
     ]
 
     async def command(tx: Any, _command_id: UUID) -> tuple[int, Any, dict[str, str]]:  # noqa: ANN401 - a Tx
-        return 200, _records(await bounces.take(tx, told)), {}
+        return 200, records(await bounces.take(tx, told)), {}
 
     return await once(database_of(request), request, principal, command)
 
@@ -83,10 +83,11 @@ async def take_mail(request: Request, principal: Teller) -> Records:  # noqa: AR
         raise Problem(415, "unsupported-media-type", "The content type is not supported", detail=f"Send {_MAIL}.")
     told = reports(await request.body())
     async with database_of(request).transaction() as tx:
-        return _records(await bounces.take(tx, told))
+        return records(await bounces.take(tx, told))
 
 
-def _records(returned: list[Returned]) -> Records:
+def records(returned: list[Returned]) -> Records:
+    """The answer to a report."""
     return Records(
         recorded=[Recorded(message_id=each.entry.id, bounce=each.bounce, code=each.code) for each in returned]
     )

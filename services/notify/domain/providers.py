@@ -141,7 +141,7 @@ def _read(provider: Provider, said: str, body: bytes, *, repeatable: bool) -> Ou
     if reading is None:
         return Accepted(said)
     try:
-        found = _at(json.loads(body), reading.pointer)
+        found = value_at(json.loads(body), reading.pointer)
     except (ValueError, LookupError, RecursionError):
         return unclear(f"an unreadable answer, {said}", repeatable=repeatable)
     value = found if isinstance(found, str) else json.dumps(found)
@@ -150,7 +150,7 @@ def _read(provider: Provider, said: str, body: bytes, *, repeatable: bool) -> Ou
     return Deferred(f"{value[:80]}, {said}") if value in reading.later else Refused(f"{value[:80]}, {said}")
 
 
-def _at(document: Any, pointer: str) -> Any:  # noqa: ANN401 - any JSON value
+def value_at(document: Any, pointer: str) -> Any:  # noqa: ANN401 - any JSON value
     """The value at a JSON pointer; raises LookupError."""
     for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")

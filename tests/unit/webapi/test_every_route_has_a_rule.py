@@ -23,6 +23,7 @@ PUBLIC: Final = {
     ("notify", "/b/{token}"): "the same: a customer chooses when to be called",
     ("notify", "/u/{token}"): "the same: a customer unsubscribes",
     ("notify", "/u/d/{token}"): "a signed link is the key: turns one employee's digests off or on",
+    ("notify", "/v1/bounces/providers/{provider}"): "mail providers authenticate by their own signatures",
     ("notify", "/changes"): "what the company tells everybody it has changed",
     ("notify", "/changes.atom"): "the same as a feed",
     ("notify", "/changes/{campaign_id}"): "one of these",
