@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from deploy import (
+    cli_accounts,
     cli_customers,
     cli_dead_letters,
     cli_deliveries,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 keys = typer.Typer(help="API keys of a service: make, list, revoke.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+app.add_typer(cli_accounts.commands, name="accounts")
 app.add_typer(cli_customers.commands, name="customers")
 app.add_typer(cli_sources.commands, name="sources")
 app.add_typer(cli_deliveries.commands, name="deliveries")

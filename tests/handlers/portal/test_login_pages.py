@@ -7,8 +7,11 @@ from datetime import timedelta
 
 import pytest
 
+from deploy.cli_accounts import make
+from deploy.troubles import CommandError
+from services.portal.domain.accountforms import person_of
 from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import PASSWORD, Company, Visitor
+from tests.portal_company import PASSWORD, QUICK, Company, Visitor
 
 NINA = {
     "id": "nina",
@@ -29,7 +32,7 @@ async def ada(company: Company) -> AsyncIterator[Visitor]:
     await visitor.close()
 
 
-async def made(ada: Visitor) -> str:
+async def invited(ada: Visitor) -> str:
     """Nina's account; the path of her link."""
     await ada.get("/logins/new")
     page = await ada.post("/logins/new", NINA)
@@ -42,7 +45,7 @@ async def made(ada: Visitor) -> str:
 async def test_an_account_is_made_and_its_owner_chooses_a_password_once(
     company: Company, ada: Visitor, stranger: Visitor
 ) -> None:
-    link = await made(ada)
+    link = await invited(ada)
     assert link not in (await ada.get("/logins/nina")).text
     await stranger.log_in("nina@example.org", "")
     assert stranger.page.status_code == 422
@@ -64,7 +67,7 @@ async def test_an_account_is_made_and_its_owner_chooses_a_password_once(
 
 
 async def test_two_who_use_a_link_at_once_do_not_both_choose(company: Company, ada: Visitor) -> None:
-    link = await made(ada)
+    link = await invited(ada)
     visitors = [company.visitor() for _ in "12"]
     for each in visitors:
         await each.get(link)
@@ -78,7 +81,7 @@ async def test_two_who_use_a_link_at_once_do_not_both_choose(company: Company, a
 
 
 async def test_a_link_ends_with_time_and_with_a_newer_one(company: Company, ada: Visitor, stranger: Visitor) -> None:
-    first = await made(ada)
+    first = await invited(ada)
     await ada.get("/logins/nina")
     await ada.post("/logins/nina", {"do": "invite"})
     found = re.search(r"<code>http://portal(/invitation/[^<]+)</code>", ada.page.text)
@@ -136,3 +139,15 @@ async def test_what_cannot_be_so_is_said_at_its_field_and_an_administrator_stays
     assert (await ada.get("/logins/nobody")).status_code == 404
     assert (await olga.get("/logins")).status_code == 403
     assert (await olga.get("/logins/olga")).status_code == 403
+
+
+async def test_the_first_administrator_is_made_from_the_command_line(company: Company, stranger: Visitor) -> None:
+    url = company.settings.database_url
+    person = person_of(NINA | {"role": "administrator"})
+    with pytest.raises(CommandError, match="10 to"):
+        await make(url, person, "short", QUICK)
+    await make(url, person, CHOSEN, QUICK)
+    with pytest.raises(CommandError, match=r"nina@example\.org already"):
+        await make(url, person, CHOSEN, QUICK)
+    await stranger.log_in("nina@example.org", CHOSEN)
+    assert (await stranger.get("/logins")).status_code == 200
