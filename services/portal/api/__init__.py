@@ -131,18 +131,16 @@ def create(
     # Before `/cases/{case_id}/{action}`, as no case is called "filters".
     app.include_router(case_lists.routes(pages, casework))
     # Nor is an act on one called "attachments".
-    for part in (attachments, cases, tasks, callbacks, mentions, loop, effort, cause_tree, causes, initiatives):
+    for part in (attachments, cases, tasks, callbacks, mentions, loop, effort, cause_tree, causes):
         app.include_router(part.routes(pages, casework))
-    app.include_router(guides.routes(pages, casework, scoring))
+    for set_up in (initiatives, guides, colleagues, groups, light_cases):
+        app.include_router(set_up.routes(pages, casework, scoring))
     for router in _telling(database, pages, notify, casework):
         app.include_router(router)
     app.include_router(people.routes(pages, casework))
-    app.include_router(colleagues.routes(pages, casework))
-    app.include_router(groups.routes(pages, casework))
     app.include_router(policies.routes(pages, casework))
     app.include_router(calendars.routes(pages, casework))
     app.include_router(contact_rules.routes(pages, casework))
-    app.include_router(light_cases.routes(pages, casework, scoring))
     app.include_router(recomputations.routes(pages, casework))
     app.include_router(events.routes(database, pages, broadcast))
     app.include_router(dead_letters.routes(pages, letters))

@@ -13,8 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.theme_names import theme_names, ticked_themes
 from services.portal.api.view import Pages
-from services.portal.clients import Casework, Refusal, ServiceAwayError
+from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
 from services.portal.clients.people import Colleague, HandedOver
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.people import Person, Right
@@ -28,10 +29,10 @@ _USUAL: Final = {"role": "agent", "seniority": "1", "capacity": "20"}
 REASONS: Final = ("absent", "leaves")
 
 
-def routes(pages: Pages, casework: Casework) -> APIRouter:
+def routes(pages: Pages, casework: Casework, scoring: Scoring) -> APIRouter:
     """`/people/{id}`."""
     router = APIRouter(include_in_schema=False)
-    desk = ColleaguePages(pages, casework)
+    desk = ColleaguePages(pages, casework, scoring)
 
     @router.get("/people/new")
     async def blank(request: Request, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
@@ -71,8 +72,9 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
 class ColleaguePages:
     """Reads colleagues from casework and changes them there, in the person's name."""
 
-    def __init__(self, pages: Pages, casework: Casework) -> None:
+    def __init__(self, pages: Pages, casework: Casework, scoring: Scoring) -> None:
         self._pages = pages
+        self._scoring = scoring
         self._casework = casework
 
     async def one(
@@ -86,13 +88,15 @@ class ColleaguePages:
         status: int = 200,
     ) -> Response:
         """The form, and the hand-over; without an id the form of a new colleague."""
+        words = self._pages.words(request, visit.person)
         try:
-            agent, agents, teams, departments, calendars = await asyncio.gather(
+            agent, agents, teams, departments, calendars, themes = await asyncio.gather(
                 self._agent(visit.person, id_),
                 self._casework.agents(visit.person),
                 self._casework.people.teams(visit.person),
                 self._casework.people.departments(visit.person),
                 self._casework.policies.calendars(visit.person),
+                theme_names(self._scoring, visit.person, words.language),
             )
         except ServiceAwayError as error:
             raise away() from error
@@ -121,6 +125,7 @@ class ColleaguePages:
             calendars=[(each.id, each.name) for each in calendars],
             heirs=[(each.id, each.name) for each in agents if not each.disabled and each.id != id_],
             names={each.id: each.name for each in agents},
+            theme_names=themes,
             reasons=REASONS,
             handed=handed,
             draft=draft,
@@ -133,7 +138,8 @@ class ColleaguePages:
     async def change(self, request: Request, visit: Visit, place: str | None, form: Form) -> Response:
         """Make a colleague, or put into force what was entered; running cases stay with whom they are."""
         words = self._pages.words(request, visit.person)
-        entered = {name: form.get(name).replace("\r\n", "\n") for name in AGENT} | {"id": form.get("id")}
+        entered = {name: form.get(name).replace("\r\n", "\n") for name in AGENT}
+        entered |= {"id": form.get("id"), "themes": ticked_themes(form)}
         # Mostly people are called in the portal as in their address.
         id_ = place or entered["id"] or entered["email"].partition("@")[0].lower()
         wrong = {} if _ID.fullmatch(id_) and id_ != "new" else {"id": words("calendars.wrong.id")}

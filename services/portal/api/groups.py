@@ -13,8 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.theme_names import theme_names, ticked_themes
 from services.portal.api.view import Pages
-from services.portal.clients import Casework, Refusal, ServiceAwayError
+from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
 from services.portal.clients.people import Department, GroupKind, Team
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.groupforms import DEPARTMENT, TEAM, department_of, entered_group, team_of
@@ -38,10 +39,10 @@ class Branch:
     teams: list[tuple[Team, str, int]]
 
 
-def routes(pages: Pages, casework: Casework) -> APIRouter:
+def routes(pages: Pages, casework: Casework, scoring: Scoring) -> APIRouter:
     """`/teams`, `/departments` and below."""
     router = APIRouter(include_in_schema=False)
-    desk = GroupPages(pages, casework)
+    desk = GroupPages(pages, casework, scoring)
 
     @router.get("/teams")
     async def listed(request: Request, visit: Annotated[Visit, needs(Right.SETUP)]) -> Response:
@@ -79,8 +80,9 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
 class GroupPages:
     """Reads teams and departments from casework and changes them there, in the person's name."""
 
-    def __init__(self, pages: Pages, casework: Casework) -> None:
+    def __init__(self, pages: Pages, casework: Casework, scoring: Scoring) -> None:
         self._pages = pages
+        self._scoring = scoring
         self._people = casework.people
         self._policies = casework.policies
 
@@ -120,12 +122,14 @@ class GroupPages:
         self, request: Request, visit: Visit, kind: GroupKind, id_: str, draft: Draft, *, status: int = 200
     ) -> Response:
         """The form; of a new one where the address says so."""
+        words = self._pages.words(request, visit.person)
         try:
-            stored, agents, departments, calendars = await asyncio.gather(
+            stored, agents, departments, calendars, themes = await asyncio.gather(
                 self._stored(visit.person, kind, id_),
                 self._people.agents(visit.person),
                 self._people.departments(visit.person),
                 self._policies.calendars(visit.person),
+                theme_names(self._scoring, visit.person, words.language),
             )
         except ServiceAwayError as error:
             raise away() from error
@@ -149,6 +153,7 @@ class GroupPages:
                 if not each.retired or each.id == shown.get("department_id")
             ],
             "calendars": [(each.id, each.name) for each in calendars],
+            "theme_names": themes,
             "draft": draft,
         }
         return self._pages.page(request, visit, "group.html", status=status, **context)
@@ -163,7 +168,8 @@ class GroupPages:
         words = self._pages.words(request, visit.person)
         new = place == "new"
         id_ = form.get("id") if new else place
-        entered = {name: form.get(name) for name in _FIELDS[kind]} | {"id": id_}
+        entered = {name: form.get(name) for name in _FIELDS[kind]}
+        entered |= {"id": id_, "themes": ticked_themes(form)}
         wrong = {} if _ID.fullmatch(id_) and id_ != "new" else {"id": words("calendars.wrong.id")}
         body: dict[str, object] = {}
         try:

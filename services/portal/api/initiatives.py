@@ -22,8 +22,9 @@ from services.portal.api.refusals import (
     uuid_in,
     version_in,
 )
+from services.portal.api.theme_names import theme_names, ticked_themes
 from services.portal.api.view import Pages
-from services.portal.clients import Casework, Refusal, ServiceAwayError
+from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
 from services.portal.clients.casework import RootCause
 from services.portal.clients.initiatives import InitiativeFile
 from services.portal.clients.people import Colleague, Department
@@ -41,10 +42,10 @@ _SAID: Final = ("title", "problem", "department_id", "owner_id", "themes", "sinc
 _MOST_THEMES: Final = 50
 
 
-def routes(pages: Pages, casework: Casework) -> APIRouter:
+def routes(pages: Pages, casework: Casework, scoring: Scoring) -> APIRouter:
     """`/initiatives` and below."""
     router = APIRouter(include_in_schema=False)
-    board = InitiativePages(pages, casework)
+    board = InitiativePages(pages, casework, scoring)
 
     @router.get("/initiatives")
     async def listed(request: Request, visit: Annotated[Visit, needs(Right.CASES)]) -> Response:
@@ -100,8 +101,9 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
 class InitiativePages:
     """Reads initiatives from casework, acts there in the person's name, and shows what came of it."""
 
-    def __init__(self, pages: Pages, casework: Casework) -> None:
+    def __init__(self, pages: Pages, casework: Casework, scoring: Scoring) -> None:
         self._pages = pages
+        self._scoring = scoring
         self._casework = casework
 
     async def listed(self, request: Request, visit: Visit) -> Response:
@@ -133,12 +135,14 @@ class InitiativePages:
         """One initiative with what is behind it, what was decided, and what came of it."""
         person = visit.person
         cursor = cursor_in(request)
+        words = self._pages.words(request, person)
         try:
-            found, cases, causes, agents = await asyncio.gather(
+            found, cases, causes, agents, themes = await asyncio.gather(
                 self._casework.initiatives.one(person, id_),
                 self._casework.initiatives.cases(person, id_, limit=_CASES, cursor=cursor),
                 self._casework.root_causes(person),
                 self._casework.agents(person),
+                theme_names(self._scoring, person, words.language),
             )
             effect = await self._casework.initiatives.effect(person, id_) if found.shipped_at else None
         except ServiceAwayError as error:
@@ -146,7 +150,6 @@ class InitiativePages:
         except Refusal as refusal:
             raise as_problem(refusal) from refusal
         told = found.communicated_at is not None
-        words = self._pages.words(request, person)
         done = request.query_params.get("done", "")
         return self._pages.page(
             request,
@@ -158,6 +161,7 @@ class InitiativePages:
             cursor=cursor,
             paths=cause_paths(causes, words.language),
             agent_names={agent.id: agent.name for agent in agents},
+            theme_words=", ".join(themes.get(id_, id_) for id_ in found.themes),
             effect=effect,
             offered=domain.offered(found.status, person, told=told),
             may_edit=domain.may_edit(found.status, person, told=told),
@@ -171,18 +175,19 @@ class InitiativePages:
         self, request: Request, visit: Visit, id_: str | None, draft: Draft, *, status: int = 200
     ) -> Response:
         """The form of a proposal, or of one that is to be said better."""
+        words = self._pages.words(request, visit.person)
         try:
-            causes, departments, agents, found = await asyncio.gather(
+            causes, departments, agents, themes, found = await asyncio.gather(
                 self._casework.root_causes(visit.person),
                 self._casework.people.departments(visit.person),
                 self._casework.people.agents(visit.person),
+                theme_names(self._scoring, visit.person, words.language),
                 self._find(visit.person, id_),
             )
         except ServiceAwayError as error:
             raise away() from error
         except Refusal as refusal:
             raise as_problem(refusal) from refusal
-        words = self._pages.words(request, visit.person)
         paths = cause_paths(causes, words.language)
         return self._pages.page(
             request,
@@ -198,6 +203,7 @@ class InitiativePages:
                 if not each.retired or (found is not None and each.id == found.department_id)
             ],
             owners=_owners(agents, departments),
+            theme_names=themes,
             draft=draft,
             form="propose" if found is None else "edit",
         )
@@ -288,6 +294,7 @@ class InitiativePages:
         """What was entered, as casework takes it, and what is missing."""
         words = self._pages.words(request, visit.person)
         entered = {name: form.get(name).replace("\r\n", "\n") for name in (*_SAID[:5], *more)}
+        entered["themes"] = ticked_themes(form)
         lists = {"cause": form.all("cause")}
         wrong = {name: words("case.missing") for name in _SAID[:4] if not entered[name]}
         if not lists["cause"]:

@@ -12,13 +12,14 @@ from starlette.responses import RedirectResponse, Response
 from services.portal.api.access import Form, Visit, needs, posted_long_form
 from services.portal.api.policies import programs_of
 from services.portal.api.refusals import SEE_OTHER, away, uuid_in, version_in
+from services.portal.api.theme_names import theme_names
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
 from services.portal.clients.outreach import Tried
 from services.portal.domain import outreachforms
 from services.portal.domain.casefile import TIERS
 from services.portal.domain.outreachforms import OutreachForm
-from services.portal.domain.people import Language, Person, Right
+from services.portal.domain.people import Right
 from services.portal.texts import Words
 
 _ACTIONS: Final[tuple[outreachforms.Action, ...]] = get_args(outreachforms.Action)
@@ -76,7 +77,7 @@ class LightCasePages:
         try:
             in_force, themes, programs = await asyncio.gather(
                 self._casework.outreach.in_force(visit.person),
-                self._themes(visit.person, words.language),
+                theme_names(self._scoring, visit.person, words.language),
                 programs_of(self._casework, visit.person, words),
             )
         except (ServiceAwayError, Refusal):
@@ -96,14 +97,6 @@ class LightCasePages:
             "saved": request.query_params.get("done") == "saved",
         }
         return self._pages.page(request, visit, "light_cases.html", status=status, **context)
-
-    async def _themes(self, person: Person, language: Language) -> dict[str, str]:
-        """What themes are called; their ids stand for them while scoring is away."""
-        try:
-            taxonomy = await self._scoring.themes.taxonomy(person)
-        except (ServiceAwayError, Refusal):
-            return {}
-        return {each.id: each.names.get(language) or each.id for each in taxonomy.themes if not each.retired}
 
     async def change(self, request: Request, visit: Visit, form: Form) -> Response:
         """Add, move or remove a row; try the rules; or put them into force."""

@@ -354,6 +354,7 @@ async def settled(page: Page, path: str) -> None:
         (390, "dark", "en", "oleg"),
     ],
 )
+@pytest.mark.timeout(600)
 async def test_every_page_can_be_read_used_and_does_not_jump(
     company: Company,
     sit_down: SitDown,
@@ -456,6 +457,7 @@ async def test_work_on_many_cases_can_be_read_and_done_without_scripts(
     assert found == []
 
 
+@pytest.mark.timeout(600)
 async def test_large_text_does_not_break_a_page(company: Company, sit_down: SitDown) -> None:
     """WCAG 1.4.4 and 1.4.10: twice the text size, in a narrow window."""
     case_id, delivery_id = await fill(company), await delivered(company)

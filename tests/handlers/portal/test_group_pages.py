@@ -18,7 +18,7 @@ TEAM = {
     "calendar_id": "",
     "programs": "Аренда, Кредиты",
     "touchpoints": "",
-    "themes": "",
+    "themes": "waiting",
 }
 
 
@@ -44,6 +44,7 @@ async def test_a_department_and_a_team_are_made_renamed_and_retired(company: Com
     assert "Такой код уже есть." in taken.text
     stale = await olga.get("/teams/first-line")
     assert 'name="programs" value="Аренда, Кредиты"' in stale.text
+    assert 'name="themes" value="waiting" checked>Ожидание' in stale.text
     await olga.get("/teams/first-line")
     await olga.post("/teams/first-line", TEAM | {"name": "Первая линия юга"})
     olga.page = stale
