@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 
 from libs.events import inbox
 from libs.events.event import EventId
-from libs.webapi.problem import Problem, of_status
+from libs.webapi.problem import MEDIA_TYPE, SCHEMA, Problem, of_status
 from libs.webapi.strict_json import NotStrictError, loads
 from services.notify import bounces
 from services.notify.api.bounces import Records, records
@@ -46,7 +46,7 @@ class ReportHooks:
             responses={
                 401: {
                     "description": "Not signed by that provider, or no key of theirs is set.",
-                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                    "content": {MEDIA_TYPE: {"schema": SCHEMA}},
                 }
             },
             openapi_extra={"requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}},
