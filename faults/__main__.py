@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deploy.local.settings import ROOT, SERVICES
 from faults.catalogue import Fault, select
-from faults.run import PER_SECOND, catalogue, run_faults
+from faults.run import PER_SECOND, RECOVERY_S, catalogue, run_faults
 from faults.sabotage import copy_tree
 from faults.servers import Servers
 from faults.stage import Stage
@@ -67,6 +67,7 @@ async def run(given: argparse.Namespace, faults: list[Fault], console: Console) 
                 seed=given.seed,
                 count=given.n,
                 per_second=given.rate,
+                recovery_s=given.recovery,
                 bound_s=given.minutes * 60,
                 told=told,
             )
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="of the run; another one each time where none is given")
     parser.add_argument("--only", default="", help="patterns of names, separated by commas, as 'kill@*,*@postgres'")
     parser.add_argument("--rate", type=float, default=PER_SECOND, help="how much is sent a second")
+    parser.add_argument("--recovery", type=float, default=RECOVERY_S, help="seconds; more on a machine that others use")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no fault after so many minutes")
     parser.add_argument("--report", type=Path, default=_REPORT, help="where the JSON goes")
     parser.add_argument("--list", action="store_true", help="list the faults and do nothing")

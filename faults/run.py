@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from faults.trial import Row
 
 PER_SECOND: Final = 20.0
+RECOVERY_S: Final = 75.0
 
 
 def catalogue(services: Sequence[str] = SERVICES) -> list[Fault]:
@@ -45,7 +46,7 @@ async def run_faults(
     seed: int,
     count: int,
     per_second: float = PER_SECOND,
-    recovery_s: float = 75.0,
+    recovery_s: float = RECOVERY_S,
     climbs_after: timedelta = timedelta(minutes=1),
     bound_s: float = float("inf"),
     stop_when_broken: bool = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
     Ask = Callable[[Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]], Awaitable[httpx.Response]]
     """Asks notify until it answers."""
 
-TYPES: Final = ("case.", "campaign.", "message.sent.")
+TYPES: Final = ("case.opened.", "case.callback.", "campaign.", "message.sent.")
 """How the types begin that are subscribed to."""
 CONTACT: Final = "boris"
+_AGAIN_S: Final = 10.0
 _LATER: Final = timedelta(seconds=20)
+
+
+async def _pending(path: str, client: httpx.AsyncClient) -> httpx.Response:
+    return await client.get(path, params={"status": "pending", "limit": "200"})
 
 
 async def _post(path: str, client: httpx.AsyncClient) -> httpx.Response:
@@ -54,15 +60,18 @@ class Subscribers:
             made = await self._made(body, f"{self._run}-subscribe-{name}")
             self.ids[name], self._sink.secrets[name] = made["id"], made["secret"]
 
-    async def hurry(self, pages: Callable[..., Awaitable[list[dict[str, Any]]]]) -> None:
+    async def hurry(self) -> None:
         """Have what failed twice sent now: the receivers behave, and nobody wants to wait five minutes for that."""
         self._sink.behave()
-        late = datetime.now(UTC) + _LATER
-        for id_ in self.ids.values():
-            path = f"/v1/subscriptions/{id_}/deliveries"
-            for each in await pages("notify", path, status="pending"):
-                if each["due_at"] is not None and datetime.fromisoformat(each["due_at"]) > late:
-                    await self._ask(partial(_post, f"{path}/{each['event_id']}/replay"))
+        while True:
+            late = datetime.now(UTC) + _LATER
+            for id_ in self.ids.values():
+                path = f"/v1/subscriptions/{id_}/deliveries"
+                answer = await self._ask(partial(_pending, path))
+                for each in answer.raise_for_status().json()["items"]:
+                    if each["due_at"] is not None and datetime.fromisoformat(each["due_at"]) > late:
+                        await self._ask(partial(_post, f"{path}/{each['event_id']}/replay"))
+            await asyncio.sleep(_AGAIN_S)
 
     async def _made(self, body: dict[str, Any], key: str) -> dict[str, Any]:
         headers = {"Idempotency-Key": key}
