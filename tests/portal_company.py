@@ -90,6 +90,7 @@ _EMPTY: Final = {
     "casework": text(
         "TRUNCATE customers, answers, cases, timeline, mentions, resolutions, attachments, agent_loads, initiatives,"
         " initiative_cases, initiative_history, recomputations, recomputed_breaches, saved_filters, idempotency_keys,"
+        " recognitions, recognition_months, recognition_choices,"
         " inbox, outbox CASCADE"
     ),
     "scoring": text(
@@ -99,6 +100,7 @@ _EMPTY: Final = {
     "notify": text(
         "TRUNCATE profiles, messages, confirmations, waits, suppressions, soft_bounces, contact_choices, initiatives,"
         " answers, resolutions, erasures, lists, members, campaigns, campaign_history, campaign_recipients,"
+        " digests, digest_quotes, digest_refusals,"
         " subscriptions, hook_bodies, hook_deliveries, idempotency_keys, inbox, outbox CASCADE"
     ),
     "ingest": text(

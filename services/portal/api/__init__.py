@@ -28,6 +28,7 @@ from services.portal.api import (
     customers,
     dead_letters,
     deliveries,
+    digests,
     drivers,
     effort,
     events,
@@ -52,6 +53,7 @@ from services.portal.api import (
     metrics,
     people,
     policies,
+    recognition,
     recomputations,
     segments,
     source_setup,
@@ -175,6 +177,8 @@ def _telling(database: Database, pages: Pages, notify: Notify, casework: Casewor
     yield campaigns.routes(database, pages, notify)
     yield campaign_acts.routes(database, pages, notify)
     yield messages.routes(pages, notify)
+    yield digests.routes(pages, notify, casework)
+    yield recognition.routes(pages, casework)
     # Before `/templates/{kind}/{language}/{version}`, as no version is called "new".
     yield letter_template_forms.routes(pages, notify)
     yield letter_templates.routes(database, pages, notify)

@@ -17,6 +17,7 @@ from services.portal.clients.loop import Loop
 from services.portal.clients.outreach import Outreach
 from services.portal.clients.people import People
 from services.portal.clients.policies import Policies
+from services.portal.clients.recognition import Recognition
 from services.portal.clients.root_causes import RootCauses
 from services.portal.clients.service import Listed
 from services.portal.clients.tasks import Task, Tasks
@@ -287,6 +288,7 @@ class Casework:
         self.lists: Final = CaseLists(service)
         self.causes: Final = RootCauses(service)
         self.tasks: Final = Tasks(service)
+        self.recognition: Final = Recognition(service)
 
     async def close(self) -> None:
         """Close the connections."""

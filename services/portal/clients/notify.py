@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from services.portal.clients.campaigns import Campaigns
+from services.portal.clients.digests import Digests
 from services.portal.clients.hooks import Hooks
 from services.portal.clients.letter_templates import LetterTemplates
 from services.portal.clients.messages import Messages
@@ -19,6 +20,7 @@ class Notify:
     def __init__(self, service: Service) -> None:
         self._service = service
         self.campaigns = Campaigns(service)
+        self.digests = Digests(service)
         self.hooks = Hooks(service)
         self.messages = Messages(service)
         self.templates = LetterTemplates(service)
