@@ -34,7 +34,7 @@ async def test_there_is_a_taxonomy_from_the_first_day_and_it_is_valid(client: ht
     assert (answer.status_code, answer.headers["ETag"]) == (200, '"1"')
     body = answer.json()
     assert body["created_by"] == "installation"
-    assert len(body["themes"]) == 18
+    assert len(body["themes"]) == 19
     assert [signal["id"] for signal in body["urgent"]] == ["leaving", "legal", "safety"]
     same = await client.put("/v1/themes", json={"themes": body["themes"], "urgent": body["urgent"]})
     assert (same.status_code, same.json()["version"]) == (200, 1)
@@ -100,7 +100,7 @@ async def test_versions_say_who_changed_what(client: httpx.AsyncClient) -> None:
     changed = ["waiting", "urgent:legal", "urgent:leaving", "urgent:safety"]
     assert told == [
         (3, "crm/olga", [], ["parking"], 1, []),
-        (2, "crm", ["parking"], changed, 17, []),
+        (2, "crm", ["parking"], changed, 18, []),
         (1, "installation", [], [], 0, []),
     ]
 

@@ -118,17 +118,18 @@ def test_phrases_that_begin_alike_are_told_apart_at_each_word(words: list[str]) 
 
     def ends(pattern: str) -> set[int]:
         found = set(range(-1, len(words)))
-        reach = len(words)
+        reach: int | None = None  # the first word may stand anywhere
         for part in pattern.split():
             if part == "~":
                 reach = 5
                 continue
-            steps = {(end, place) for end in found for place in range(end + 1, min(end + reach + 1, len(words)))}
-            found = {
-                place
-                for end, place in steps
-                if words[place] == part and (reach == len(words) or "." not in words[end + 1 : place])
+            steps = {
+                (end, place)
+                for end in found
+                for place in range(end + 1, len(words))
+                if reach is None or (place <= end + reach and "." not in words[end + 1 : place])
             }
+            found = {place for _, place in steps if words[place] == part}
             reach = 2
         return found
 
