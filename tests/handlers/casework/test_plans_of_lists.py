@@ -107,8 +107,8 @@ async def test_every_list_of_the_day_begins_with_its_index_and_reads_no_table_wh
     of_day = {**day, "owner": None, "state": None, "moved": False, "limit": 51}
     latest = {"person_id": "agent-0", "before": NOW, "before_case": UUID(int=2**128 - 1), "before_version": 9}
     asked = {"now": NOW, "limit": 100, "but": []}
-    nothing = {"tier": None, "due_before": None, "customer": None, "after": None, "limit": 51}
-    expected = (
+    nothing: dict[str, Any] = {"tier": None, "due_before": None, "customer": None, "after": None, "limit": 51}
+    expected: tuple[tuple[str, Executable, dict[str, Any]], ...] = (
         ("tasks_by_state", tasks._LIST, {**some, "state": "open", "owner": None, "department": None}),
         ("tasks_by_owner", tasks._LIST, {**some, "state": "open", "owner": "agent-0", "department": None}),
         ("tasks_by_department", tasks._LIST, {**some, "state": "done", "owner": None, "department": "d-1"}),
