@@ -218,6 +218,11 @@ class CaseFile(CaseLine, frozen=True, kw_only=True):
         return next((each for each in self.callbacks if each.state == "agreed"), None)
 
     @property
+    def awaited(self) -> bool:
+        """Whether a department has yet to answer before the case can be solved."""
+        return any(task.kind == "department" and task.state == "open" for task in self.tasks)
+
+    @property
     def reached(self) -> int:
         """How many of the tries reached the customer."""
         return sum(each.outcome == "reached" for each in self.contact_attempts)

@@ -67,7 +67,12 @@
     else quote.remove();
     const more = line.querySelector(".event-more");
     more.replaceChildren();
-    const parts = [["code", "", event.type], ["span", "", event.detail], ["span", "mono event-subject", event.subject]];
+    const codes = "codes" in list.dataset;
+    const parts = [
+      ["code", "", codes && event.type],
+      ["span", "", event.detail],
+      ["span", "mono event-subject", codes && event.subject],
+    ];
     for (const [tag, look, text] of parts) {
       if (!text) continue;
       const part = document.createElement(tag);

@@ -72,6 +72,7 @@ async def test_another_department_is_asked_and_answers_before_the_case_is_solved
     assert "Отдел получил поручение." in irina.page.text
     task = re.search(r'href="(/tasks/[0-9a-f-]+)"', irina.page.text)
     assert task is not None
+    assert "У отделов есть невыполненные поручения" in text_of(irina.page)
     refused = await irina.post(f"{address}/resolve", {"root_cause_id": "service.waiting"})
     assert refused.status_code == 409
 
@@ -88,7 +89,7 @@ async def test_another_department_is_asked_and_answers_before_the_case_is_solved
     assert "Поручений нет" in text_of(await olga.get("/tasks?whose=all"))
     assert "Вернуть плату" in (await olga.get("/tasks?whose=all&state=done")).text
 
-    await irina.get(address)
+    assert "У отделов есть невыполненные поручения" not in text_of(await irina.get(address))
     solved = {
         "root_cause_id": "service.waiting",
         "customer_contacts": "3",

@@ -470,3 +470,12 @@ async def test_a_reader_that_leaves_is_forgotten(company: Company, served: str) 
         await wire.next()
         assert company.broadcast.readers == 1
     await until(lambda: company.broadcast.readers == 0)
+
+
+async def test_types_and_ids_are_shown_to_who_runs_the_system_and_to_nobody_else(company: Company) -> None:
+    await company.unhappy()
+    for login, shown in (("irina", False), ("oleg", True)):
+        visitor = await company.visitor().log_in(login)
+        page = await visitor.get("/events")
+        assert ("<code>case.opened.v1</code>" in page.text, "data-codes" in page.text) == (shown, shown)
+        await visitor.close()
