@@ -2,13 +2,18 @@
 
 import json
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final, Literal
 
 import pytest
 from playwright.async_api import Page, expect
 
 from libs.events.topics import CUSTOMERS, SURVEY_SCORES
+from services.casework.domain.names import AgentId
+from services.casework.domain.recognition import Standing
+from services.casework.store import recognition
+from services.notify.sample_digests import FULL
+from services.notify.store import digests
 from tests.browser.portal.conftest import Desk
 from tests.portal_company import Company
 
@@ -42,6 +47,8 @@ PAGES: Final = (
     "/campaigns/new?initiative=second-counter",
     "/messages",
     "/messages/held",
+    "/digest",
+    "/recognition",
     "/templates",
     "/templates/confirmation_request",
     "/templates/clock_breached/ru/1?sample=1",
@@ -298,6 +305,31 @@ async def asked(company: Company, case_id: str) -> str:
     return f"/tasks/{task['id']}"
 
 
+async def digested(company: Company) -> None:
+    """A digest, and people who are proposed to be named in the next."""
+    async with company.databases["notify"].transaction() as tx:
+        await digests.freeze(tx, FULL.period, FULL.zone, FULL.content, FULL.quotes[1:])
+    month = date(2026, 2, 1)
+    found = [
+        Standing(
+            agent_id=AgentId(agent),
+            cases=20,
+            confirmed=19,
+            in_time=20,
+            never_reopened=20,
+            well=19,
+            share=0.95,
+            low=0.76,
+            high=0.99,
+            expected=0.5,
+        )
+        for agent in ("irina", "olga")
+    ]
+    async with company.databases["casework"].transaction() as tx:
+        await recognition.begin(tx, month)
+        await recognition.propose(tx, month, found)
+
+
 async def worded(company: Company) -> str:
     """A draft of a template that has mistakes; its address."""
     parts = {"subject": "Спасибо" * 40, "text": "Привет\n{{ name.secret }}\n", "html": "<p>{{ name", "note": "Короче"}
@@ -366,6 +398,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
     case_id, delivery_id = await fill(company), await delivered(company)
     change, task = await changed(company), await asked(company, case_id)
     campaign, template = await campaigning(company), await worded(company)
+    await digested(company)
     hook, hook_delivery = await hooked(company)
     desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
     desk.refusals_expected = True
