@@ -139,8 +139,9 @@ def _shown(digest: Digest, language: Language, *, is_lead: bool) -> DigestShown:
         Thanked(agent_id=each.agent_id, about=about, said=line)
         for each, (about, line) in zip(digest.content.thanked, said.pop("thanked"), strict=True)
     ]
+    quotes = [Line(about=about, said=words) for words, about in said.pop("quotes")]
     lines: dict[str, Any] = {name: _lines(rows) for name, rows in said.items()}
-    return DigestShown(**_identity(digest, language), thanked=thanked, **lines)
+    return DigestShown(**_identity(digest, language), thanked=thanked, quotes=quotes, **lines)
 
 
 def _lines(rows: Sequence[tuple[str, str]]) -> list[Line]:

@@ -63,7 +63,7 @@ async def test_everybody_reads_the_latest_digest_in_their_language_and_turns_the
     shown = text_of(await irina.get("/digest"))
     assert "23 февраля – 1 марта" in shown
     assert "+31 (n 240; 95 %: +22…+40)" in shown
-    assert "Всё решили за один звонок, спасибо!" in shown
+    assert "Всё решили за один звонок, спасибо! оценка 10 из 10" in shown
     assert "Анна Петрова" not in shown, "casework names nobody"
     assert "Понятные счета" not in shown
     english = text_of(await irina.get("/digest?lang=en"))
