@@ -101,7 +101,7 @@ _EMPTY: Final = {
         "TRUNCATE profiles, messages, confirmations, waits, suppressions, soft_bounces, contact_choices, initiatives,"
         " answers, resolutions, erasures, lists, members, campaigns, campaign_history, campaign_recipients,"
         " digests, digest_quotes, digest_refusals,"
-        " subscriptions, hook_bodies, hook_deliveries, idempotency_keys, inbox, outbox CASCADE"
+        " subscriptions, hook_bodies, hook_deliveries, contact_rules, idempotency_keys, inbox, outbox CASCADE"
     ),
     "ingest": text(
         "TRUNCATE imports, import_errors, sources, source_secrets, vendor_accounts, polls, fetches, deliveries,"

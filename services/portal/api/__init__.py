@@ -49,9 +49,11 @@ from services.portal.api import (
     logins,
     loop,
     mentions,
+    message_rules,
     messages,
     metrics,
     people,
+    people_lists,
     policies,
     recognition,
     recomputations,
@@ -59,6 +61,7 @@ from services.portal.api import (
     source_setup,
     source_waiting,
     sources,
+    suppressions,
     tasks,
     theme_settings,
     themes,
@@ -122,6 +125,8 @@ def create(
             "/campaigns/": _TOLD,
             attachments.UPLOADS: attachments.UPLOAD_LIMIT,
             "/templates/": _PASTED,
+            people_lists.UPLOADS: people_lists.UPLOAD_LIMIT,
+            "/lists/": _PASTED,
         },
         headers=HEADERS | (TRANSPORT_SECURITY if settings.secure_cookies else {}),
         render=pages.problem,
@@ -182,6 +187,9 @@ def _telling(database: Database, pages: Pages, notify: Notify, casework: Casewor
     # Before `/templates/{kind}/{language}/{version}`, as no version is called "new".
     yield letter_template_forms.routes(pages, notify)
     yield letter_templates.routes(database, pages, notify)
+    yield message_rules.routes(database, pages, notify)
+    yield suppressions.routes(database, pages, notify)
+    yield people_lists.routes(pages, notify)
     # Before `/subscriptions/{subscription_id}`, as none is called "new"; and no step is called "deliveries".
     yield hook_forms.routes(pages, notify)
     yield hook_log.routes(pages, notify)

@@ -9,6 +9,8 @@ from services.portal.clients.digests import Digests
 from services.portal.clients.hooks import Hooks
 from services.portal.clients.letter_templates import LetterTemplates
 from services.portal.clients.messages import Messages
+from services.portal.clients.people_lists import PeopleLists
+from services.portal.clients.reach import Reach
 
 if TYPE_CHECKING:
     from services.portal.clients.service import Service
@@ -23,6 +25,8 @@ class Notify:
         self.digests = Digests(service)
         self.hooks = Hooks(service)
         self.messages = Messages(service)
+        self.people_lists = PeopleLists(service)
+        self.reach = Reach(service)
         self.templates = LetterTemplates(service)
 
     async def close(self) -> None:

@@ -54,6 +54,11 @@ PAGES: Final = (
     "/templates/clock_breached/ru/1?sample=1",
     "/templates/thanks/en/new",
     "template",
+    "/message-rules",
+    "/message-rules/edit",
+    "/suppressions",
+    "/lists",
+    "/lists/partners",
     "/people",
     "/people/irina",
     "/people/new",
@@ -337,6 +342,16 @@ async def worded(company: Company) -> str:
     return f"/templates/thanks/ru/{made['version']}"
 
 
+async def reached(company: Company) -> None:
+    """An address that is not written to, and a list of partners."""
+    entry = {"address": "maria@example.org", "reason": "complained", "why": "Попросила больше не писать. " * 8}
+    await company.notify("olga", "manager", "POST", "/v1/suppressions", json=entry)
+    partners = {"side": "partners", "name": "Партнёры, которые продают наши услуги на юге страны"}
+    await company.notify("olga", "manager", "PUT", "/v1/lists/partners", json=partners)
+    member = {"member_id": "p-1", "name": "Елена Петрова-Водкина", "email": "e" * 50 + "@example.org", "language": "ru"}
+    await company.notify("olga", "manager", "POST", "/v1/lists/partners/members", json={"put": [member]})
+
+
 async def hooked(company: Company) -> tuple[str, str]:
     """A subscription that had a test sent; its address and that of the delivery."""
     contact = {"employee_id": "oleg", "name": "Oleg Sidorov", "email": "oleg@example.org", "language": "en"}
@@ -400,6 +415,7 @@ async def test_every_page_can_be_read_used_and_does_not_jump(
     campaign, template = await campaigning(company), await worded(company)
     await digested(company)
     hook, hook_delivery = await hooked(company)
+    await reached(company)
     desk = await (await sit_down(width=width, scheme=scheme, still=True)).log_in(login)
     desk.refusals_expected = True
     wrong: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from libs.events.contracts.cases import Clock, ContactOutcome, EscalationReason, Level
-from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind, SuppressionReason
+from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind, Purpose, SuppressionReason
 from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier
 from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, CONTRACTS, NOTIFY_MESSAGES, SURVEY_SCORES
@@ -111,6 +111,9 @@ def test_every_key_that_a_template_or_a_module_names_exists() -> None:
         ("campaign_step", list(Step)),
         ("campaign_step_hint", list(Step)),
         ("campaign_done", [*Step, "written", "edited"]),
+        ("purpose", get_args(Purpose)),
+        ("list_wrong", ["no_address", "no_language", "no_id", "long_name", "too_many"]),
+        ("rules_wrong", ["no_number", "none_ticked", "no_channel", "no_clock"]),
         ("hook_state", ["on", "trouble", *Disabled]),
         ("hook_delivery", hooks.STATUSES),
         ("hook_delivery", list(DeliveryStatus)),
