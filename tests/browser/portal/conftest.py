@@ -40,6 +40,7 @@ class Desk:
         self.address = address
         self.troubles: list[str] = []
         self.refusals_expected = False
+        self.status = 0
         page.on("console", lambda message: self._heard(message.type, message.text))
         page.on("pageerror", lambda error: self.troubles.append(f"script: {error}"))
         page.on("request", lambda request: self._asked(request.url))
@@ -58,7 +59,8 @@ class Desk:
 
     async def go(self, path: str) -> Page:
         """Open a page of the portal."""
-        await self.page.goto(self.address + path)
+        answer = await self.page.goto(self.address + path)
+        self.status = answer.status if answer else 0
         return self.page
 
     async def log_in(self, login: str) -> "Desk":

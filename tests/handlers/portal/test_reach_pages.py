@@ -59,7 +59,12 @@ async def test_executives_set_the_rules_and_managers_read_them(
     assert wrong.status_code == 422
     for name in ("patience_hours", "quiet_1_end"):
         assert re.search(rf'name="{name}"[^>]*aria-invalid="true"', wrong.text)
-    added = {"cap_1_messages": "1", "cap_1_days": "7", "cap_1_purposes": ["news"], "patience_hours": "48"}
+    added: dict[str, str | list[str]] = {
+        "cap_1_messages": "1",
+        "cap_1_days": "7",
+        "cap_1_purposes": ["news"],
+        "patience_hours": "48",
+    }
     page = await sent(viktor, "/message-rules/edit", fields | added)
     shown = text_of(page)
     assert "The rules are in force." in shown
