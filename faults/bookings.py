@@ -75,7 +75,7 @@ class Bookings:
         """How many calls agents agreed on."""
         self.odd: Final[list[str]] = []
         """Answers that nobody should get."""
-        self.climbs_after: Final = climbs_after
+        self._climbs_after: Final = climbs_after
         self._ask = ask
         self._sink = sink
         self._random = random
@@ -90,7 +90,7 @@ class Bookings:
             "week": {day: [{"start": "00:00", "end": "24:00"}] for day in _DAYS},
             "early_minutes": 0,
             "grace_minutes": int(GRACE.total_seconds() // 60),
-            "climbs_after_minutes": int(self.climbs_after.total_seconds() // 60),
+            "climbs_after_minutes": int(self._climbs_after.total_seconds() // 60),
             "pause_minutes": 0,
         }
         answer = await self._ask(

@@ -57,7 +57,7 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
           FROM timeline ORDER BY case_id, version
         """,
     ),
-    "callbacks": ("casework", "SELECT id, case_id, at, state, settled_at FROM callbacks"),
+    "callbacks": ("casework", "SELECT id, case_id, at, state, settled_at, fires_at FROM callbacks"),
     "known_customers": ("casework", "SELECT customer_id, version, name FROM customers WHERE name IS NOT NULL"),
     "initiatives": ("casework", "SELECT id, campaign_id, communicated_at FROM initiatives"),
     "messages": ("notify", "SELECT id, cause_id, recipient, kind, status, reason FROM messages"),

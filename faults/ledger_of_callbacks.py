@@ -100,13 +100,11 @@ def _check_missed(evidence: Evidence, findings: Findings, late_at_most: timedelt
             late.append(f"{payload['callback_id']}: due {due}, missed {at}")
     findings.none(6, "callbacks that were missed before their time", early)
     findings.none(6, "callbacks whose miss was noticed late", late)
-    # What was made up for, or agreed anew, does not climb.
+    # What was made up for, or agreed anew, does not climb; nor what has its time still before it.
     due_to_climb = Counter(
         str(row["case_id"])
         for row in rows.values()
-        if row["state"] == "missed"
-        and row["settled_at"] is None
-        and row["at"] < overdue - evidence.said.people.bookings.climbs_after
+        if row["state"] == "missed" and row["settled_at"] is None and (row["fires_at"] or overdue) <= overdue
     )
     climbed = Counter(
         str(line["case_id"])

@@ -68,7 +68,7 @@ def a_picture() -> Evidence:
     got = [each for each in got if each.type != "message.suppressed.v1"]
     people = SimpleNamespace(
         campaigns=SimpleNamespace(told=[CAMPAIGN], refusals={}),
-        bookings=SimpleNamespace(contests=[], chosen={CASE: NOW + timedelta(days=1)}, climbs_after=timedelta(0)),
+        bookings=SimpleNamespace(contests=[], chosen={CASE: NOW + timedelta(days=1)}),
     )
     timeline = [
         {"case_id": CASE, "kind": "callback_missed", "reason": None, "at_the_top": None},
@@ -79,8 +79,22 @@ def a_picture() -> Evidence:
         {"id": HELD, "status": "suppressed", "reason": "unsubscribed"},
     ]
     callbacks = [
-        {"id": MISSED, "case_id": CASE, "at": NOW - timedelta(minutes=5), "state": "missed", "settled_at": None},
-        {"id": AGREED, "case_id": CASE, "at": NOW + timedelta(days=1), "state": "agreed", "settled_at": None},
+        {
+            "id": MISSED,
+            "case_id": CASE,
+            "at": NOW - timedelta(minutes=5),
+            "state": "missed",
+            "settled_at": None,
+            "fires_at": None,
+        },
+        {
+            "id": AGREED,
+            "case_id": CASE,
+            "at": NOW + timedelta(days=1),
+            "state": "agreed",
+            "settled_at": None,
+            "fires_at": None,
+        },
     ]
     recipients = [
         {"recipient": recipient, "status": row["status"]}
@@ -195,6 +209,16 @@ def missed_and_never_climbed(picture: Evidence) -> None:
     picture["timeline"].pop()
 
 
+def climbed_twice(picture: Evidence) -> None:
+    picture["timeline"].append(picture["timeline"][-1])
+
+
+def missed_and_forgotten(picture: Evidence) -> None:
+    missed_and_never_climbed(picture)
+    callbacks: Any = picture["callbacks"]
+    callbacks[0]["fires_at"] = NOW - timedelta(minutes=4)
+
+
 def missed_twice(picture: Evidence) -> None:
     records: Any = picture.records
     records.append(a_call(23, "missed", MISSED, 4, NOW - timedelta(minutes=5)))
@@ -233,6 +257,8 @@ def invited_twice(picture: Evidence) -> None:
         (one_half_hour_for_two, "half hours of an agent that two customers have"),
         (a_choice_that_does_not_stand, "times that customers were told are theirs, and are not"),
         (missed_and_never_climbed, "missed callbacks and how often their cases climbed: missing"),
+        (missed_and_forgotten, "missed callbacks and how often their cases climbed: missing"),
+        (climbed_twice, "missed callbacks and how often their cases climbed: too many"),
         (missed_twice, "callbacks that were missed twice"),
         (nobody_noticed, "callbacks that nobody made, and nobody missed"),
         (invited_twice, "invitations that somebody got twice"),
