@@ -517,6 +517,7 @@ async def test_large_text_does_not_break_a_page(company: Company, sit_down: SitD
     """WCAG 1.4.4 and 1.4.10: twice the text size, in a narrow window."""
     case_id, delivery_id = await fill(company), await delivered(company)
     change, task = await changed(company), await asked(company, case_id)
+    await reached(company)
     desk = await (await sit_down(width=640)).log_in("ada")
     others = [page_of for page_of in PAGES if page_of.startswith("/") and page_of != "/nowhere"]
     for path in (*others, f"/cases/{case_id}", LETTER, f"/deliveries/{delivery_id}", change, task):
