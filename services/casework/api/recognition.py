@@ -36,7 +36,7 @@ _TITLES: Final[dict[Refusal, str]] = {
     "opted_out": "They do not want to be named",
 }
 _Month = Annotated[
-    str | None, Query(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", description="As 2026-03; absent: the last.")
+    str | None, Query(pattern=r"^[12][0-9]{3}-(0[1-9]|1[0-2])$", description="As 2026-03; absent: the last.")
 ]
 
 
