@@ -33,7 +33,7 @@ async def test_rules_are_written_in_rows_tried_on_what_came_and_put_into_force(c
     await answered(company, "customer-3", 10)
     shown = text_of(await olga.get("/light-cases"))
     assert "лёгкое обращение ответил нейтральный; ценность: ключевой клиент" in shown
-    assert "промоутер; пишет о теме «reference (такой темы нет)»" in shown
+    assert "промоутер; пишет о теме «Готовы рекомендовать нас другим»" in shown
     assert re.search(r'name="1.themes" value="praise">Похвала', olga.page.text)
 
     longer = await olga.post("/light-cases", FIRST | {"do": "add-rule:"})
