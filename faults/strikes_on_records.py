@@ -68,7 +68,7 @@ def _committed_late(service: str, topic: str) -> Strike:
         database = Database.connect(trial.stage.dsn(service), pool_size=1)
         try:
             async with database.connection() as connection, connection.begin():
-                await outbox.store(connection, [outgoing], now=datetime.now(UTC), notify=True)
+                await outbox.store(connection, [outgoing], now=datetime.now(UTC))
                 await asyncio.sleep(_HELD_S)
         finally:
             await database.close()

@@ -6,8 +6,12 @@ process and a Kafka on the same two cores cost is shown as well (`all`). Only on
 
 from __future__ import annotations
 
+import asyncio
+import os
 from dataclasses import dataclass, field
 from statistics import median
+from tempfile import TemporaryFile
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from bench.deliveries import KEY, Deliveries
@@ -18,6 +22,7 @@ from deploy.local.ports import free_ports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from bench.bench import Bench
 
@@ -30,6 +35,8 @@ _NAIVE_FASTEST: Final = 3_000
 _REPEATED: Final = 2_000
 _PER_EVENTS: Final = 100_000
 _MILLION: Final = 1_000_000
+_PAGE: Final = 8_192
+_FLUSHES: Final = 200
 
 
 @dataclass(slots=True)
@@ -168,8 +175,10 @@ async def _latency(course: Course, ingest: Ingest, rate: float) -> list[Figure]:
     """How long a delivery takes while a quarter of what is possible arrives, beside the floor at that same rate."""
     floor_p99: list[float] = []
     our_p99: list[float] = []
+    flushes: list[float] = []
 
     async def bare() -> float:
+        flushes.append(await asyncio.to_thread(_flush_ms, course.bench.folder))
         done = await course.floor.load(course.new(rate), course.seconds, rate=rate)
         floor_p99.append(done.p99_ms)
         return done.p50_ms
@@ -180,6 +189,16 @@ async def _latency(course: Course, ingest: Ingest, rate: float) -> list[Figure]:
         return done.p50_ms
 
     floor, ours = await course.bench.in_turns(bare, durable)
+    against_a_flush = against_floor(
+        STAGE,
+        "the same p50, beside the floor's and one flush of this disk",
+        floor_name=f"{FLOOR}, and a flush",
+        floor=[bare_ms + flush_ms for bare_ms, flush_ms in zip(floor, flushes, strict=True)],
+        ours=ours,
+        measured_in="ms",
+        better=Better.LOWER,
+        notes={"flush_ms": round(median(flushes), 2)},
+    )
     return [
         against_floor(
             STAGE,
@@ -194,7 +213,23 @@ async def _latency(course: Course, ingest: Ingest, rate: float) -> list[Figure]:
             notes={"per_second": round(rate)},
         )
         for name, bare_ms, our_ms, red, goal in (("p50", floor, ours, 4, 2), ("p99", floor_p99, our_p99, 6, 3))
-    ]
+    ] + [against_a_flush]
+
+
+def _flush_ms(folder: Path) -> float:
+    """How long this disk takes for what no commit does without: a page of a log that has its size already, flushed."""
+    page = bytes(_PAGE)
+    taken: list[float] = []
+    with TemporaryFile(dir=folder, buffering=0) as log:
+        log.write(page * _FLUSHES)
+        os.fsync(log.fileno())
+        log.seek(0)
+        for _ in range(_FLUSHES):
+            begun = perf_counter()
+            log.write(page)
+            os.fdatasync(log.fileno())
+            taken.append((perf_counter() - begun) * 1000)
+    return median(taken)
 
 
 async def _among_hostile(course: Course, ingest: Ingest, rate: float) -> Figure:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import MultipleResultsFound
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from libs.events import outbox
+from libs.events.bell import Bell
 from libs.events.codec import encode
 from libs.events.connections import Connection, Connections
 from libs.events.errors import PermanentError
@@ -64,15 +65,14 @@ def outgoing(event: Event[Contract], key: str) -> outbox.Outgoing:
 class Tx:
     """One transaction: statements, and the events that are published if and only if it commits."""
 
-    __slots__ = ("_connection", "_emitted", "_notify", "_outgoing", "_read_only", "_statements", "now")
+    __slots__ = ("_connection", "_emitted", "_outgoing", "_read_only", "_statements", "now")
 
-    def __init__(self, connection: Connection, now: datetime, *, read_only: bool = False, notify: bool = True) -> None:
+    def __init__(self, connection: Connection, now: datetime, *, read_only: bool = False) -> None:
         self._connection = connection.sqlalchemy
         self._statements = Statements(connection, read_only=read_only)
         self._outgoing: list[outbox.Outgoing] = []
         self._emitted = False
         self._read_only = read_only
-        self._notify = notify
         self.now: Final = now
 
     async def fetch(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
@@ -97,13 +97,13 @@ class Tx:
         return await self._statements.execute(statement, parameters, patience_s=patience_s)
 
     async def fetch_publishing(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        """All rows of `statement`, which stores events in the outbox by itself, and notifies as `:notify` says.
+        """All rows of `statement`, which stores events in the outbox by itself.
 
         For a path so busy that it has one statement for everything; the records are those of `outgoing`.
         """
         if self._read_only:
             raise RuntimeError("a reading transaction publishes nothing")
-        rows = await self._statements.fetch(statement, {**parameters, "notify": self._notify})
+        rows = await self._statements.fetch(statement, parameters)
         self._emitted = True
         return rows
 
@@ -132,6 +132,7 @@ class Database:
         self.engine: Final = engine
         self._connections = Connections.of(engine)
         self._lanes = Lanes.of(engine)
+        self._bell = Bell(self._connections)
         self.clock: Final = clock
         self.committed: Final = asyncio.Event()
         """Set when rows went into the outbox; the relay of this process waits for it."""
@@ -159,7 +160,8 @@ class Database:
         return cls(engine, clock)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, when the relay knows of all that was committed."""
+        await self._bell.close()
         await self._lanes.close()
         await self._connections.close()
         await self.engine.dispose()
@@ -179,24 +181,28 @@ class Database:
         async with self._begun(read_only=False) as tx:
             yield tx
             if tx._outgoing:  # noqa: SLF001 - the two classes are one thing; nobody else may take the rows
-                await outbox.store(tx, tx._outgoing, now=tx.now, notify=not self.relayed_here)  # noqa: SLF001
+                await outbox.store(tx, tx._outgoing, now=tx.now)  # noqa: SLF001
         if tx._emitted:  # noqa: SLF001
-            self.committed.set()
+            self._wake()
 
     async def at_once(
         self, statement: TextClause, parameters: Mapping[str, Any], *, publishes: bool = True
     ) -> Sequence[Row[Any]]:
         """All rows of one `statement` that is a transaction by itself, when it is committed: one way there and back.
 
-        Where it `publishes`, it stores events in the outbox by itself, and notifies as `:notify` says; the records are
-        those of `outgoing`. It must find what it looks up by indexes, as its plan is made without knowing how large
-        tables are.
+        Where it `publishes`, it stores events in the outbox by itself; the records are those of `outgoing`. It must
+        find what it looks up by indexes, as its plan is made without knowing how large tables are.
         """
-        if not publishes:
-            return await self._lanes.fetch(statement, parameters)
-        rows = await self._lanes.fetch(statement, {**parameters, "notify": not self.relayed_here})
-        self.committed.set()
+        rows = await self._lanes.fetch(statement, parameters)
+        if publishes:
+            self._wake()
         return rows
+
+    def _wake(self) -> None:
+        """Let the relay know, wherever it is, that rows went into the outbox."""
+        self.committed.set()
+        if not self.relayed_here:
+            self._bell.ring()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Tx]:
@@ -208,7 +214,7 @@ class Database:
     async def _begun(self, *, read_only: bool) -> AsyncIterator[Tx]:
         connection = await self._connections.take()
         try:
-            tx = Tx(connection, self.clock(), read_only=read_only, notify=not self.relayed_here)
+            tx = Tx(connection, self.clock(), read_only=read_only)
             try:
                 yield tx
                 await tx._statements.commit()  # noqa: SLF001

@@ -48,17 +48,6 @@ _STORE: Final = text("""
            AS emitted (topic, key, value, headers, place)
      ORDER BY place
 """)
-_STORE_AND_NOTIFY: Final = text("""
-    WITH stored AS (
-        INSERT INTO outbox (topic, key, value, headers, emitted_at)
-        SELECT topic, key, value, headers, :emitted_at
-          FROM unnest(CAST(:topics AS text[]), CAST(:partition_keys AS text[]),
-                      CAST(:values AS bytea[]), CAST(:headers AS bytea[])) WITH ORDINALITY
-               AS emitted (topic, key, value, headers, place)
-         ORDER BY place
-    )
-    SELECT pg_notify('outbox_' || current_schema(), '')
-""")
 _OLDEST: Final = text("SELECT id, topic, key, value, headers, emitted_at FROM outbox ORDER BY id LIMIT :limit")
 _DELETE: Final = text("DELETE FROM outbox WHERE id = ANY(CAST(:ids AS bigint[]))")
 
@@ -74,9 +63,9 @@ class Writer(Protocol):
         """Run it."""
 
 
-async def store(writer: Writer, outgoing: Sequence[Outgoing], *, now: datetime, notify: bool) -> None:
-    """Write `outgoing` in order, in the caller's transaction; wake a relay elsewhere where `notify`."""
-    await writer.execute(_STORE_AND_NOTIFY if notify else _STORE, _columns(outgoing, now))
+async def store(writer: Writer, outgoing: Sequence[Outgoing], *, now: datetime) -> None:
+    """Write `outgoing` in order, in the caller's transaction."""
+    await writer.execute(_STORE, _columns(outgoing, now))
 
 
 def _columns(outgoing: Sequence[Outgoing], now: datetime) -> dict[str, Any]:

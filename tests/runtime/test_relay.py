@@ -8,9 +8,12 @@ import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from libs.events import inbox, outbox
 from libs.events import relay as relay_module
+from libs.events.bell import Bell
+from libs.events.connections import Connections
 from libs.events.database import Database
 from libs.events.errors import Unavailable
 from libs.events.outbox import Outgoing
@@ -123,7 +126,7 @@ async def test_low_ids_that_are_committed_late_are_published_and_none_is_skipped
             # The ids are drawn now; the commit comes when the others are long published.
             early.emit_record(TOPIC, "boris", b"low", ())
             outgoing, early._outgoing = early._outgoing, []
-            await outbox.store(early._connection, outgoing, now=early.now, notify=True)
+            await outbox.store(early._connection, outgoing, now=early.now)
             await emit(database, *map(str, range(20)))
             await eventually(lambda: len(published(broker)) == 20)
         await eventually(lambda: published(broker, "boris"))
@@ -260,6 +263,34 @@ async def test_a_process_that_relays_itself_notifies_nobody(
     await eventually(lambda: heard)
     await listener.close()
     assert len(heard) == 1
+
+
+async def test_many_commits_are_told_by_few_notifications_and_closing_tells_the_last(
+    bench: Workbench, broker: MemoryBroker, database: Database, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "_IDLE", timedelta(hours=1))
+    heard: list[object] = []
+    listener = await asyncpg.connect(url)
+    await listener.add_listener("outbox_public", lambda *args: heard.append(args))
+    async with running(a_relay(bench, database)):
+        await eventually(lambda: database.relayed_here)
+        other = Database.connect(url)
+        await asyncio.gather(*(emit(other, str(number)) for number in range(50)))
+        await other.close()
+        await eventually(lambda: len(published(broker)) == 50)
+    await eventually(lambda: heard)
+    await listener.close()
+    assert len(heard) < 50
+
+
+async def test_that_nobody_can_be_told_is_no_error_of_what_is_committed(capsys: pytest.CaptureFixture[str]) -> None:
+    away = create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing", connect_args={"timeout": 1})
+    bell = Bell(Connections.of(away))
+    for _ in range(2):  # a bell that was silent once rings again
+        bell.ring()
+        await bell.close()
+    assert capsys.readouterr().out.count("outbox.not_told") == 2
+    await away.dispose()
 
 
 async def test_a_stopped_relay_leaves_no_lock_and_no_listener(bench: Workbench, database: Database, url: str) -> None:

@@ -21,7 +21,7 @@ _STORE = text("""
         INSERT INTO inbox (event_id, consumer, handled_at)
         SELECT '00000000-0000-4000-8000-000000000000', key, now() FROM unnest(CAST(:keys AS text[])) AS emitted (key)
     )
-    SELECT pg_backend_pid() AS process, CASE WHEN :notify THEN pg_notify('outbox_' || current_schema(), '') END
+    SELECT pg_backend_pid() AS process
 """)
 _KEYS = text("SELECT key FROM outbox ORDER BY id")
 _TERMINATE = text("SELECT pg_terminate_backend(:process)")

@@ -71,9 +71,7 @@ _ADD: Final = text("""
          WHERE topic IS NOT NULL AND counted.responses > 0
          ORDER BY place
     )
-    SELECT NOT known.some AS added,
-           CASE WHEN :notify AND counted.responses > 0 THEN pg_notify('outbox_' || current_schema(), '') END
-      FROM known, counted
+    SELECT NOT known.some AS added FROM known
 """)
 
 
