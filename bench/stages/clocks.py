@@ -191,4 +191,4 @@ class _Clocks:
 
 
 async def _empty(connection: asyncpg.Connection) -> None:
-    await connection.execute("TRUNCATE cases, timeline, outbox")
+    await connection.execute("TRUNCATE cases, timeline, outbox CASCADE")
