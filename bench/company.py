@@ -91,7 +91,7 @@ _DUE: Final = """
 """
 _DUE_TIMELINES: Final = """
     INSERT INTO timeline (case_id, version, kind, at, actor_kind, actor_id, details)
-    SELECT cases.id, lines.version, kind, opened_at, 'customer', customer_id, '{}'
+    SELECT cases.id, lines.version, lines.kind, opened_at, 'customer', customer_id, '{}'
       FROM cases, (VALUES (1, 'opened'), (2, 'assigned'), (3, 'clock_warned')) AS lines (version, kind)
      WHERE NOT EXISTS (SELECT FROM timeline WHERE timeline.case_id = cases.id)
 """
