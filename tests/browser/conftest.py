@@ -3,10 +3,11 @@
 import os
 import shutil
 from collections.abc import AsyncIterator
-from typing import Final
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, Page, async_playwright
 
 CHROMIUM: Final = os.environ.get("CHROMIUM") or shutil.which("chromium")
 ARGUMENTS: Final = [
@@ -19,6 +20,14 @@ ARGUMENTS: Final = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+def turned(page: Page) -> AbstractAsyncContextManager[Any]:
+    """What is done within leads to another page, which stands whole afterwards.
+
+    A press of a key does not wait for the page that it leads to, and a click only for its first byte.
+    """
+    return page.expect_navigation(wait_until="load")
 
 
 @pytest.fixture(scope="session")

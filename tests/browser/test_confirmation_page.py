@@ -22,6 +22,7 @@ from services.notify.api import build_app
 from services.notify.handlers import cases_handler, handle_customers
 from services.notify.links import ConfirmationLinks
 from services.notify.mime import Mailbox
+from tests.browser.conftest import turned
 
 pytestmark = pytest.mark.browser
 
@@ -160,7 +161,8 @@ async def test_a_customer_says_that_it_is_solved_on_a_phone(case: Case, browser:
     assert made == [case.link], "nothing else is loaded"
     assert await heading(page) == "Ваш вопрос решён?"
     await page.get_by_label("Хотите что-то добавить?").fill("Спасибо, Анна!")
-    await page.get_by_role("button", name="Да, решён").click()
+    async with turned(page):
+        await page.get_by_role("button", name="Да, решён").click()
     assert await heading(page) == "Спасибо, мы очень рады"
     await page.reload()
     assert await heading(page) == "Спасибо, мы очень рады"
@@ -172,7 +174,8 @@ async def test_a_customer_says_not_yet_in_english_by_keyboard_alone(case: Case, 
     page = await browser.new_page(viewport=DESK)
     await page.goto(case.link)
     await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")
+    async with turned(page):
+        await page.keyboard.press("Enter")
     assert await heading(page) == "Is your problem solved?"
     reached: list[str] = []
     for _ in range(4):
@@ -181,7 +184,8 @@ async def test_a_customer_says_not_yet_in_english_by_keyboard_alone(case: Case, 
         outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid", "whoever moves by keyboard sees where"
     assert reached == ["A", "TEXTAREA", "yes", "not_yet"]
-    await page.keyboard.press("Enter")
+    async with turned(page):
+        await page.keyboard.press("Enter")
     assert await heading(page) == "Thank you for telling us"
     assert await case.told() == [(False, None)]
     await page.close()
@@ -190,11 +194,13 @@ async def test_a_customer_says_not_yet_in_english_by_keyboard_alone(case: Case, 
 async def test_a_yes_is_taken_back(case: Case, browser: Browser) -> None:
     page = await browser.new_page(viewport=PHONE, java_script_enabled=False)
     await page.goto(case.link)
-    await page.get_by_role("button", name="Да, решён").click()
+    async with turned(page):
+        await page.get_by_role("button", name="Да, решён").click()
     await page.get_by_text("Всё-таки что-то не так?").click()
     await page.get_by_label("Что осталось нерешённым?").fill("Снова не работает")
     await picture(page, "taking-back")
-    await page.get_by_role("button", name="Ещё не решён").click()
+    async with turned(page):
+        await page.get_by_role("button", name="Ещё не решён").click()
     assert await heading(page) == "Спасибо, что сказали"
     assert await case.told() == [(False, "Снова не работает")]
     await page.close()
@@ -203,11 +209,13 @@ async def test_a_yes_is_taken_back(case: Case, browser: Browser) -> None:
 async def test_going_back_and_answering_again_answers_once(case: Case, browser: Browser) -> None:
     page = await browser.new_page(viewport=PHONE)
     await page.goto(case.link)
-    await page.get_by_role("button", name="Ещё нет").click()
+    async with turned(page):
+        await page.get_by_role("button", name="Ещё нет").click()
     await page.go_back()
     yes = page.get_by_role("button", name="Да, решён")
     if await yes.count():
-        await yes.click()
+        async with turned(page):
+            await yes.click()
     assert await heading(page) == "Спасибо, что сказали"
     assert await case.told() == [(False, None)]
     await page.close()
@@ -245,7 +253,8 @@ async def test_every_state_is_readable_on_a_phone_and_at_a_desk(
     page = await browser.new_page(viewport=PHONE, color_scheme=scheme)
     await page.goto(case.link)
     if answer is not None:
-        await page.locator(f"button[value={answer}]").click()
+        async with turned(page):
+            await page.locator(f"button[value={answer}]").click()
     if event is not None:
         await case.happens(event[0], **event[1])
     for language in ("ru", "en"):

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import pytest
 from playwright.async_api import expect
 
+from tests.browser.conftest import turned
 from tests.browser.portal.conftest import Desk
 from tests.browser.portal.test_sources_by_hand import LABELLED
 from tests.portal_company import Company
@@ -73,7 +74,8 @@ async def test_a_file_is_imported_by_hand(
     pictured = f"{width}-{scheme}-{language}"
     page = await desk.go(f"/imports?lang={language}")
     await look(desk, f"imports-none-{pictured}")
-    await page.locator(".head .button-main").click()
+    async with turned(page):
+        await page.locator(".head .button-main").click()
     await page.set_input_files("#file", answers)
     await look(desk, f"imports-new-{pictured}")
     await page.click("#look")

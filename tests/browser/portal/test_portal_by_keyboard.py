@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Locator, Page, expect
 
+from tests.browser.conftest import turned
 from tests.browser.portal.conftest import Desk
 from tests.portal_company import PASSWORD, Company
 
@@ -192,7 +193,8 @@ async def test_everything_can_be_done_without_scripts(company: Company, sit_down
     await page.get_by_label("Ценность клиента").select_option("key")
     await page.get_by_role("button", name="Показать").click()
     await expect(page.locator(".case-row")).to_have_count(1)
-    await page.locator(".case-row").click()
+    async with turned(page):
+        await page.locator(".case-row").click()
     assert urlsplit(page.url).path == f"/cases/{case_id}"
 
     await page.get_by_text("Передать").first.click()

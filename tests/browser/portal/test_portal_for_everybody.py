@@ -14,6 +14,7 @@ from services.casework.domain.recognition import Standing
 from services.casework.store import recognition
 from services.notify.sample_digests import FULL
 from services.notify.store import digests
+from tests.browser.conftest import turned
 from tests.browser.portal.conftest import Desk
 from tests.portal_company import Company
 
@@ -493,7 +494,8 @@ async def test_work_on_many_cases_can_be_read_and_done_without_scripts(
     page = await desk.go("/cases?tier=key&customer=customer-1")
     await page.get_by_text("Сохранить этот фильтр").click()
     await page.get_by_label("Название").fill("Ключевые клиенты юга")
-    await page.get_by_role("button", name="Сохранить", exact=True).click()
+    async with turned(page):
+        await page.get_by_role("button", name="Сохранить", exact=True).click()
     await page.get_by_text("Ваши фильтры").click()
     found = [*await page.evaluate(_WRONG), *await page.evaluate(_TOO_FAINT)]
     page = await desk.go("/cases?tier=key")
@@ -503,10 +505,12 @@ async def test_work_on_many_cases_can_be_read_and_done_without_scripts(
     await page.get_by_label("Что сделать").select_option("escalate")
     await desk.keep_picture(f"many-list-{width}")
     found += [*await page.evaluate(_WRONG), *await page.evaluate(_TOO_FAINT)]
-    await page.get_by_role("button", name="Посмотреть, что изменится").click()
+    async with turned(page):
+        await page.get_by_role("button", name="Посмотреть, что изменится").click()
     await desk.keep_picture(f"many-preview-{width}")
     found += [*await page.evaluate(_WRONG), *await page.evaluate(_TOO_FAINT)]
-    await page.get_by_role("button", name="Выполнить: 2").click()
+    async with turned(page):
+        await page.get_by_role("button", name="Выполнить: 2").click()
     await expect(page.get_by_role("status")).to_contain_text("Сделано.")
     found += [*await page.evaluate(_WRONG), *await page.evaluate(_TOO_FAINT)]
     assert found == []

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.browser.conftest import turned
 from tests.browser.portal.conftest import Desk
 from tests.portal_company import Company
 
@@ -52,6 +53,7 @@ async def submit(company: Company, score: int = 3) -> dict[str, Any]:
 
 
 async def look(desk: Desk, name: str) -> None:
+    await desk.page.wait_for_load_state()  # without scripts a waiting page calls itself anew
     assert await desk.page.evaluate(LABELLED) == [], name
     await desk.keep_picture(name)
 
@@ -73,9 +75,11 @@ async def test_a_survey_is_connected_by_hand(
     pictured = f"{width}-{scheme}-{language}-{scripts}"
     page = await desk.go(f"/sources?lang={language}")
     await look(desk, f"sources-none-{pictured}")
-    await page.locator(".head .button-main").click()
+    async with turned(page):
+        await page.locator(".head .button-main").click()
     await look(desk, f"sources-vendors-{pictured}")
-    await page.locator('a[href="/sources/new/tally"]').click()
+    async with turned(page):
+        await page.locator('a[href="/sources/new/tally"]').click()
 
     await page.fill("#name", "kazan")
     await page.fill("#program", "Розница")
@@ -83,24 +87,29 @@ async def test_a_survey_is_connected_by_hand(
     await page.check('input[name="secret_from"][value="them"]')
     await page.fill("#secret", SECRET)
     await look(desk, f"sources-form-{pictured}")
-    await page.locator(".form .button-main").click()
+    async with turned(page):
+        await page.locator(".form .button-main").click()
     await expect(page.locator(".copied").first).to_have_text("https://hooks.example.org/v1/webhooks/kazan")
     await look(desk, f"sources-address-{pictured}")
-    await page.locator(".row .button-main").click()
+    async with turned(page):
+        await page.locator(".row .button-main").click()
 
     await expect(page.locator(".waiting")).to_be_visible()
     await look(desk, f"sources-waiting-{pictured}")
     assert (await submit(company))["status"] == "quarantined"
     await expect(page.locator(".arrived .chip-top")).to_be_visible()
     await look(desk, f"sources-arrived-{pictured}")
-    await page.locator(".arrived .button-main").click()
+    async with turned(page):
+        await page.locator(".arrived .button-main").click()
 
     await map_fields(page)
     await look(desk, f"sources-map-{pictured}")
-    await page.locator('button[value="save"]').click()
+    async with turned(page):
+        await page.locator('button[value="save"]').click()
     await expect(page.locator(".notice-good")).to_be_visible()
     await look(desk, f"sources-saved-{pictured}")
-    await page.locator("form .button-main").click()
+    async with turned(page):
+        await page.locator("form .button-main").click()
     await expect(page.locator(".replay-line")).to_be_visible()
     await look(desk, f"sources-replayed-{pictured}")
 
@@ -122,7 +131,8 @@ async def map_fields(page: Page) -> None:
     await expect(page.locator("#field-score")).to_have_value("question:q1")
     await expect(page.locator("#field-comment")).to_have_value("question:q2")
     await page.select_option("#field-touchpoint", "hidden:branch")
-    await page.locator('button[value="try"]').click()
+    async with turned(page):
+        await page.locator('button[value="try"]').click()
     await expect(page.locator(".map-verdict .notice-good")).to_be_visible()
 
 
