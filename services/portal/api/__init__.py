@@ -67,9 +67,10 @@ from services.portal.api import (
     themes,
 )
 from services.portal.api.access import Door, LoginNeededError
+from services.portal.api.refusals import problem_of
 from services.portal.api.view import STATIC, Pages
 from services.portal.broadcast import Broadcast
-from services.portal.clients import Casework, Ingest, Notify, Scoring
+from services.portal.clients import Casework, ClientError, Ingest, Notify, Scoring
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.settings import Settings
 
@@ -171,7 +172,12 @@ def create(
     async def to_login(_request: Request, error: Exception) -> Response:
         return login.invitation(error.path if isinstance(error, LoginNeededError) else "/")
 
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ClientError)  # noqa: S101 - it is asked for no other
+        return pages.problem(request, problem_of(error))
+
     app.add_exception_handler(LoginNeededError, to_login)
+    app.add_exception_handler(ClientError, refused)
     return app
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from libs.webapi.problem import of_status
 from services.portal.api.access import Visit, needs
 from services.portal.api.customers import id_in, page_in
-from services.portal.api.refusals import NOT_FOUND, as_problem, away
+from services.portal.api.refusals import NOT_FOUND
 from services.portal.api.view import Pages
 from services.portal.clients import Refusal, Scoring, ServiceAwayError
 from services.portal.domain.people import Right
@@ -35,12 +35,7 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
 
     @router.get("/accounts/{account_id:path}")
     async def account(request: Request, visit: Annotated[Visit, needs(Right.CUSTOMERS)], account_id: str) -> Response:
-        try:
-            found = await scoring.customers.account(visit.person, id_in(account_id))
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found = await scoring.customers.account(visit.person, id_in(account_id))
         if found is None:
             raise of_status(NOT_FOUND)
         return pages.page(request, visit, "account.html", account=found)

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.cases import CasePages
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, uuid_in, version_in
 from services.portal.api.uploads import FIELDS_LIMIT, Upload, posted_file
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
@@ -22,7 +22,6 @@ UPLOADS: Final = "/cases/*/attachments$"
 """The paths whose bodies hold a file, as `libs.webapi.limits` writes them."""
 UPLOAD_LIMIT: Final = 2**31 + FIELDS_LIMIT
 """The most that casework can be set to take; what it is set to, it says itself."""
-_WRONG: Final = 422
 _TOO_LARGE: Final = 413
 _HEADERS: Final = (
     "content-type",
@@ -81,7 +80,7 @@ class AttachmentPages:
         """Pass the file on while it comes; back to the case, which says what is wrong with it if anything is."""
         words = self._pages.words(request, visit.person)
         if not upload.name:
-            return await self._cases.one(request, visit, case_id, file_failed=words("files.none_chosen"), status=_WRONG)
+            return await self._cases.one(request, visit, case_id, file_failed=words("files.none_chosen"), status=WRONG)
         most: int | None = None
         try:
             most = (await self._files.of_case(visit.person, case_id)).most_bytes
@@ -100,7 +99,7 @@ class AttachmentPages:
             failed, status = words("away.casework"), 503
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             failed, status = _refused(words, refusal, most), refusal.status
         else:
             return _to(case_id, "attached")
@@ -108,12 +107,7 @@ class AttachmentPages:
 
     async def fetch(self, visit: Visit, attachment_id: str) -> Response:
         """The file, with the headers by which casework has it saved and never shown."""
-        try:
-            file = await self._files.fetch(visit.person, attachment_id)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        file = await self._files.fetch(visit.person, attachment_id)
         headers = {name: file.headers[name] for name in _HEADERS if name in file.headers}
         return StreamingResponse(file.pieces, headers=headers)
 
@@ -122,7 +116,7 @@ class AttachmentPages:
         words = self._pages.words(request, visit.person)
         reason = form.get("reason")
         if reason not in REMOVAL_REASONS:
-            failed, status = words("files.why_missing"), _WRONG
+            failed, status = words("files.why_missing"), WRONG
         else:
             try:
                 await self._files.take_away(

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.clients.policies import Calendar
@@ -26,7 +26,6 @@ from services.portal.domain.policyforms import (
 )
 
 _ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
-_WRONG: Final = 422
 _TAKEN: Final = 409
 _USUAL: Final = dict.fromkeys(WEEKDAYS[:5], "09:00-18:00")
 
@@ -90,12 +89,7 @@ class CalendarPages:
         """The calendar; 404 where there is none."""
         if not _ID.fullmatch(id_):
             raise of_status(NOT_FOUND)
-        try:
-            found = await self._casework.policies.calendar(visit.person, id_)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found = await self._casework.policies.calendar(visit.person, id_)
         if found is None:
             raise of_status(NOT_FOUND)
         return found
@@ -132,7 +126,7 @@ class CalendarPages:
                 wrong[name] = words("calendars.wrong.hours" if name in WEEKDAYS else f"calendars.wrong.{name}")
         if wrong:
             draft = Draft("calendar", entered, {}, wrong, words("case.check"))
-            return self.form(request, visit, calendar, draft, status=_WRONG)
+            return self.form(request, visit, calendar, draft, status=WRONG)
         try:
             if new and await self._casework.policies.calendar(visit.person, id_) is not None:
                 draft = Draft("calendar", entered, {}, {"id": words("calendars.taken")}, words("case.check"))
@@ -140,8 +134,6 @@ class CalendarPages:
             await self._casework.policies.put_calendar(
                 visit.person, id_, body, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("calendar", entered, {}, refusal, words)
             return self.form(request, visit, calendar, draft, status=refusal.status)
@@ -154,8 +146,6 @@ class CalendarPages:
             await self._casework.policies.delete_calendar(
                 visit.person, id_, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("delete", {}, {}, refusal, self._pages.words(request, visit.person))
             return self.form(request, visit, calendar, draft, status=refusal.status)

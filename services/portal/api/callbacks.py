@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from services.portal.api.access import Visit, needs
 from services.portal.api.mentions import unread_of
-from services.portal.api.refusals import as_problem, cursor_in
+from services.portal.api.refusals import cursor_in
 from services.portal.api.view import Pages
-from services.portal.clients import Casework, Refusal, ServiceAwayError
+from services.portal.clients import Casework, ServiceAwayError
 from services.portal.domain.people import Right
 
 STATES: Final = ("agreed", "kept", "moved", "missed", "cancelled")
@@ -59,8 +59,6 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
             )
         except ServiceAwayError:
             return pages.page(request, visit, "callbacks.html", status=503, **context)
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         return pages.page(request, visit, "callbacks.html", **context)
 
     return router

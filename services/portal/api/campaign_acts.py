@@ -11,15 +11,14 @@ from libs.events.database import Database
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.campaigns import CampaignPages
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, uuid_in, version_in
 from services.portal.api.view import Pages
-from services.portal.clients import Notify, Refusal, ServiceAwayError
+from services.portal.clients import Notify, Refusal
 from services.portal.domain.campaigns import SIDES, Step
 from services.portal.domain.forms import Draft
 from services.portal.domain.people import Right
 from services.portal.texts import LANGUAGES, Words
 
-_WRONG: Final = 422
 _FIELDS: Final[dict[Step, tuple[str, ...]]] = {Step.TEST: ("email", "language", "side"), Step.CANCEL: ("reason",)}
 
 
@@ -44,7 +43,7 @@ def routes(database: Database, pages: Pages, notify: Notify) -> APIRouter:
         wrong = _wrong(Step(step), entered, words)
         if wrong:
             return await board.one(
-                request, visit, id_, Draft(step, entered, {}, wrong, words("case.check")), status=_WRONG
+                request, visit, id_, Draft(step, entered, {}, wrong, words("case.check")), status=WRONG
             )
         body = entered | ({"name": visit.person.name} if step == Step.TEST else {})
         # A trial is of the campaign as it is; whoever changed it meanwhile wants it no less.
@@ -53,11 +52,9 @@ def routes(database: Database, pages: Pages, notify: Notify) -> APIRouter:
             await notify.campaigns.act(
                 visit.person, id_, step, body, command_id=uuid_in(form.get("command_id")), version=version
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             return await board.one(request, visit, id_, refused(step, entered, refusal, words), status=refusal.status)
         return RedirectResponse(f"/campaigns/{id_}?{urlencode({'done': step})}", SEE_OTHER)
 

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from services.portal.api.access import Form, Visit, needs, posted_long_form
 from services.portal.api.causes import cause_paths
 from services.portal.api.metrics import TIERS
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Notify, Refusal, ServiceAwayError
 from services.portal.clients.campaigns import CampaignFile, Customers, Tellable
@@ -20,7 +20,6 @@ from services.portal.domain.campaigns import FIELDS, LISTS, TEXTS, USUAL_PACE, W
 from services.portal.domain.forms import Draft
 from services.portal.domain.people import Language, Person, Right
 
-_WRONG: Final = 422
 _FORM: Final = "campaign"
 
 
@@ -87,18 +86,16 @@ class CampaignForms:
         if said.wrong:
             wrong = {name: words(f"campaign_wrong.{code}") for name, code in said.wrong.items()}
             draft = Draft(_FORM, entered, lists, wrong, words("case.check"))
-            return await self._again(request, visit, id_, version, draft, _WRONG)
+            return await self._again(request, visit, id_, version, draft, WRONG)
         command_id = uuid_in(form.get("command_id"))
         try:
             if id_ is None:
                 made = await self._notify.campaigns.write(visit.person, said.plan, command_id=command_id)
                 return _to(made, "written")
             await self._notify.campaigns.rewrite(visit.person, id_, said.plan, command_id=command_id, version=version)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             key = f"campaign_refused.{refusal.slug}"
             message = words(key) if words.has(key) else words("campaign_refused.other")
             places = {domain.field_at(error.pointer.removeprefix("/body")) for error in refusal.errors}
@@ -123,14 +120,9 @@ class CampaignForms:
         *,
         status: int = 200,
     ) -> Response:
-        try:
-            lists, causes = await asyncio.gather(
-                self._notify.campaigns.lists(visit.person), self._causes(request, visit.person)
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        lists, causes = await asyncio.gather(
+            self._notify.campaigns.lists(visit.person), self._causes(request, visit.person)
+        )
         chosen = draft.lists.get("root_cause", ())
         return self._pages.page(
             request,
@@ -149,20 +141,10 @@ class CampaignForms:
         )
 
     async def _tellable(self, person: Person) -> list[Tellable]:
-        try:
-            return await self._notify.campaigns.tellable(person)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        return await self._notify.campaigns.tellable(person)
 
     async def _one(self, person: Person, id_: str) -> CampaignFile:
-        try:
-            return await self._notify.campaigns.one(person, id_)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        return await self._notify.campaigns.one(person, id_)
 
     async def _causes(self, request: Request, person: Person) -> dict[str, str]:
         """The root causes by name, in the order of their tree; none where casework is away: one can do without."""

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from libs.events.database import Database
 from services.portal import store
 from services.portal.api.access import Visit, needs
-from services.portal.api.refusals import as_problem, away, cursor_in, uuid_in
+from services.portal.api.refusals import cursor_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Notify, Refusal, ServiceAwayError
 from services.portal.clients.campaigns import CampaignFile, Preview
@@ -80,16 +80,11 @@ class CampaignPages:
     async def one(self, request: Request, visit: Visit, id_: str, draft: Draft, *, status: int = 200) -> Response:
         """One campaign: whom it is for, what it says, how far it is, and what can be done about it."""
         person = visit.person
-        try:
-            found, tellable = await asyncio.gather(
-                self._notify.campaigns.one(person, id_), self._notify.campaigns.tellable(person)
-            )
-            # Who is in them is nothing for operators; they see which there are by their ids.
-            lists = await self._notify.campaigns.lists(person) if person.may(Right.LEAD) else []
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, tellable = await asyncio.gather(
+            self._notify.campaigns.one(person, id_), self._notify.campaigns.tellable(person)
+        )
+        # Who is in them is nothing for operators; they see which there are by their ids.
+        lists = await self._notify.campaigns.lists(person) if person.may(Right.LEAD) else []
         words = self._pages.words(request, person)
         done = request.query_params.get("done", "")
         return self._pages.page(
@@ -118,15 +113,10 @@ class CampaignPages:
         status = request.query_params.get("status", "")
         status = status if status in MESSAGE_STATUSES else ""
         cursor = cursor_in(request)
-        try:
-            found, page = await asyncio.gather(
-                self._notify.campaigns.one(visit.person, id_),
-                self._notify.campaigns.recipients(visit.person, id_, status, limit=_RECIPIENTS, cursor=cursor),
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, page = await asyncio.gather(
+            self._notify.campaigns.one(visit.person, id_),
+            self._notify.campaigns.recipients(visit.person, id_, status, limit=_RECIPIENTS, cursor=cursor),
+        )
         return self._pages.page(
             request,
             visit,

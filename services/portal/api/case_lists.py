@@ -10,16 +10,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form, posted_long_form
 from services.portal.api.mentions import unread_of
-from services.portal.api.refusals import (
-    NOT_FOUND,
-    SEE_OTHER,
-    as_problem,
-    away,
-    cursor_in,
-    refused_draft,
-    uuid_in,
-    version_in,
-)
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, cursor_in, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.clients.case_lists import BulkReport
@@ -40,7 +31,6 @@ from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.people import Person, Right
 from services.portal.texts import Words
 
-_WRONG: Final = 422
 _BULK: Final = ("kind", "owner_id", "reason", "priority", "note")
 _AT_ONCE: Final = 500
 
@@ -121,8 +111,6 @@ class CaseListPages:
             )
         except ServiceAwayError:
             return self._pages.page(request, visit, "cases.html", status=503, **context)
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         others = sorted((agent for agent in agents if agent.id != visit.person.id), key=lambda agent: agent.name)
         context |= {
             "cases": page.items,
@@ -148,12 +136,7 @@ class CaseListPages:
         filters = filters_in(request.query_params, visit.person)
         params = filters.params(visit.person, now=self._pages.words(request, visit.person).now)
         params.pop("sort", None)
-        try:
-            pieces = await self._casework.lists.exported(visit.person, params)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        pieces = await self._casework.lists.exported(visit.person, params)
         return StreamingResponse(
             pieces,
             media_type="text/csv; charset=utf-8",
@@ -167,15 +150,13 @@ class CaseListPages:
         entered = {name: form.get(name) for name in ("name", "team_id")}
         if not entered["name"]:
             draft = Draft("filter", entered, {}, {"name": words("case.missing")}, words("case.check"))
-            return await self.listed(request, visit, filters, draft, status=_WRONG)
+            return await self.listed(request, visit, filters, draft, status=WRONG)
         body: dict[str, object] = {"name": entered["name"], "filter": filters.body(visit.person)}
         team = {"team_id": entered["team_id"]} if entered["team_id"] else {}
         try:
             await self._casework.lists.save_filter(
                 visit.person, body | team, command_id=uuid_in(form.get("command_id"))
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("filter", entered, {}, refusal, words)
             return await self.listed(request, visit, filters, draft, status=refusal.status)
@@ -188,11 +169,9 @@ class CaseListPages:
             await self._casework.lists.delete_filter(
                 visit.person, filter_id, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             draft = refused_draft("filters", {}, {}, refusal, self._pages.words(request, visit.person))
             return await self.listed(request, visit, filters, draft, status=refusal.status)
         return _to(filters, "deleted")
@@ -206,12 +185,12 @@ class CaseListPages:
         whole = form.get("of") == "filter" and not form.get("cases")
         if not ticked and not whole:
             draft = Draft("bulk", entered, {}, {}, words("lists.nothing_ticked"))
-            return await self.listed(request, visit, filters, draft, status=_WRONG)
+            return await self.listed(request, visit, filters, draft, status=WRONG)
         try:
             act = act_of(entered)
         except WrongActError as error:
             draft = Draft("bulk", entered, {}, {error.field: words("lists.wrong_" + error.field)}, words("case.check"))
-            return await self._many(request, visit, filters, ticked, draft, None, whole=whole, status=_WRONG)
+            return await self._many(request, visit, filters, ticked, draft, None, whole=whole, status=WRONG)
         body: dict[str, object] = {"action": act}
         body |= {"filter": filters.body(visit.person)} if whole else {"cases": [each.body() for each in ticked]}
         body |= {"note": entered["note"]} if entered["note"] else {}
@@ -221,8 +200,6 @@ class CaseListPages:
                 report = await self._casework.lists.act(visit.person, body, command_id=command_id)
             else:
                 report = await self._casework.lists.try_act(visit.person, body)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             wrong = {error.pointer.rpartition("/")[2]: words("case.invalid") for error in refusal.errors}
             refused = refused_draft("bulk", entered, {}, refusal, words)
@@ -244,14 +221,9 @@ class CaseListPages:
         whole: bool = False,
         status: int = 200,
     ) -> Response:
-        try:
-            agents, unread = await asyncio.gather(
-                self._casework.agents(visit.person), unread_of(self._casework, visit.person)
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        agents, unread = await asyncio.gather(
+            self._casework.agents(visit.person), unread_of(self._casework, visit.person)
+        )
         return self._pages.page(
             request,
             visit,

@@ -5,17 +5,17 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import urlencode
-from uuid import UUID, uuid4
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from libs.webapi.problem import Problem, of_status
+from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.mentions import unread_of
-from services.portal.api.refusals import cursor_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, cursor_in, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.clients.casework import PAGE, Agent, CaseFile, RootCause
@@ -24,8 +24,6 @@ from services.portal.domain.casefile import Action
 from services.portal.domain.people import Person, Right
 from services.portal.domain.policyforms import LIGHT
 
-SEE_OTHER: Final = 303
-_NOT_FOUND: Final = 404
 _OF_CALLBACK: Final = (Action.MOVE_CALLBACK, Action.CANCEL_CALLBACK)
 PartT = TypeVar("PartT")
 
@@ -80,12 +78,12 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
     @router.get("/queues/{level}")
     async def queue(request: Request, level: str, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
         if level not in casefile.LEVELS[1:]:
-            raise of_status(_NOT_FOUND)
+            raise of_status(NOT_FOUND)
         return await reader.queue(request, visit, level)
 
     @router.get("/cases/{case_id}")
     async def one_case(request: Request, case_id: str, visit: Annotated[Visit, needs(Right.CASES)]) -> Response:
-        return await reader.one(request, visit, _id(case_id))
+        return await reader.one(request, visit, uuid_in(case_id))
 
     @router.post("/cases/{case_id}/{action}")
     async def act(
@@ -96,8 +94,8 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
         form: Annotated[Form, Depends(posted_form)],
     ) -> Response:
         if action not in set(Action):
-            raise of_status(_NOT_FOUND)
-        return await reader.act(request, visit, _id(case_id), Action(action), form)
+            raise of_status(NOT_FOUND)
+        return await reader.act(request, visit, uuid_in(case_id), Action(action), form)
 
     return router
 
@@ -120,8 +118,6 @@ class CasePages:
             )
         except ServiceAwayError:
             return self._pages.page(request, visit, "queue.html", status=503, **context)
-        except Refusal as refusal:
-            raise _as_problem(refusal) from refusal
         return self._pages.page(request, visit, "queue.html", **context)
 
     async def one(
@@ -135,17 +131,12 @@ class CasePages:
         status: int = 200,
     ) -> Response:
         """One case with everything that belongs to it; `file_failed`: why a file did not come or go."""
-        try:
-            case, agents, causes, departments = await asyncio.gather(
-                self._casework.case(visit.person, case_id),
-                self._casework.agents(visit.person),
-                self._casework.root_causes(visit.person),
-                self._casework.people.departments(visit.person),
-            )
-        except ServiceAwayError as error:
-            raise of_status(503, headers={"Retry-After": "5"}) from error
-        except Refusal as refusal:
-            raise _as_problem(refusal) from refusal
+        case, agents, causes, departments = await asyncio.gather(
+            self._casework.case(visit.person, case_id),
+            self._casework.agents(visit.person),
+            self._casework.root_causes(visit.person),
+            self._casework.people.departments(visit.person),
+        )
         policy, guides, suggested, files, _ = await asyncio.gather(
             _or_none(
                 self._casework.policies.in_force(
@@ -199,22 +190,22 @@ class CasePages:
         if wrong:
             failed = Failed(action, entered, words("case.check"), {name: words(text) for name, text in wrong.items()})
             return await self.one(request, visit, case_id, failed=failed, status=422)
-        callback_id = _id(form.get("callback_id")) if action in _OF_CALLBACK else ""
+        callback_id = uuid_in(form.get("callback_id")) if action in _OF_CALLBACK else ""
         try:
             await self._casework.act(
                 visit.person,
                 case_id,
                 casefile.path_of(action, callback_id),
                 body,
-                command_id=str(_id(form.get("command_id"))),
-                version=int(version) if (version := form.get("version")).isdecimal() else None,
+                command_id=uuid_in(form.get("command_id")),
+                version=version_in(form),
             )
         except ServiceAwayError:
             failed = Failed(action, entered, words("away.casework"))
             return await self.one(request, visit, case_id, failed=failed, status=503)
         except Refusal as refusal:
-            if refusal.status == _NOT_FOUND:
-                raise _as_problem(refusal) from refusal
+            if refusal.status == NOT_FOUND:
+                raise
             key = f"refused.{refusal.slug}"
             message = words(key) if words.has(key) else words("refused.other")
             errors = {error.field: words("case.invalid") for error in refusal.errors}
@@ -265,18 +256,6 @@ def _body(entered: Mapping[str, str], zone: ZoneInfo) -> tuple[dict[str, object]
     if mention := body.pop("mention", None):
         body["mentions"] = [mention]
     return body, wrong
-
-
-def _id(written: str) -> str:
-    """A UUID in its usual form; 404 for anything else, as nothing has such an id."""
-    try:
-        return str(UUID(written))
-    except ValueError as error:
-        raise of_status(_NOT_FOUND) from error
-
-
-def _as_problem(refusal: Refusal) -> Problem:
-    return Problem(refusal.status, refusal.slug or "refused", refusal.title or "Refused")
 
 
 def _owners(agents: list[Agent], case: CaseFile) -> list[Agent]:

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.clients.root_causes import CausePreview, StoredCause
@@ -18,7 +18,6 @@ from services.portal.domain.causetree import branches, ids_below
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.people import Right
 
-_WRONG: Final = 422
 _ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _FIELDS: Final = ("id", "name_ru", "name_en", "parent_id", "retired")
 
@@ -89,12 +88,7 @@ class CauseTreePages:
     ) -> Response:
         """The form; with a preview, what storing it would touch."""
         words = self._pages.words(request, visit.person)
-        try:
-            causes = await self._casework.causes.tree(visit.person)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        causes = await self._casework.causes.tree(visit.person)
         known = {each.id: each for each in causes}
         if cause_id is not None and cause_id not in known:
             raise of_status(NOT_FOUND)
@@ -127,7 +121,7 @@ class CauseTreePages:
             wrong["id"] = words("root_causes.wrong_id")
         if wrong:
             draft = Draft("cause", entered, {}, wrong, words("case.check"))
-            return await self.one(request, visit, cause_id, draft, status=_WRONG)
+            return await self.one(request, visit, cause_id, draft, status=WRONG)
         id_ = cause_id or entered["id"]
         body = {
             "parent_id": entered["parent_id"] or None,
@@ -150,8 +144,6 @@ class CauseTreePages:
                 command_id=uuid_in(form.get("command_id")),
                 version=None if cause_id is None else version_in(form),
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             # The form comes back beside the tree as it is now: who sends it again has seen that.
             draft = refused_draft("cause", entered | {"version": ""}, {}, refusal, words)

@@ -12,10 +12,10 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, refused_draft, uuid_in, version_in
 from services.portal.api.theme_names import theme_names, ticked_themes
 from services.portal.api.view import Pages
-from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
+from services.portal.clients import Casework, Refusal, Scoring
 from services.portal.clients.people import Colleague, HandedOver
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.people import Person, Right
@@ -23,7 +23,6 @@ from services.portal.domain.peopleforms import AGENT, ROLES, agent_of, entered_a
 from services.portal.domain.policyforms import WrongEntryError
 
 _ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
-_WRONG: Final = 422
 _TAKEN: Final = 409
 _USUAL: Final = {"role": "agent", "seniority": "1", "capacity": "20"}
 REASONS: Final = ("absent", "leaves")
@@ -89,19 +88,14 @@ class ColleaguePages:
     ) -> Response:
         """The form, and the hand-over; without an id the form of a new colleague."""
         words = self._pages.words(request, visit.person)
-        try:
-            agent, agents, teams, departments, calendars, themes = await asyncio.gather(
-                self._agent(visit.person, id_),
-                self._casework.agents(visit.person),
-                self._casework.people.teams(visit.person),
-                self._casework.people.departments(visit.person),
-                self._casework.policies.calendars(visit.person),
-                theme_names(self._scoring, visit.person, words.language),
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        agent, agents, teams, departments, calendars, themes = await asyncio.gather(
+            self._agent(visit.person, id_),
+            self._casework.agents(visit.person),
+            self._casework.people.teams(visit.person),
+            self._casework.people.departments(visit.person),
+            self._casework.policies.calendars(visit.person),
+            theme_names(self._scoring, visit.person, words.language),
+        )
         shown = dict.fromkeys(AGENT, "") | _USUAL | {"language": visit.person.language}
         if agent is not None:
             stored: dict[str, Any] = msgspec.structs.asdict(agent)
@@ -152,7 +146,7 @@ class ColleaguePages:
             }
         if wrong:
             draft = Draft("agent", entered, {}, wrong, words("case.check"))
-            return await self.one(request, visit, place, draft, status=_WRONG)
+            return await self.one(request, visit, place, draft, status=WRONG)
         try:
             before = await self._casework.people.find_agent(visit.person, id_)
             if place is None and before is not None:
@@ -165,8 +159,6 @@ class ColleaguePages:
                 command_id=uuid_in(form.get("command_id")),
                 version=None if place is None else version_in(form),
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("agent", entered, {}, refusal, words)
             return await self.one(request, visit, place, draft, status=refusal.status)
@@ -181,7 +173,7 @@ class ColleaguePages:
         preview = form.get("do") != "hand"
         if entered["reason"] not in REASONS:
             draft = Draft("hand", entered, {}, {"reason": words("case.missing")}, words("case.check"))
-            return await self.one(request, visit, id_, draft, status=_WRONG)
+            return await self.one(request, visit, id_, draft, status=WRONG)
         body: dict[str, object] = {name: value for name, value in entered.items() if value}
         # A trial is no command: each time it is asked anew.
         command_id = str(uuid4()) if preview else uuid_in(form.get("command_id"))
@@ -189,8 +181,6 @@ class ColleaguePages:
             handed = await self._casework.people.hand_over(
                 visit.person, id_, body | {"preview": preview}, command_id=command_id
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("hand", entered, {}, refusal, words)
             return await self.one(request, visit, id_, draft, status=refusal.status)

@@ -1,6 +1,6 @@
 """The rules of contact: when customers may be called, how long they are left in peace, how callbacks are kept."""
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Depends
@@ -8,15 +8,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import SEE_OTHER, away, refused_draft, uuid_in, version_in
+from services.portal.api.refusals import SEE_OTHER, WRONG, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.domain.contactforms import CONTACT, MINUTES, contact_rules_of, entered_contact_rules
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.people import Right
 from services.portal.domain.policyforms import WEEKDAYS, WrongEntryError, written
-
-_WRONG: Final = 422
 
 
 def routes(pages: Pages, casework: Casework) -> APIRouter:
@@ -64,13 +62,11 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
             if "week" in error.fields:
                 wrong[WEEKDAYS[0]] = words("contact_rules.wrong_week")
             draft = Draft("contact", entered, {}, wrong, words("case.check"))
-            return await shown(request, visit, draft, status=_WRONG)
+            return await shown(request, visit, draft, status=WRONG)
         try:
             await casework.contact_rules.put(
                 visit.person, body, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             return await shown(
                 request, visit, refused_draft("contact", entered, {}, refusal, words), status=refusal.status

@@ -12,7 +12,7 @@ from libs.webapi.problem import of_status
 from services.portal.api.access import Visit, needs
 from services.portal.api.metrics import TIERS
 from services.portal.api.named import named
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
 from services.portal.domain.people import Right
@@ -58,21 +58,11 @@ async def _one(
     wanted: str,
 ) -> Response:
     """One customer, with the cases; without these where casework is away."""
-    try:
-        found = await scoring.customers.find(visit.person, wanted)
-    except ServiceAwayError as error:
-        raise away() from error
-    except Refusal as refusal:
-        raise as_problem(refusal) from refusal
+    found = await scoring.customers.find(visit.person, wanted)
     if found is None:
         return pages.page(request, visit, "customer.html", status=NOT_FOUND, customer=None, wanted=wanted)
-    try:
-        changes = await scoring.customers.contact_changes(visit.person, wanted)
-        answers = await scoring.responses.page(visit.person, {"customer_id": wanted, "limit": _ANSWERS})
-    except ServiceAwayError as error:
-        raise away() from error
-    except Refusal as refusal:
-        raise as_problem(refusal) from refusal
+    changes = await scoring.customers.contact_changes(visit.person, wanted)
+    answers = await scoring.responses.page(visit.person, {"customer_id": wanted, "limit": _ANSWERS})
     names = await named(database, {each.told_by for each in changes if each.came_by != "survey_vendor"})
     try:
         cases = (await casework.cases(visit.person, {"customer": wanted}, limit=_CASES)).items

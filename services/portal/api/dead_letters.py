@@ -13,6 +13,7 @@ from libs.events.dead_letters import DeadLetter, NoSuchLetter, State
 from libs.webapi.paging import decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER
 from services.portal.api.view import Pages
 from services.portal.clients import ServiceAwayError
 from services.portal.clients.dead_letters import DeadLetters
@@ -22,8 +23,6 @@ from services.portal.domain.people import Right, Role
 SHOWN: Final = 50
 LONGEST_REASON: Final = 500
 _ANY: Final = "any"
-_SEE_OTHER: Final = 303
-_NOT_FOUND: Final = 404
 _LONGEST_CURSOR: Final = 8_192
 
 
@@ -80,7 +79,7 @@ def routes(pages: Pages, letters: DeadLetters) -> APIRouter:
         form: Annotated[Form, Depends(posted_form)],
     ) -> Response:
         if action not in set(LetterAction):
-            raise of_status(_NOT_FOUND)
+            raise of_status(NOT_FOUND)
         return await reader.decide(request, visit, letter_id, LetterAction(action), form)
 
     return router
@@ -116,7 +115,7 @@ class DeadLetterPages:
         except ServiceAwayError:
             return self._list_page(request, visit, Asked("", State.OPEN), [], away="away.kafka")
         except NoSuchLetter as error:
-            raise of_status(_NOT_FOUND) from error
+            raise of_status(NOT_FOUND) from error
         return self._letter_page(request, visit, letter, refused=refused, status=status)
 
     async def decide(
@@ -137,12 +136,12 @@ class DeadLetterPages:
         except ServiceAwayError:
             return self._list_page(request, visit, Asked("", State.OPEN), [], away="letters.unsure")
         except NoSuchLetter as error:
-            raise of_status(_NOT_FOUND) from error
+            raise of_status(NOT_FOUND) from error
         if not decided.made:
             why = words("letters.superseded" if action is LetterAction.REPLAY else "letters.decided_before")
             return await self.one(request, visit, letter_id, refused=Refused(action, reason, why), status=409)
         address = f"/dead-letters/{quote(str(decided.letter.id), safe='')}"
-        return RedirectResponse(f"{address}?{urlencode({'done': action.value})}", _SEE_OTHER)
+        return RedirectResponse(f"{address}?{urlencode({'done': action.value})}", SEE_OTHER)
 
     def _asked(self, request: Request) -> Asked:
         queue = request.query_params.get("queue", "")

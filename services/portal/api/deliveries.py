@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import SEE_OTHER, as_problem, away, is_source_name, uuid_in
+from services.portal.api.refusals import SEE_OTHER, is_source_name, uuid_in
 from services.portal.api.view import Pages
-from services.portal.clients import Ingest, Refusal, ServiceAwayError
+from services.portal.clients import Ingest, ServiceAwayError
 from services.portal.clients.ingest import DeliveryPage
 from services.portal.domain.deliveries import STATUSES, body_seen_by
 from services.portal.domain.people import Right
@@ -82,8 +82,6 @@ class DeliveryPages:
             names = sorted({source.name for source in sources} | set(names))
         except ServiceAwayError:
             is_away = True
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         return self._pages.page(
             request,
             visit,
@@ -100,12 +98,7 @@ class DeliveryPages:
 
     async def one(self, request: Request, visit: Visit, delivery_id: str) -> Response:
         """One delivery, with what its reader may see of it."""
-        try:
-            delivery = await self._ingest.delivery(visit.person, delivery_id)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        delivery = await self._ingest.delivery(visit.person, delivery_id)
         return self._pages.page(
             request,
             visit,
@@ -117,12 +110,7 @@ class DeliveryPages:
 
     async def replay(self, visit: Visit, delivery_id: str) -> Response:
         """Have it understood again; back to it."""
-        try:
-            await self._ingest.replay(visit.person, delivery_id)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        await self._ingest.replay(visit.person, delivery_id)
         return RedirectResponse(f"/deliveries/{delivery_id}?{urlencode({'done': _REPLAYED})}", SEE_OTHER)
 
 

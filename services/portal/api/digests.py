@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Notify, Refusal, ServiceAwayError
 from services.portal.clients.digests import Digest
@@ -61,17 +61,12 @@ def routes(pages: Pages, notify: Notify, casework: Casework) -> APIRouter:
     ) -> Response:
         wanted = form.get("wanted") == "yes"
         command_id = uuid_in(form.get("command_id"))
-        try:
-            if what in KINDS:
-                await notify.digests.choose(visit.person, what, wanted=wanted, command_id=command_id)
-                return _to(what, "on" if wanted else "off")
-            if what == "naming":
-                await casework.recognition.choose(visit.person, wanted=wanted, command_id=command_id)
-                return _to(KINDS[0], "named" if wanted else "unnamed")
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        if what in KINDS:
+            await notify.digests.choose(visit.person, what, wanted=wanted, command_id=command_id)
+            return _to(what, "on" if wanted else "off")
+        if what == "naming":
+            await casework.recognition.choose(visit.person, wanted=wanted, command_id=command_id)
+            return _to(KINDS[0], "named" if wanted else "unnamed")
         raise of_status(NOT_FOUND)
 
     return router

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import SEE_OTHER, as_problem, away, uuid_in
+from services.portal.api.refusals import SEE_OTHER, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Refusal, Scoring, ServiceAwayError
 from services.portal.domain.people import Right
@@ -51,14 +51,9 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
         words = pages.words(request, visit.person)
         program, kind = _scope(form.get("program"), form.get("kind"))
         span = span_of(Period.QUARTER, now=words.now, zone=words.zone)
-        try:
-            run = await scoring.drivers.ask(
-                visit.person, program, kind, span.since, span.until, command_id=uuid_in(form.get("command_id"))
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        run = await scoring.drivers.ask(
+            visit.person, program, kind, span.since, span.until, command_id=uuid_in(form.get("command_id"))
+        )
         query = urlencode({"program": program, "kind": kind, "run": str(run.id)})
         return RedirectResponse(f"/drivers?{query}", SEE_OTHER)
 

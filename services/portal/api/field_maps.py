@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, source_name_in, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, source_name_in, uuid_in
 from services.portal.api.view import Pages
-from services.portal.clients import Ingest, Refusal, ServiceAwayError
+from services.portal.clients import Ingest, Refusal
 from services.portal.clients.ingest import Delivery, DryRun, Source, Understood, Vendor, key_of, map_body
 from services.portal.domain import sourceforms
 from services.portal.domain.deliveries import value_seen_by, words_seen_by
@@ -20,7 +20,6 @@ from services.portal.domain.people import Right, Role
 
 _NEWEST: Final = 20
 _LONGEST_LABEL: Final = 70
-_WRONG: Final = 422
 _CHANGED: Final = 412
 
 
@@ -103,16 +102,11 @@ class FieldMapPages:
 
     async def open(self, request: Request, visit: Visit, name: str) -> Response:
         """The source's map over a delivery: the one that was named, or the newest that waits in quarantine."""
-        try:
-            source, version, vendor, newest = await self._known(visit, name)
-            asked = request.query_params.get("delivery", "")
-            waiting = [each.id for each in newest if each.status == "quarantined"] + [each.id for each in newest]
-            tried = Tried(delivery_id=uuid_in(asked) if asked else next(iter(waiting), ""))
-            shown = await self._guess(visit, source, version, vendor, newest, tried)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        source, version, vendor, newest = await self._known(visit, name)
+        asked = request.query_params.get("delivery", "")
+        waiting = [each.id for each in newest if each.status == "quarantined"] + [each.id for each in newest]
+        tried = Tried(delivery_id=uuid_in(asked) if asked else next(iter(waiting), ""))
+        shown = await self._guess(visit, source, version, vendor, newest, tried)
         return self._page(request, visit, shown)
 
     async def act(self, request: Request, visit: Visit, name: str, form: Form) -> Response:
@@ -121,38 +115,33 @@ class FieldMapPages:
         tried = _tried(form)
         chosen = {field: form.get(field) for field in sourceforms.FIELDS}
         mapped = sourceforms.chosen_places(chosen)
+        source, version, vendor, newest = await self._known(visit, name)
+        if form.get("do") == "look":
+            shown = await self._guess(visit, source, version, vendor, newest, tried)
+            return self._page(request, visit, shown)
+        run = await self._run(visit, source, mapped, tried)
+        if form.get("do") != "save":
+            shown = Editor(source, version, vendor, newest, tried, chosen, run=run, ran=True)
+            return self._page(request, visit, shown)
+        written = form.get("version")
+        if vendor.needs_score and "score" not in mapped:
+            message = words("maps.score_missing")
+            shown = Editor(source, version, vendor, newest, tried, chosen, run=run, message=message)
+            return self._page(request, visit, shown, status=WRONG)
         try:
-            source, version, vendor, newest = await self._known(visit, name)
-            if form.get("do") == "look":
-                shown = await self._guess(visit, source, version, vendor, newest, tried)
-                return self._page(request, visit, shown)
-            run = await self._run(visit, source, mapped, tried)
-            if form.get("do") != "save":
-                shown = Editor(source, version, vendor, newest, tried, chosen, run=run, ran=True)
-                return self._page(request, visit, shown)
-            written = form.get("version")
-            if vendor.needs_score and "score" not in mapped:
-                message = words("maps.score_missing")
-                shown = Editor(source, version, vendor, newest, tried, chosen, run=run, message=message)
-                return self._page(request, visit, shown, status=_WRONG)
-            try:
-                await self._ingest.put_source(
-                    visit.person,
-                    name,
-                    source.body() | {"field_map": mapped},
-                    command_id=uuid_in(form.get("command_id")),
-                    version=int(written) if written.isdecimal() else 0,
-                )
-            except Refusal as refusal:
-                if refusal.status == NOT_FOUND:
-                    raise
-                message = words("maps.changed" if refusal.status == _CHANGED else "sources.check")
-                shown = Editor(source, version, vendor, newest, tried, chosen, run=run, message=message)
-                return self._page(request, visit, shown, status=refusal.status)
-        except ServiceAwayError as error:
-            raise away() from error
+            await self._ingest.put_source(
+                visit.person,
+                name,
+                source.body() | {"field_map": mapped},
+                command_id=uuid_in(form.get("command_id")),
+                version=int(written) if written.isdecimal() else 0,
+            )
         except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+            if refusal.status == NOT_FOUND:
+                raise
+            message = words("maps.changed" if refusal.status == _CHANGED else "sources.check")
+            shown = Editor(source, version, vendor, newest, tried, chosen, run=run, message=message)
+            return self._page(request, visit, shown, status=refusal.status)
         return RedirectResponse(f"/sources/{name}/replay?{urlencode({'done': 'map'})}", SEE_OTHER)
 
     async def _known(self, visit: Visit, name: str) -> tuple[Source, int, Vendor, list[Delivery]]:

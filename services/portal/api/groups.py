@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, refused_draft, uuid_in, version_in
 from services.portal.api.theme_names import theme_names, ticked_themes
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
@@ -23,7 +23,6 @@ from services.portal.domain.people import Person, Right
 from services.portal.domain.policyforms import WrongEntryError
 
 _ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
-_WRONG: Final = 422
 _TAKEN: Final = 409
 _FIELDS: Final[dict[GroupKind, tuple[str, ...]]] = {"teams": TEAM, "departments": DEPARTMENT}
 _USUAL_HOURS: Final = "48"
@@ -123,18 +122,13 @@ class GroupPages:
     ) -> Response:
         """The form; of a new one where the address says so."""
         words = self._pages.words(request, visit.person)
-        try:
-            stored, agents, departments, calendars, themes = await asyncio.gather(
-                self._stored(visit.person, kind, id_),
-                self._people.agents(visit.person),
-                self._people.departments(visit.person),
-                self._policies.calendars(visit.person),
-                theme_names(self._scoring, visit.person, words.language),
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        stored, agents, departments, calendars, themes = await asyncio.gather(
+            self._stored(visit.person, kind, id_),
+            self._people.agents(visit.person),
+            self._people.departments(visit.person),
+            self._policies.calendars(visit.person),
+            theme_names(self._scoring, visit.person, words.language),
+        )
         if stored is None and id_ != "new":
             raise of_status(NOT_FOUND)
         fields = _FIELDS[kind]
@@ -178,7 +172,7 @@ class GroupPages:
             wrong |= {name: words(f"groups.wrong_{name}") for name in error.fields}
         if wrong:
             draft = Draft("group", entered, {}, wrong, words("case.check"))
-            return await self.one(request, visit, kind, place, draft, status=_WRONG)
+            return await self.one(request, visit, kind, place, draft, status=WRONG)
         try:
             if new and await self._stored(visit.person, kind, id_) is not None:
                 draft = Draft("group", entered, {}, {"id": words("calendars.taken")}, words("case.check"))
@@ -191,8 +185,6 @@ class GroupPages:
                 command_id=uuid_in(form.get("command_id")),
                 version=None if new else version_in(form),
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("group", entered, {}, refusal, words)
             return await self.one(request, visit, kind, place, draft, status=refusal.status)

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.mentions import unread_of
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
 from services.portal.clients.guides import Guide
@@ -28,8 +28,6 @@ from services.portal.domain.guideforms import (
     mistakes,
 )
 from services.portal.domain.people import Language, Person, Right
-
-_WRONG: Final = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +98,6 @@ class GuidePages:
             )
         except ServiceAwayError:
             return self._pages.page(request, visit, "guides.html", status=503, **context)
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         guides.sort(key=lambda guide: guide.said("title", language).casefold())
         used = [guide for guide in guides if not guide.retired]
         names = {id_: themes.get(id_, id_) for guide in used for id_ in guide.themes}
@@ -168,7 +164,7 @@ class GuidePages:
         wrong = {name: words(f"guides.wrong.{why}") for name, why in mistakes(entered).items()}
         if wrong:
             draft = Draft("guide", entered, lists, wrong, words("case.check"))
-            return await self.form(request, visit, guide_id, draft, status=_WRONG)
+            return await self.form(request, visit, guide_id, draft, status=WRONG)
         if form.get("do") != "save":
             return await self.form(request, visit, guide_id, Draft("guide", entered, lists), look=True)
         command_id = uuid_in(form.get("command_id"))
@@ -181,8 +177,6 @@ class GuidePages:
                 command_id=command_id,
                 version=None if guide_id is None else version_in(form),
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             # The form comes back beside the guide as it is now: who sends it again has seen that.
             draft = refused_draft("guide", entered | {"version": ""}, lists, refusal, words)
@@ -190,14 +184,9 @@ class GuidePages:
         return RedirectResponse(f"/guides/{id_}?done=saved", SEE_OTHER)
 
     async def _read(self, person: Person, guide_id: str, language: Language) -> tuple[Guide, dict[str, str]]:
-        try:
-            guide, themes = await asyncio.gather(
-                self._casework.guides.find(person, guide_id), self._themes(person, language)
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        guide, themes = await asyncio.gather(
+            self._casework.guides.find(person, guide_id), self._themes(person, language)
+        )
         if guide is None:
             raise of_status(NOT_FOUND)
         return guide, themes

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_long_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, uuid_in, version_in
 from services.portal.api.view import Pages
-from services.portal.clients import Notify, Refusal, ServiceAwayError
+from services.portal.clients import Notify, Refusal
 from services.portal.clients.hooks import EventType, Subscription
 from services.portal.domain import hooks as domain
 from services.portal.domain.forms import Draft
@@ -18,7 +18,6 @@ from services.portal.domain.hooks import FIELDS, SEEN
 from services.portal.domain.people import Person, Right, Role
 from services.portal.texts import LANGUAGES, Words
 
-_WRONG: Final = 422
 _MADE: Final = 201
 _FORM: Final = "hook"
 
@@ -80,13 +79,11 @@ class HookForms:
         """Subscribe; the answer shows the secret, once, and therefore is a page of its own."""
         draft = await self._entered(request, visit, form)
         if draft.wrong:
-            return await self.form(request, visit, None, None, draft, status=_WRONG)
+            return await self.form(request, visit, None, None, draft, status=WRONG)
         try:
             made = await self._notify.hooks.make(
                 visit.person, self._body(draft, visit.person.id), command_id=uuid_in(form.get("command_id"))
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused(draft, refusal, self._pages.words(request, visit.person))
             return await self.form(request, visit, None, None, draft, status=refusal.status)
@@ -96,18 +93,16 @@ class HookForms:
         """Have other things sent, or elsewhere."""
         draft, version = await self._entered(request, visit, form), version_in(form)
         if draft.wrong:
-            return await self.form(request, visit, id_, version, draft, status=_WRONG)
+            return await self.form(request, visit, id_, version, draft, status=WRONG)
         found, _ = await self._one(visit.person, id_)
         same = draft.fields["contact_email"] == found.contact.email
         body = self._body(draft, found.contact.employee_id if same else draft.fields["contact_email"])
         command_id = uuid_in(form.get("command_id"))
         try:
             await self._notify.hooks.change(visit.person, id_, body, command_id=command_id, version=version)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             draft = refused(draft, refusal, self._pages.words(request, visit.person))
             return await self.form(request, visit, id_, version, draft, status=refusal.status)
         return RedirectResponse(f"/subscriptions/{id_}?{urlencode({'done': 'changed'})}", SEE_OTHER)
@@ -163,20 +158,10 @@ class HookForms:
         }
 
     async def _one(self, person: Person, id_: str) -> tuple[Subscription, int]:
-        try:
-            return await self._notify.hooks.one(person, id_)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        return await self._notify.hooks.one(person, id_)
 
     async def _types(self, person: Person) -> list[EventType]:
-        try:
-            return await self._notify.hooks.event_types(person)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        return await self._notify.hooks.event_types(person)
 
 
 def refused(draft: Draft, refusal: Refusal, words: Words) -> Draft:

@@ -9,16 +9,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, cursor_in, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, cursor_in, uuid_in
 from services.portal.api.view import Pages
-from services.portal.clients import Notify, Refusal, ServiceAwayError
+from services.portal.clients import Notify, Refusal
 from services.portal.domain.casefile import instant_in
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.hooks import REPLAYED, STATUSES
 from services.portal.domain.people import Right
 
 _PAGE: Final = 50
-_WRONG: Final = 422
 _DONE: Final = ("test", "replay")
 _LONGEST_TYPE: Final = 200
 
@@ -74,13 +73,8 @@ class HookLog:
         type_ = query.get("type", "").strip()[:_LONGEST_TYPE]
         asked |= {"type": type_} if type_ else {}
         replayed = query.get("replayed", "")
-        try:
-            found, _ = await self._notify.hooks.one(visit.person, id_)
-            page = await self._notify.hooks.deliveries(visit.person, id_, asked, limit=_PAGE, cursor=cursor_in(request))
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, _ = await self._notify.hooks.one(visit.person, id_)
+        page = await self._notify.hooks.deliveries(visit.person, id_, asked, limit=_PAGE, cursor=cursor_in(request))
         return self._pages.page(
             request,
             visit,
@@ -100,13 +94,8 @@ class HookLog:
         self, request: Request, visit: Visit, id_: str, event_id: str, draft: Draft, *, status: int = 200
     ) -> Response:
         """One delivery, with each of its attempts."""
-        try:
-            found, _ = await self._notify.hooks.one(visit.person, id_)
-            delivery = await self._notify.hooks.delivery(visit.person, id_, event_id)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, _ = await self._notify.hooks.one(visit.person, id_)
+        delivery = await self._notify.hooks.delivery(visit.person, id_, event_id)
         done = request.query_params.get("done", "")
         body = None if delivery.body is None else json.dumps(delivery.body, ensure_ascii=False, indent=2)
         return self._pages.page(
@@ -126,11 +115,9 @@ class HookLog:
         command_id = uuid_in(form.get("command_id"))
         try:
             await self._notify.hooks.replay(visit.person, id_, event_id, command_id=command_id)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             words = self._pages.words(request, visit.person)
             draft = Draft("replay", message=words("hook_refused.other"))
             return await self.one(request, visit, id_, event_id, draft, status=refusal.status)
@@ -147,18 +134,16 @@ class HookLog:
             wrong["statuses"] = words("hooks.choose_statuses")
         if wrong:
             draft = Draft("range", entered, {"statuses": tuple(statuses)}, wrong, words("case.check"))
-            return await self.listed(request, visit, id_, draft, status=_WRONG)
+            return await self.listed(request, visit, id_, draft, status=WRONG)
         body: dict[str, Any] = {name: at.isoformat() for name, at in span.items() if at is not None}
         command_id = uuid_in(form.get("command_id"))
         try:
             done = await self._notify.hooks.replay_range(
                 visit.person, id_, body | {"statuses": statuses}, command_id=command_id
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             draft = Draft("range", entered, {"statuses": tuple(statuses)}, {}, words("hook_refused.other"))
             return await self.listed(request, visit, id_, draft, status=refusal.status)
         query = {"replayed": str(done.replayed)} | ({"more": "yes"} if done.more else {})

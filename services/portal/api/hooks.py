@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, cursor_in, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, cursor_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Notify, Refusal, ServiceAwayError
 from services.portal.domain.forms import NOTHING, Draft
@@ -18,7 +18,6 @@ from services.portal.domain.people import Right
 
 _PAGE: Final = 50
 _LATEST: Final = 5
-_WRONG: Final = 422
 _DONE: Final = ("changed", "enable", "disable", "deleted")
 
 
@@ -71,13 +70,8 @@ class HookPages:
         self, request: Request, visit: Visit, id_: str, draft: Draft, *, secret: str = "", status: int = 200
     ) -> Response:
         """One of them, with its latest deliveries."""
-        try:
-            found, version = await self._notify.hooks.one(visit.person, id_)
-            log = await self._notify.hooks.deliveries(visit.person, id_, {}, limit=_LATEST, cursor=None)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, version = await self._notify.hooks.one(visit.person, id_)
+        log = await self._notify.hooks.deliveries(visit.person, id_, {}, limit=_LATEST, cursor=None)
         done = request.query_params.get("done", "")
         return self._pages.page(
             request,
@@ -98,7 +92,7 @@ class HookPages:
         command_id = uuid_in(form.get("command_id"))
         if step == "delete" and form.get("sure") != "yes":
             draft = Draft(step, {}, {}, {"sure": words("hooks.say_sure")}, words("case.check"))
-            return await self.one(request, visit, id_, draft, status=_WRONG)
+            return await self.one(request, visit, id_, draft, status=WRONG)
         hooks = self._notify.hooks
         try:
             if step == "secret":
@@ -111,11 +105,9 @@ class HookPages:
                 await hooks.delete(visit.person, id_, command_id=command_id)
                 return RedirectResponse("/subscriptions?done=deleted", SEE_OTHER)
             await hooks.act(visit.person, id_, step, command_id=command_id)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             key = f"hook_refused.{refusal.slug}"
             draft = Draft(step, message=words(key) if words.has(key) else words("hook_refused.other"))
             return await self.one(request, visit, id_, draft, status=refusal.status)

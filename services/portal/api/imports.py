@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import FORM_TOKEN, Form, Visit, needs, posted_bytes, posted_form
-from services.portal.api.refusals import NOT_FOUND, as_problem, away, is_source_name, uuid_in
+from services.portal.api.refusals import NOT_FOUND, is_source_name, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Ingest, Refusal, ServiceAwayError
 from services.portal.clients.imports import ErrorPage, ErrorRow, FirstRow, Import, ImportPage, Imports
@@ -109,8 +109,6 @@ class ImportPages:
             page = await self._imports.listed(visit.person, source=source, cursor=cursor)
         except ServiceAwayError:
             is_away = True
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         return self._pages.page(
             request,
             visit,
@@ -125,10 +123,7 @@ class ImportPages:
 
     async def blank(self, request: Request, visit: Visit) -> Response:
         """The form: whose answers, and which file."""
-        try:
-            sources = [source.name for source in await self._ingest.sources(visit.person) if source.enabled]
-        except ServiceAwayError as error:
-            raise away() from error
+        sources = [source.name for source in await self._ingest.sources(visit.person) if source.enabled]
         asked = request.query_params.get("source", "")
         return self._pages.page(
             request, visit, "import_new.html", sources=sources, asked=asked, token_header=FORM_TOKEN
@@ -143,8 +138,6 @@ class ImportPages:
         said = importforms.said_of(chosen, source)
         try:
             preview = await self._imports.preview(visit.person, said, head, whole=chosen.get("whole") == "yes")
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             return self._pages.page(
                 request,
@@ -176,12 +169,7 @@ class ImportPages:
             raise of_status(NOT_FOUND)
         said = importforms.said_of(form.fields, source)
         name = form.get("name")[:_LONGEST_NAME] or "?"
-        try:
-            import_ = await self._imports.begin(visit.person, said, name=name, size=int(size))
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        import_ = await self._imports.begin(visit.person, said, name=name, size=int(size))
         return _state(import_, status=201)
 
     async def go_on(self, request: Request, visit: Visit, import_id: str, piece: bytes) -> Response:
@@ -191,24 +179,17 @@ class ImportPages:
             raise of_status(NOT_FOUND)
         try:
             return _state(await self._imports.go_on(visit.person, import_id, piece, offset=int(written)))
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == _ELSEWHERE and refusal.offset is not None:
                 return _state(await self._imports.one(visit.person, import_id))
-            raise as_problem(refusal) from refusal
+            raise
 
     async def one(self, request: Request, visit: Visit, import_id: str) -> Response:
         """One import: how far it is, how it was read, and which rows brought nothing."""
-        try:
-            import_ = await self._imports.one(visit.person, import_id)
-            errors = ErrorPage([])
-            if import_.errors:
-                errors = await self._imports.errors(visit.person, import_id, limit=_SHOWN_ERRORS)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        import_ = await self._imports.one(visit.person, import_id)
+        errors = ErrorPage([])
+        if import_.errors:
+            errors = await self._imports.errors(visit.person, import_id, limit=_SHOWN_ERRORS)
         words = self._pages.words(request, visit.person)
         return self._pages.page(
             request,
@@ -224,13 +205,8 @@ class ImportPages:
 
     async def errors(self, request: Request, visit: Visit, import_id: str) -> Response:
         """All rows that brought nothing, as a file; in the reader's language, for spreadsheets."""
-        try:
-            import_ = await self._imports.one(visit.person, import_id)
-            first = await self._imports.errors(visit.person, import_id)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        import_ = await self._imports.one(visit.person, import_id)
+        first = await self._imports.errors(visit.person, import_id)
         words = self._pages.words(request, visit.person)
         rows = self._imports.all_errors(visit.person, import_.id, first)
         return StreamingResponse(

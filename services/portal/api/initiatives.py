@@ -12,16 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from libs.webapi.problem import Problem, of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.causes import cause_paths
-from services.portal.api.refusals import (
-    NOT_FOUND,
-    SEE_OTHER,
-    as_problem,
-    away,
-    cursor_in,
-    refused_draft,
-    uuid_in,
-    version_in,
-)
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, cursor_in, refused_draft, uuid_in, version_in
 from services.portal.api.theme_names import theme_names, ticked_themes
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
@@ -37,7 +28,6 @@ from services.portal.domain.people import Person, Right
 _ON_BOARD: Final = 12
 _PAGE: Final = 30
 _CASES: Final = 20
-_WRONG: Final = 422
 _SAID: Final = ("title", "problem", "department_id", "owner_id", "themes", "since")
 _MOST_THEMES: Final = 50
 
@@ -136,19 +126,14 @@ class InitiativePages:
         person = visit.person
         cursor = cursor_in(request)
         words = self._pages.words(request, person)
-        try:
-            found, cases, causes, agents, themes = await asyncio.gather(
-                self._casework.initiatives.one(person, id_),
-                self._casework.initiatives.cases(person, id_, limit=_CASES, cursor=cursor),
-                self._casework.root_causes(person),
-                self._casework.agents(person),
-                theme_names(self._scoring, person, words.language),
-            )
-            effect = await self._casework.initiatives.effect(person, id_) if found.shipped_at else None
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, cases, causes, agents, themes = await asyncio.gather(
+            self._casework.initiatives.one(person, id_),
+            self._casework.initiatives.cases(person, id_, limit=_CASES, cursor=cursor),
+            self._casework.root_causes(person),
+            self._casework.agents(person),
+            theme_names(self._scoring, person, words.language),
+        )
+        effect = await self._casework.initiatives.effect(person, id_) if found.shipped_at else None
         told = found.communicated_at is not None
         done = request.query_params.get("done", "")
         return self._pages.page(
@@ -176,18 +161,13 @@ class InitiativePages:
     ) -> Response:
         """The form of a proposal, or of one that is to be said better."""
         words = self._pages.words(request, visit.person)
-        try:
-            causes, departments, agents, themes, found = await asyncio.gather(
-                self._casework.root_causes(visit.person),
-                self._casework.people.departments(visit.person),
-                self._casework.people.agents(visit.person),
-                theme_names(self._scoring, visit.person, words.language),
-                self._find(visit.person, id_),
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        causes, departments, agents, themes, found = await asyncio.gather(
+            self._casework.root_causes(visit.person),
+            self._casework.people.departments(visit.person),
+            self._casework.people.agents(visit.person),
+            theme_names(self._scoring, visit.person, words.language),
+            self._find(visit.person, id_),
+        )
         paths = cause_paths(causes, words.language)
         return self._pages.page(
             request,
@@ -227,8 +207,6 @@ class InitiativePages:
             proposed = await self._casework.initiatives.propose(
                 visit.person, body, command_id=uuid_in(form.get("command_id"))
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("propose", entered, lists, refusal, self._pages.words(request, visit.person))
             return await self.form(request, visit, None, draft, status=refusal.status)
@@ -243,8 +221,6 @@ class InitiativePages:
             await self._casework.initiatives.edit(
                 visit.person, id_, body, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("edit", entered, lists, refusal, self._pages.words(request, visit.person))
             return await self.form(request, visit, id_, draft, status=refusal.status)
@@ -269,7 +245,7 @@ class InitiativePages:
                 body = {"since": since.isoformat()}
         if wrong:
             draft = Draft(step.value, entered, {}, wrong, words("case.check"))
-            return await self.one(request, visit, id_, draft, status=_WRONG)
+            return await self.one(request, visit, id_, draft, status=WRONG)
         try:
             await self._casework.initiatives.act(
                 visit.person,
@@ -279,11 +255,9 @@ class InitiativePages:
                 command_id=uuid_in(form.get("command_id")),
                 version=version_in(form),
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             draft = refused_draft(step.value, entered, {}, refusal, words)
             return await self.one(request, visit, id_, draft, status=refusal.status)
         return _to(id_, step.value)
@@ -314,7 +288,7 @@ class InitiativePages:
         wrong: Mapping[str, str],
     ) -> Response:
         message = self._pages.words(request, visit.person)("case.check")
-        return await self.form(request, visit, id_, Draft(name, entered, lists, wrong, message), status=_WRONG)
+        return await self.form(request, visit, id_, Draft(name, entered, lists, wrong, message), status=WRONG)
 
 
 def _to(id_: str, done: str) -> Response:

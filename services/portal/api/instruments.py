@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Refusal, Scoring, ServiceAwayError
 from services.portal.domain.people import Right
@@ -57,14 +57,12 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
                 command_id=uuid_in(form.get("command_id")),
                 revision=int(form.get("revision")) if _is_number(form.get("revision")) else None,
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status in _CANNOT_JOIN:
                 return RedirectResponse("/instruments?done=refused", SEE_OTHER)
             if refusal.status == _STALE:
                 return RedirectResponse("/instruments?done=changed", SEE_OTHER)
-            raise as_problem(refusal) from refusal
+            raise
         return RedirectResponse("/instruments?done=joined", SEE_OTHER)
 
     return router

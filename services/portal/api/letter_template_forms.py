@@ -9,9 +9,9 @@ from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.letter_templates import kind_in, language_in, number_in, to_version
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, uuid_in, version_in
 from services.portal.api.view import Pages
-from services.portal.clients import Notify, Refusal, ServiceAwayError
+from services.portal.clients import Notify, Refusal
 from services.portal.clients.letter_templates import Template
 from services.portal.domain import letter_templates as domain
 from services.portal.domain.forms import Draft
@@ -19,7 +19,6 @@ from services.portal.domain.letter_templates import LONGEST, PARTS
 from services.portal.domain.people import Person, Right
 from services.portal.texts import Words
 
-_WRONG: Final = 422
 _FORM: Final = "template"
 _LONGEST_NOTE: Final = 500
 
@@ -106,7 +105,7 @@ class TemplateForms:
         }
         if wrong:
             draft = Draft(_FORM, entered, {}, wrong, words("case.check"))
-            return self._form(request, visit, kind, language, number, seen, draft, [], status=_WRONG)
+            return self._form(request, visit, kind, language, number, seen, draft, [], status=WRONG)
         command_id = uuid_in(form.get("command_id"))
         templates = self._notify.templates
         try:
@@ -115,11 +114,9 @@ class TemplateForms:
             else:
                 await templates.change(visit.person, kind, language, number, entered, command_id=command_id, seen=seen)
             trial = await templates.try_out(visit.person, kind, language, number)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             key = f"template_refused.{refusal.slug}"
             message = words(key) if words.has(key) else words("template_refused.other")
             draft = Draft(_FORM, entered, {}, {}, message)
@@ -158,30 +155,15 @@ class TemplateForms:
         )
 
     async def _one(self, person: Person, kind: str, language: str, number: int) -> tuple[Template, int]:
-        try:
-            return await self._notify.templates.one(person, kind, language, number)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        return await self._notify.templates.one(person, kind, language, number)
 
     async def _in_use(self, person: Person, kind: str, language: str) -> int:
         """The version in use; the newest where none is."""
-        try:
-            found = await self._notify.templates.versions(person, kind=kind, language=language)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found = await self._notify.templates.versions(person, kind=kind, language=language)
         return next((each.version for each in found if each.in_use), found[0].version if found else 1)
 
     async def _mistakes(self, person: Person, found: Template) -> list[domain.Mistake]:
-        try:
-            trial = await self._notify.templates.try_out(person, found.kind, found.language, found.version)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        trial = await self._notify.templates.try_out(person, found.kind, found.language, found.version)
         return domain.mistakes(trial.faults, {part: getattr(found, part) for part in PARTS})
 
 

@@ -11,7 +11,7 @@ from libs.events.database import Database
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.named import named
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Notify, Refusal, ServiceAwayError
 from services.portal.clients.letter_templates import TemplateVersion
@@ -104,13 +104,8 @@ class TemplatePages:
 
     async def kind(self, request: Request, visit: Visit, kind: str) -> Response:
         """One kind as people get it now, in both languages, with all its versions."""
-        try:
-            found = await self._notify.templates.versions(visit.person, kind=kind)
-            previews = await self._notify.templates.in_use(visit.person, kind)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found = await self._notify.templates.versions(visit.person, kind=kind)
+        previews = await self._notify.templates.in_use(visit.person, kind)
         samples = sorted({each.sample for each in previews})
         sample = _sample_in(request, samples)
         return self._pages.page(
@@ -130,13 +125,8 @@ class TemplatePages:
         self, request: Request, visit: Visit, kind: str, language: str, number: int, draft: Draft, *, status: int = 200
     ) -> Response:
         """One version: what is wrong with it, how it looks for each sample, and whether it is to be used."""
-        try:
-            found, revision = await self._notify.templates.one(visit.person, kind, language, number)
-            trial = await self._notify.templates.try_out(visit.person, kind, language, number)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, revision = await self._notify.templates.one(visit.person, kind, language, number)
+        trial = await self._notify.templates.try_out(visit.person, kind, language, number)
         samples = [each.sample for each in trial.previews]
         sample = _sample_in(request, samples)
         done = request.query_params.get("done", "")
@@ -167,11 +157,9 @@ class TemplatePages:
             await self._notify.templates.publish(
                 visit.person, kind, language, number, command_id=command_id, seen=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             words = self._pages.words(request, visit.person)
             key = f"template_refused.{refusal.slug}"
             draft = Draft("publish", message=words(key) if words.has(key) else words("template_refused.other"))
@@ -180,12 +168,7 @@ class TemplatePages:
 
     async def sample(self, visit: Visit, kind: str, language: str, number: int, sample: int) -> Response:
         """A mail by itself, for the frame in which a page shows it."""
-        try:
-            trial = await self._notify.templates.try_out(visit.person, kind, language, number)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        trial = await self._notify.templates.try_out(visit.person, kind, language, number)
         shown = next((each for each in trial.previews if each.sample == sample), None)
         if shown is None:
             raise of_status(NOT_FOUND)

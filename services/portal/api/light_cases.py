@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_long_form
 from services.portal.api.policies import programs_of
-from services.portal.api.refusals import SEE_OTHER, away, uuid_in, version_in
+from services.portal.api.refusals import SEE_OTHER, WRONG, uuid_in, version_in
 from services.portal.api.theme_names import theme_names
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
@@ -23,7 +23,6 @@ from services.portal.domain.people import Right
 from services.portal.texts import Words
 
 _ACTIONS: Final[tuple[outreachforms.Action, ...]] = get_args(outreachforms.Action)
-_WRONG: Final = 422
 _CHANGED: Final = 409
 
 
@@ -111,7 +110,7 @@ class LightCasePages:
         wrong = {name: words(f"light.wrong.{why}") for name, why in outreachforms.mistakes(rows).items()}
         if wrong:
             draft = Draft(rows, words("case.check"), wrong)
-            return await self.shown(request, visit, draft=draft, status=_WRONG, version=version)
+            return await self.shown(request, visit, draft=draft, status=WRONG, version=version)
         document = outreachforms.document_of(rows)
         try:
             if action != "save":
@@ -121,8 +120,6 @@ class LightCasePages:
             await self._casework.outreach.put(
                 visit.person, document, command_id=uuid_in(form.get("command_id")), version=version
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             return await self._refused(request, visit, rows, refusal, words)
         return RedirectResponse("/light-cases?done=saved", SEE_OTHER)
@@ -136,4 +133,4 @@ class LightCasePages:
             return await self.shown(request, visit, draft=draft, status=_CHANGED)
         places = (outreachforms.field_at(rows, error.pointer) for error in refusal.errors)
         wrong = {name: words("case.invalid") for name in places if name is not None}
-        return await self.shown(request, visit, draft=Draft(rows, words("case.check"), wrong), status=_WRONG)
+        return await self.shown(request, visit, draft=Draft(rows, words("case.check"), wrong), status=WRONG)

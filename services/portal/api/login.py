@@ -2,7 +2,7 @@
 
 import math
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
@@ -13,10 +13,9 @@ from libs.events.database import Database
 from services.portal import store
 from services.portal.accounts import Passwords
 from services.portal.api.access import Door, Form, posted_form
+from services.portal.api.refusals import SEE_OTHER
 from services.portal.api.view import Pages
 from services.portal.domain.sessions import PER_ADDRESS, PER_LOGIN, safe_next
-
-SEE_OTHER: Final = 303
 
 
 def routes(database: Database, pages: Pages, passwords: Passwords, door: Door) -> APIRouter:

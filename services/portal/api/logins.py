@@ -12,7 +12,7 @@ from libs.events.database import Database
 from libs.webapi.problem import of_status
 from services.portal.accounts import MAX_PASSWORD, MIN_PASSWORD, Passwords
 from services.portal.api.access import Door, Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.clients.people import Colleague
@@ -26,7 +26,6 @@ from services.portal.store.accounts import Account, Refused
 _ID: Final = re.compile(r"[A-Za-z0-9._@-]{1,128}")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _TOKEN_BYTES: Final = 32
-_WRONG: Final = 422
 _CONFLICT: Final = 409
 _GONE: Final = 410
 _PLACES: Final[dict[Refused, str]] = {
@@ -162,7 +161,7 @@ class LoginPages:
         except WrongEntryError as error:
             wrong = {name: words(f"logins.wrong_{name}") for name in error.fields}
             return await self.one(
-                request, visit, place, Draft("login", entered, {}, wrong, words("case.check")), status=_WRONG
+                request, visit, place, Draft("login", entered, {}, wrong, words("case.check")), status=WRONG
             )
         closed = form.get("do") == "close"
         password_hash = await self._passwords.unknown() if account is None else ""
@@ -214,9 +213,9 @@ class LoginPages:
         """Store the password, and log its owner in."""
         password = form.fields.get("password", "")
         if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-            return await self.invited(request, token, wrong="length", status=_WRONG)
+            return await self.invited(request, token, wrong="length", status=WRONG)
         if password != form.fields.get("again", ""):
-            return await self.invited(request, token, wrong="again", status=_WRONG)
+            return await self.invited(request, token, wrong="again", status=WRONG)
         token_hash = self._hash(token)
         async with self._database.reading() as tx:
             person = await accounts.invited(tx, token_hash)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import SEE_OTHER, as_problem, away, cursor_in, uuid_in
+from services.portal.api.refusals import SEE_OTHER, cursor_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.domain.people import Person, Right
@@ -38,8 +38,6 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
             page = await casework.contact.mentions(visit.person, limit=_PAGE, unread=show == "unread", cursor=cursor)
         except ServiceAwayError:
             return pages.page(request, visit, "mentions.html", status=503, **context)
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         return pages.page(request, visit, "mentions.html", **context | {"page": page, "unread": page.unread})
 
     @router.post("/mentions")
@@ -47,12 +45,7 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
         visit: Annotated[Visit, needs(Right.CASES)], form: Annotated[Form, Depends(posted_form)]
     ) -> Response:
         case_id = uuid_in(form.get("case_id")) if form.get("case_id") else None
-        try:
-            await casework.contact.read(visit.person, case_id)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        await casework.contact.read(visit.person, case_id)
         show = {"show": "all"} if form.get("show") == "all" else {}
         return RedirectResponse(f"/mentions?{urlencode({**show, 'done': 'read'})}", SEE_OTHER)
 

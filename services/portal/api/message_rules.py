@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from libs.events.database import Database
 from services.portal.api.access import Form, Visit, needs, posted_long_form
 from services.portal.api.named import named
-from services.portal.api.refusals import SEE_OTHER, as_problem, away, uuid_in, version_in
+from services.portal.api.refusals import SEE_OTHER, WRONG, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Notify, Refusal, ServiceAwayError
 from services.portal.clients.reach import MessageRules
@@ -19,7 +19,6 @@ from services.portal.domain.forms import Draft
 from services.portal.domain.messagerules import CHANNELS, PLACES, PURPOSES
 from services.portal.domain.people import Person, Right
 
-_WRONG: Final = 422
 _FORM: Final = "rules"
 
 
@@ -84,12 +83,10 @@ class MessageRulePages:
         if wrong:
             said = {name: words(f"rules_wrong.{code}") for name, code in wrong.items()}
             draft = Draft(_FORM, fields, lists, said, words("case.check"))
-            return self._form(request, visit, seen, draft, status=_WRONG)
+            return self._form(request, visit, seen, draft, status=WRONG)
         command_id = uuid_in(form.get("command_id"))
         try:
             await self._notify.reach.put_rules(visit.person, body, command_id=command_id, version=seen)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             key = f"template_refused.{refusal.slug}"
             message = words(key) if words.has(key) else words("template_refused.other")
@@ -113,9 +110,4 @@ class MessageRulePages:
         )
 
     async def _rules(self, person: Person) -> MessageRules:
-        try:
-            return await self._notify.reach.rules(person)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        return await self._notify.reach.rules(person)

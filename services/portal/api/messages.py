@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, cursor_in, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, cursor_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Notify, Refusal, ServiceAwayError
 from services.portal.domain.forms import NOTHING, Draft
@@ -16,7 +16,6 @@ from services.portal.domain.messages import KINDS, REASONS, STATUSES, outcomes
 from services.portal.domain.people import Right
 
 _PAGE: Final = 50
-_WRONG: Final = 422
 _LONGEST_ID: Final = 512
 _OUTCOMES: Final = ("sent", "resend")
 
@@ -79,12 +78,7 @@ class MessagePages:
 
     async def one(self, request: Request, visit: Visit, id_: str, draft: Draft, *, status: int = 200) -> Response:
         """One message, and what may be said of it."""
-        try:
-            found = await self._notify.messages.one(visit.person, id_)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found = await self._notify.messages.one(visit.person, id_)
         return self._pages.page(
             request,
             visit,
@@ -102,15 +96,13 @@ class MessagePages:
         words = self._pages.words(request, visit.person)
         if outcome not in _OUTCOMES:
             draft = Draft("resolve", {}, {}, {"outcome": words("case.missing")}, words("case.check"))
-            return await self.one(request, visit, id_, draft, status=_WRONG)
+            return await self.one(request, visit, id_, draft, status=WRONG)
         command_id = uuid_in(form.get("command_id"))
         try:
             await self._notify.messages.resolve(visit.person, id_, outcome, command_id=command_id)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             key = f"message_refused.{refusal.slug}"
             message = words(key) if words.has(key) else words("message_refused.other")
             return await self.one(request, visit, id_, Draft("resolve", message=message), status=refusal.status)

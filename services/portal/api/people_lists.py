@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, cursor_in, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, cursor_in, uuid_in
 from services.portal.api.uploads import FIELDS_LIMIT, Upload, posted_file
 from services.portal.api.view import Pages
 from services.portal.clients import Notify, Refusal, ServiceAwayError
@@ -23,7 +23,6 @@ from services.portal.texts import Words
 UPLOADS: Final = "/lists/*/file$"
 UPLOAD_LIMIT: Final = MOST_BYTES + FIELDS_LIMIT
 _PAGE: Final = 100
-_WRONG: Final = 422
 _ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _DONE: Final = ("made", "renamed", "filled", "removed", "deleted")
 
@@ -98,13 +97,11 @@ class PeopleListPages:
         if not name or side not in SIDES:
             wrong = {} if name else {"name": words("case.missing")}
             draft = Draft("new", {"name": name, "side": side}, {}, wrong, words("case.check"))
-            return await self.listed(request, visit, draft, status=_WRONG)
+            return await self.listed(request, visit, draft, status=WRONG)
         # The command's id makes the list's: a form that is sent twice makes one list.
         id_ = f"list-{command_id}"
         try:
             await self._notify.people_lists.put(visit.person, id_, side, name, command_id=command_id)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = Draft("new", {"name": name, "side": side}, {}, {}, words("list_refused.other"))
             return await self.listed(request, visit, draft, status=refusal.status)
@@ -113,12 +110,7 @@ class PeopleListPages:
     async def one(self, request: Request, visit: Visit, id_: str, draft: Draft, *, status: int = 200) -> Response:
         """One list with its people."""
         found = await self._found(visit.person, id_)
-        try:
-            page = await self._notify.people_lists.members(visit.person, id_, limit=_PAGE, cursor=cursor_in(request))
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        page = await self._notify.people_lists.members(visit.person, id_, limit=_PAGE, cursor=cursor_in(request))
         done = request.query_params.get("done", "")
         return self._pages.page(
             request,
@@ -145,7 +137,7 @@ class PeopleListPages:
         if step == "delete" and form.get("sure") != "yes":
             wrong = {"sure": words("hooks.say_sure")}
         if wrong:
-            return await self.one(request, visit, id_, Draft(step, {}, {}, wrong, words("case.check")), status=_WRONG)
+            return await self.one(request, visit, id_, Draft(step, {}, {}, wrong, words("case.check")), status=WRONG)
         try:
             match step:
                 case "name":
@@ -160,8 +152,6 @@ class PeopleListPages:
                     return RedirectResponse("/lists?done=deleted", SEE_OTHER)
                 case _:
                     raise of_status(NOT_FOUND)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = Draft(step, {}, {}, {}, words("list_refused.other"))
             return await self.one(request, visit, id_, draft, status=refusal.status)
@@ -178,7 +168,7 @@ class PeopleListPages:
         text = decoded(bytes(content)) if sent.name else None
         if not text or not text.strip():
             draft = Draft("file", {}, {}, {"file": words("lists.no_text")}, words("case.check"))
-            return await self.one(request, visit, id_, draft, status=_WRONG)
+            return await self.one(request, visit, id_, draft, status=WRONG)
         anew = sent.get("anew") == "yes"
         return await self._fill(
             request, visit, id_, text, anew=anew, command_id=uuid_in(sent.get("command_id")), form="file"
@@ -202,11 +192,9 @@ class PeopleListPages:
         shown = {"people": written} if form == "members" else {}
         if read.mistakes or not read.members:
             draft = Draft(form, shown, {}, {name: _mistakes(words, read)}, words("case.check"))
-            return await self.one(request, visit, id_, draft, status=_WRONG)
+            return await self.one(request, visit, id_, draft, status=WRONG)
         try:
             await self._notify.people_lists.fill(visit.person, id_, read.members, anew=anew, command_id=command_id)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             places = [error.pointer.split("/") for error in refusal.errors]
             bad = [read.members[int(parts[2])]["email"] for parts in places if len(parts) > 2 and parts[2].isdecimal()]  # noqa: PLR2004
@@ -218,12 +206,7 @@ class PeopleListPages:
     async def _found(self, person: Person, id_: str) -> PeopleList:
         if not _ID.fullmatch(id_):
             raise of_status(NOT_FOUND)
-        try:
-            lists = await self._notify.people_lists.all(person)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        lists = await self._notify.people_lists.all(person)
         found = next((each for each in lists if each.list_id == id_), None)
         if found is None:
             raise of_status(NOT_FOUND)

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, refused_draft, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.domain.casefile import TIERS
@@ -31,7 +31,6 @@ from services.portal.domain.policyforms import (
 from services.portal.texts import Words
 
 _LONGEST: Final = 200
-_WRONG: Final = 422
 
 
 def routes(pages: Pages, casework: Casework) -> APIRouter:
@@ -113,16 +112,11 @@ class PolicyPages:
         self, request: Request, visit: Visit, tier: str, program: str, draft: Draft, *, status: int = 200
     ) -> Response:
         """The form; for a program without a policy of its own it begins with the company's."""
-        try:
-            own, calendars = await asyncio.gather(
-                self._casework.policies.find(visit.person, program, tier),
-                self._casework.policies.calendars(visit.person),
-            )
-            shown = own or await self._casework.policies.find(visit.person, "", tier)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        own, calendars = await asyncio.gather(
+            self._casework.policies.find(visit.person, program, tier),
+            self._casework.policies.calendars(visit.person),
+        )
+        shown = own or await self._casework.policies.find(visit.person, "", tier)
         if shown is None:
             raise of_status(NOT_FOUND)
         return self._pages.page(
@@ -156,13 +150,11 @@ class PolicyPages:
                 for name in error.fields
             }
             draft = Draft("policy", entered, {}, wrong, words("case.check"))
-            return await self.one(request, visit, tier, program, draft, status=_WRONG)
+            return await self.one(request, visit, tier, program, draft, status=WRONG)
         try:
             await self._casework.policies.put(
                 visit.person, program, tier, body, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("policy", entered, {}, refusal, words)
             return await self.one(request, visit, tier, program, draft, status=refusal.status)
@@ -177,8 +169,6 @@ class PolicyPages:
             await self._casework.policies.delete(
                 visit.person, program, tier, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = refused_draft("policy", {}, {}, refusal, self._pages.words(request, visit.person))
             return await self.one(request, visit, tier, program, draft, status=refusal.status)

@@ -9,14 +9,13 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in, version_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.people import Right
 
 STEPS: Final = ("approve", "decline")
-_WRONG: Final = 422
 
 
 class RecognitionPages:
@@ -35,8 +34,6 @@ class RecognitionPages:
             found = await self._casework.recognition.proposals(visit.person, month)
         except ServiceAwayError:
             return self._pages.page(request, visit, "recognition.html", status=503, **context, found=None)
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         return self._pages.page(request, visit, "recognition.html", status=status, **context, found=found)
 
     async def decide(self, request: Request, visit: Visit, id_: str, step: str, form: Form) -> Response:
@@ -45,16 +42,14 @@ class RecognitionPages:
         entered = {"reason": form.get("reason").replace("\r\n", "\n")} if step == "decline" else {}
         if step == "decline" and not entered["reason"]:
             wrong = {"reason": words("case.missing")}
-            return await self.show(request, visit, Draft(id_, entered, {}, wrong, words("case.check")), status=_WRONG)
+            return await self.show(request, visit, Draft(id_, entered, {}, wrong, words("case.check")), status=WRONG)
         try:
             await self._casework.recognition.decide(
                 visit.person, id_, step, entered, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             key = f"recognition_refused.{refusal.slug}"
             said = words(key) if words.has(key) else words("recognition_refused.other")
             return await self.show(request, visit, Draft(id_, entered, {}, {}, said), status=refusal.status)

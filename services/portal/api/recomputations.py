@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.policies import programs_of
-from services.portal.api.refusals import SEE_OTHER, as_problem, away, cursor_in, uuid_in
+from services.portal.api.refusals import SEE_OTHER, cursor_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.domain.casefile import LEVELS, TIERS
@@ -49,27 +49,17 @@ def routes(pages: Pages, casework: Casework) -> APIRouter:
     ) -> Response:
         body: dict[str, object] = {name: form.get(name) for name in _SCOPE if form.get(name)}
         body["dry_run"] = form.get("do") != "count"
-        try:
-            asked = await casework.policies.recompute(visit.person, body, command_id=uuid_in(form.get("command_id")))
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        asked = await casework.policies.recompute(visit.person, body, command_id=uuid_in(form.get("command_id")))
         return RedirectResponse(f"/recomputations/{asked.id}", SEE_OTHER)
 
     @router.get("/recomputations/{recomputation_id}")
     async def one(request: Request, recomputation_id: str, visit: Annotated[Visit, needs(Right.SETUP)]) -> Response:
         id_ = uuid_in(recomputation_id)
-        try:
-            found, breaches, agents = await asyncio.gather(
-                casework.policies.recomputation(visit.person, id_),
-                casework.policies.breaches(visit.person, id_, limit=_BREACHES, cursor=cursor_in(request)),
-                casework.agents(visit.person),
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, breaches, agents = await asyncio.gather(
+            casework.policies.recomputation(visit.person, id_),
+            casework.policies.breaches(visit.person, id_, limit=_BREACHES, cursor=cursor_in(request)),
+            casework.agents(visit.person),
+        )
         names = {each.id: each.name for each in agents}
         return pages.page(request, visit, "recomputation.html", found=found, breaches=breaches, names=names)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from libs.webapi.problem import Problem, of_status
+from services.portal.clients import ClientError, Refusal, ServiceAwayError
 from services.portal.domain.forms import Draft
 
 if TYPE_CHECKING:
@@ -15,23 +16,25 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from services.portal.api.access import Form
-    from services.portal.clients import Refusal
     from services.portal.texts import Words
 
 SEE_OTHER: Final = 303
 NOT_FOUND: Final = 404
+WRONG: Final = 422
+"""The form comes again: what was entered cannot be so."""
 _LONGEST_CURSOR: Final = 1_024
 _SOURCE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
-def as_problem(refusal: Refusal) -> Problem:
-    """The refusal as a page of its own."""
-    return Problem(refusal.status, refusal.slug or "refused", refusal.title or "Refused")
-
-
-def away() -> Problem:
-    """A service that cannot be reached just now."""
-    return of_status(503, headers={"Retry-After": "5"})
+def problem_of(error: ClientError) -> Problem:
+    """What a page says where it could not go on without the service, and no form can be shown again."""
+    match error:
+        case Refusal():
+            return Problem(error.status, error.slug or "refused", error.title or "Refused")
+        case ServiceAwayError():
+            return of_status(503, headers={"Retry-After": "5"})
+        case _:
+            raise TypeError(f"no problem is known for {type(error).__name__}")
 
 
 def uuid_in(written: str) -> str:

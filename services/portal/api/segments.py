@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_long_form
 from services.portal.api.metrics import TIERS
-from services.portal.api.refusals import SEE_OTHER, away, uuid_in
+from services.portal.api.refusals import SEE_OTHER, WRONG, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Refusal, Scoring, ServiceAwayError
 from services.portal.clients.segments import DryRun, InForce
@@ -23,7 +23,6 @@ from services.portal.domain.ruleforms import RulesForm
 from services.portal.texts import Words
 
 _ACTIONS: Final[tuple[ruleforms.Action, ...]] = get_args(ruleforms.Action)
-_WRONG: Final = 422
 _CHANGED: Final = 409
 _NOTHING: Final = RulesForm((ruleforms.SetRows(),))
 
@@ -94,7 +93,7 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
         version = int(form.get("version")) if form.get("version").isdecimal() else 0
         draft, document = _drafted(form, words)
         if document is None:
-            status = _WRONG if draft.message else 200
+            status = WRONG if draft.message else 200
             return await shown(request, visit, draft=draft, status=status, version=version)
         try:
             if form.get("do") == "try":
@@ -102,12 +101,10 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
                 return await shown(request, visit, draft=draft, found=found, version=version)
             command_id = uuid_in(form.get("command_id"))
             await scoring.segments.put(visit.person, document, command_id=command_id, version=version)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.errors:
                 refused = _refused(draft, words("segments.check"), refusal.errors)
-                return await shown(request, visit, draft=refused, status=_WRONG, version=version)
+                return await shown(request, visit, draft=refused, status=WRONG, version=version)
             changed = replace(draft, message=words("segments.changed"))
             return await shown(request, visit, draft=changed, status=_CHANGED)
         return RedirectResponse("/segments?done=saved", SEE_OTHER)

@@ -15,15 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import (
-    NOT_FOUND,
-    SEE_OTHER,
-    as_problem,
-    away,
-    is_source_name,
-    source_name_in,
-    uuid_in,
-)
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, is_source_name, source_name_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Ingest, Refusal, ServiceAwayError
 from services.portal.clients.ingest import Vendor
@@ -32,7 +24,6 @@ from services.portal.domain.people import Right
 
 _TAKEN: Final = 409
 _THERE_ALREADY: Final = 412
-_WRONG: Final = 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +95,7 @@ class SetupPages:
 
     async def vendors(self, request: Request, visit: Visit) -> Response:
         """The vendors, with a sentence on each."""
-        try:
-            vendors = await self._ingest.vendors(visit.person)
-        except ServiceAwayError as error:
-            raise away() from error
+        vendors = await self._ingest.vendors(visit.person)
         in_order = sorted(vendors.values(), key=lambda vendor: vendor.title.casefold())
         return self._pages.page(request, visit, "source_vendors.html", vendors=in_order)
 
@@ -160,12 +148,7 @@ class SetupPages:
 
     async def present(self, request: Request, visit: Visit, source: str, *, message: str = "") -> Response:
         """The form for a change, with what is so now."""
-        try:
-            found, version = await self._ingest.source(visit.person, source)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, version = await self._ingest.source(visit.person, source)
         known = await self._vendor(visit, found.vendor)
         entered = Entered(sourceforms.entered_of(found.body()), name=found.name, message=message)
         return self._form(request, visit, known, entered, version=version, status=_TAKEN if message else 200)
@@ -185,11 +168,9 @@ class SetupPages:
                 return self._again(request, visit, known, entered, wrong=wrong, message=message, version=version)
             body = found.body() | sourceforms.body_of(entered.fields)
             await self._ingest.put_source(visit.person, source, body, command_id=entered.command_id, version=version)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             if not refusal.errors:
                 return await self.present(request, visit, source, message=words("sources.changed"))
             return self._again(
@@ -212,11 +193,9 @@ class SetupPages:
             if not secret:
                 return RedirectResponse(f"/sources/{source}?{urlencode({'refused': 'secret'})}#secret", SEE_OTHER)
             await self._ingest.rotate_secret(visit.person, source, secret, command_id=uuid_in(form.get("command_id")))
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             why = "rotation" if refusal.status == _TAKEN else "secret"
             return RedirectResponse(f"/sources/{source}?{urlencode({'refused': why})}#secret", SEE_OTHER)
         return self._address(request, visit, known, source, secret, made=False)
@@ -226,10 +205,7 @@ class SetupPages:
         return f"{self._public_url}/v1/webhooks/{source}"
 
     async def _vendor(self, visit: Visit, name: str) -> Vendor:
-        try:
-            vendors = await self._ingest.vendors(visit.person)
-        except ServiceAwayError as error:
-            raise away() from error
+        vendors = await self._ingest.vendors(visit.person)
         if name not in vendors:
             raise of_status(NOT_FOUND)
         return vendors[name]
@@ -243,7 +219,7 @@ class SetupPages:
         *,
         message: str,
         wrong: AbstractSet[str] = frozenset(),
-        status: int = _WRONG,
+        status: int = WRONG,
         version: int | None = None,
     ) -> Response:
         """The form once more, with what was entered and what is wrong; another command, as it may be changed."""

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.portal.api.access import Visit, needs
-from services.portal.api.refusals import as_problem, away, source_name_in
+from services.portal.api.refusals import source_name_in
 from services.portal.api.view import Pages
-from services.portal.clients import Ingest, Refusal, ServiceAwayError
+from services.portal.clients import Ingest
 from services.portal.domain.people import Right
 
 _MOST_LOOKS: Final = 450
@@ -41,14 +41,9 @@ class WaitingPage:
         """Whether a delivery has come since; the page asks again by itself for a while."""
         after, looks = request.query_params.get("after", ""), request.query_params.get("n", "0")
         look = int(looks) if looks.isdecimal() and len(looks) < 5 else 0  # noqa: PLR2004 - digits
-        try:
-            found, _ = await self._ingest.source(visit.person, source)
-            newest = next(iter((await self._ingest.deliveries(visit.person, {"source": source}, limit=1)).items), None)
-            vendors = await self._ingest.vendors(visit.person)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        found, _ = await self._ingest.source(visit.person, source)
+        newest = next(iter((await self._ingest.deliveries(visit.person, {"source": source}, limit=1)).items), None)
+        vendors = await self._ingest.vendors(visit.person)
         # Ids of deliveries are in order of time.
         arrived = newest if newest is not None and newest.id > after else None
         following = urlencode({"after": after, "n": str(look + 1)})

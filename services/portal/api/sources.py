@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from services.portal.api.access import Form, Visit, needs, posted_form
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, source_name_in, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, source_name_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Ingest, Refusal, ServiceAwayError
 from services.portal.clients.ingest import Overview, counted
@@ -115,8 +115,6 @@ class SourcePages:
             titles = {vendor.name: vendor.title for vendor in vendors.values()}
         except ServiceAwayError:
             is_away = True
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         return self._pages.page(
             request,
             visit,
@@ -131,18 +129,13 @@ class SourcePages:
     async def one(self, request: Request, visit: Visit, name: str) -> Response:
         """One source with its account, its newest deliveries and the actions on it."""
         person = visit.person
-        try:
-            (source, version), vendors, newest, waiting, account = await asyncio.gather(
-                self._ingest.source(person, name),
-                self._ingest.vendors(person),
-                self._ingest.deliveries(person, {"source": name}, limit=_WITH_EACH),
-                self._ingest.deliveries(person, {"source": name, "status": "quarantined"}),
-                self._ingest.account(person, name),
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        (source, version), vendors, newest, waiting, account = await asyncio.gather(
+            self._ingest.source(person, name),
+            self._ingest.vendors(person),
+            self._ingest.deliveries(person, {"source": name}, limit=_WITH_EACH),
+            self._ingest.deliveries(person, {"source": name, "status": "quarantined"}),
+            self._ingest.account(person, name),
+        )
         done, refused = request.query_params.get("done"), request.query_params.get("refused")
         return self._pages.page(
             request,
@@ -166,20 +159,15 @@ class SourcePages:
     async def switch(self, visit: Visit, name: str, form: Form) -> Response:
         """Take deliveries from now on, or refuse them."""
         written = form.get("version")
-        try:
-            source, version = await self._ingest.source(visit.person, name)
-            body = source.body() | {"enabled": form.get("enabled") == "yes"}
-            await self._ingest.put_source(
-                visit.person,
-                name,
-                body,
-                command_id=uuid_in(form.get("command_id")),
-                version=int(written) if written.isdecimal() else version,
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        source, version = await self._ingest.source(visit.person, name)
+        body = source.body() | {"enabled": form.get("enabled") == "yes"}
+        await self._ingest.put_source(
+            visit.person,
+            name,
+            body,
+            command_id=uuid_in(form.get("command_id")),
+            version=int(written) if written.isdecimal() else version,
+        )
         return _back(name, done="switched")
 
     async def delete(self, visit: Visit, name: str, form: Form) -> Response:
@@ -188,11 +176,9 @@ class SourcePages:
             return _back(name)
         try:
             await self._ingest.delete_source(visit.person, name, command_id=uuid_in(form.get("command_id")))
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status != NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
         return RedirectResponse(f"/sources?{urlencode({'done': 'deleted'})}", SEE_OTHER)
 
     async def put_account(self, visit: Visit, name: str, form: Form) -> Response:
@@ -206,33 +192,21 @@ class SourcePages:
         }
         try:
             await self._ingest.put_account(visit.person, name, body, command_id=uuid_in(form.get("command_id")))
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             return _back(name, refused="account")
         return _back(name, done="account")
 
     async def delete_account(self, visit: Visit, name: str, form: Form) -> Response:
         """Forget the token, and stop polling."""
-        try:
-            await self._ingest.delete_account(visit.person, name, command_id=uuid_in(form.get("command_id")))
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        await self._ingest.delete_account(visit.person, name, command_id=uuid_in(form.get("command_id")))
         return _back(name, done="account_gone")
 
     async def before_replay(self, request: Request, visit: Visit, name: str) -> Response:
         """How many wait, and the button."""
-        try:
-            source, _ = await self._ingest.source(visit.person, name)
-            waiting = await self._ingest.deliveries(visit.person, {"source": name, "status": "quarantined"})
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        source, _ = await self._ingest.source(visit.person, name)
+        waiting = await self._ingest.deliveries(visit.person, {"source": name, "status": "quarantined"})
         return self._pages.page(
             request,
             visit,
@@ -250,19 +224,14 @@ class SourcePages:
         until = loop.time() + _REPLAY_SECONDS
         cursor = form.get("cursor")[:_LONGEST_CURSOR] or None
         seen, accepted, quarantined = (_count(form, field) for field in ("seen", "accepted", "quarantined"))
-        try:
-            while True:
-                page = await self._ingest.replay_batch(visit.person, name, cursor=cursor)
-                seen += len(page.items)
-                accepted += counted(page.items, "accepted")
-                quarantined += counted(page.items, "quarantined")
-                cursor = page.next_cursor
-                if cursor is None or loop.time() >= until:
-                    break
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        while True:
+            page = await self._ingest.replay_batch(visit.person, name, cursor=cursor)
+            seen += len(page.items)
+            accepted += counted(page.items, "accepted")
+            quarantined += counted(page.items, "quarantined")
+            cursor = page.next_cursor
+            if cursor is None or loop.time() >= until:
+                break
         return self._pages.page(
             request,
             visit,

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from libs.events.database import Database
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.named import named
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, cursor_in, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, cursor_in, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Notify, Refusal, ServiceAwayError
 from services.portal.clients.reach import Suppression
@@ -21,7 +21,6 @@ from services.portal.domain.people import Right
 MEDIA: Final = ("email", "phone")
 REASONS: Final = ("listed", "undeliverable", "complained", "unsubscribed")
 _PAGE: Final = 50
-_WRONG: Final = 422
 _LONGEST_ID: Final = 512
 _DONE: Final = ("added", "lifted")
 
@@ -85,11 +84,9 @@ class SuppressionPages:
         words = self._pages.words(request, visit.person)
         if not entered["address"] or entered["medium"] not in MEDIA:
             draft = Draft("find", entered, {}, {"address": words("case.missing")}, words("case.check"))
-            return await self.listed(request, visit, draft, status=_WRONG)
+            return await self.listed(request, visit, draft, status=WRONG)
         try:
             found = await self._notify.reach.find(visit.person, entered["medium"], entered["address"])
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             return await self.listed(
                 request, visit, self._refused(request, visit, "find", entered, refusal), status=422
@@ -109,13 +106,11 @@ class SuppressionPages:
                 wrong[name] = words("case.invalid")
         if wrong:
             draft = Draft("add", entered, {}, wrong, words("case.check"))
-            return await self.listed(request, visit, draft, status=_WRONG)
+            return await self.listed(request, visit, draft, status=WRONG)
         body: dict[str, object] = {name: entered[name] for name in ("medium", "address", "reason", "why")}
         body |= {"until": None if until is None else until.isoformat()}
         try:
             await self._notify.reach.suppress(visit.person, body, command_id=uuid_in(form.get("command_id")))
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             draft = self._refused(request, visit, "add", entered, refusal)
             return await self.listed(request, visit, draft, status=refusal.status)
@@ -128,15 +123,13 @@ class SuppressionPages:
         name = f"lift-{id_}"
         if not entered["why"]:
             draft = Draft(name, entered, {}, {"why": words("case.missing")}, words("case.check"))
-            return await self.listed(request, visit, draft, status=_WRONG)
+            return await self.listed(request, visit, draft, status=WRONG)
         command_id = uuid_in(form.get("command_id"))
         try:
             await self._notify.reach.lift(visit.person, id_, entered["why"], command_id=command_id)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             draft = self._refused(request, visit, name, entered, refusal)
             return await self.listed(request, visit, draft, status=refusal.status)
         return RedirectResponse(f"/suppressions?{urlencode({'done': 'lifted'})}", SEE_OTHER)

@@ -11,16 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.mentions import unread_of
-from services.portal.api.refusals import (
-    NOT_FOUND,
-    SEE_OTHER,
-    as_problem,
-    away,
-    cursor_in,
-    refused_draft,
-    uuid_in,
-    version_in,
-)
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, cursor_in, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, ServiceAwayError
 from services.portal.domain.casefile import instant_in
@@ -31,7 +22,6 @@ STATES: Final = ("open", "done", "declined")
 DECLINES: Final = ("not_ours", "not_possible", "not_needed", "duplicate", "other")
 _FIELDS: Final = {"done": ("note",), "decline": ("reason", "note"), "assign": ("owner_id", "due_at", "note")}
 _PAGE: Final = 30
-_WRONG: Final = 422
 
 
 def routes(pages: Pages, casework: Casework) -> APIRouter:
@@ -91,21 +81,14 @@ class TaskPages:
             )
         except ServiceAwayError:
             return self._pages.page(request, visit, "tasks.html", status=503, **context, departments=[])
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
         context |= {"page": page, "departments": departments, "unread": unread}
         return self._pages.page(request, visit, "tasks.html", **context)
 
     async def one(self, request: Request, visit: Visit, id_: str, draft: Draft, *, status: int = 200) -> Response:
         """One task, and what can be done about it."""
-        try:
-            task, agents = await asyncio.gather(
-                self._casework.tasks.one(visit.person, id_), self._casework.agents(visit.person)
-            )
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        task, agents = await asyncio.gather(
+            self._casework.tasks.one(visit.person, id_), self._casework.agents(visit.person)
+        )
         done = request.query_params.get("done", "")
         owners = [(each.id, each.name) for each in agents if not each.disabled and each.id != task.owner_id]
         return self._pages.page(
@@ -138,16 +121,14 @@ class TaskPages:
                 body["due_at"] = due.isoformat()
         if wrong:
             draft = Draft(step, entered, {}, wrong, words("case.check"))
-            return await self.one(request, visit, id_, draft, status=_WRONG)
+            return await self.one(request, visit, id_, draft, status=WRONG)
         try:
             await self._casework.tasks.act(
                 visit.person, id_, step, body, command_id=uuid_in(form.get("command_id")), version=version_in(form)
             )
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == NOT_FOUND:
-                raise as_problem(refusal) from refusal
+                raise
             draft = refused_draft(step, entered, {}, refusal, words)
             return await self.one(request, visit, id_, draft, status=refusal.status)
         return RedirectResponse(f"/tasks/{id_}?{urlencode({'done': step})}", SEE_OTHER)

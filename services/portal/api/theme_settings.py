@@ -12,7 +12,7 @@ from libs.events.database import Database
 from libs.webapi.problem import of_status
 from services.portal.api.access import Form, Visit, needs, posted_form
 from services.portal.api.named import named
-from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, as_problem, away, uuid_in
+from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Refusal, Scoring, ServiceAwayError
 from services.portal.clients.service import FieldError
@@ -28,7 +28,6 @@ from services.portal.domain.themes import (
     with_member,
 )
 
-_WRONG: Final = 422
 _CHANGED: Final = 409
 _STALE: Final = 412
 _VERSIONS: Final = 20
@@ -127,12 +126,7 @@ class _Settings:
 
     async def in_force(self, visit: Visit) -> Taxonomy:
         """The taxonomy; a problem where it cannot be had."""
-        try:
-            return await self._themes.taxonomy(visit.person)
-        except ServiceAwayError as error:
-            raise away() from error
-        except Refusal as refusal:
-            raise as_problem(refusal) from refusal
+        return await self._themes.taxonomy(visit.person)
 
     async def suggestions(
         self, request: Request, visit: Visit, *, refused: Refused | None = None, status: int = 200
@@ -160,15 +154,13 @@ class _Settings:
                 words = self._pages.words(request, visit.person)
                 key = "themes.names_missing" if missing is not None else "themes.latin_name"
                 refused = Refused(suggestion_id, words(key), entered, missing or "name_en")
-                return await self.suggestions(request, visit, refused=refused, status=_WRONG)
+                return await self.suggestions(request, visit, refused=refused, status=WRONG)
             wanted = {"id": id_, "names": names}
         try:
             if form.get("do") == "accept":
                 await self._themes.accept(visit.person, suggestion_id, wanted, command_id=command_id)
             else:
                 await self._themes.dismiss(visit.person, suggestion_id, command_id=command_id)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             return await self._not_decided(request, visit, suggestion_id, entered, refusal)
         done = "accepted" if form.get("do") == "accept" else "dismissed"
@@ -221,7 +213,7 @@ class _Settings:
         if place.id is None and (not id_ or in_force.theme(id_) is not None):
             key = "themes.name_taken" if id_ else "themes.latin_name"
             draft = Draft(entered, words(key), {"name_en": []})
-            return self.edited(request, visit, place, draft, version, status=_WRONG)
+            return self.edited(request, visit, place, draft, version, status=WRONG)
         member = entered.as_theme(id_) if place.part == "themes" else entered.as_signal(id_)
         document, index = with_member(in_force.document(), place.part, member)
         try:
@@ -230,16 +222,14 @@ class _Settings:
                 return self.edited(request, visit, place, Draft(entered), version, found=found, known=in_force)
             command_id = uuid_in(form.get("command_id"))
             await self._themes.put(visit.person, document, command_id=command_id, version=version)
-        except ServiceAwayError as error:
-            raise away() from error
         except Refusal as refusal:
             if refusal.status == _STALE:
                 draft = Draft(entered, words("themes.changed"))
                 return self.edited(request, visit, place, draft, in_force.version, status=_CHANGED)
             if not refusal.errors:
-                raise as_problem(refusal) from refusal
+                raise
             draft = _wrong(words("themes.check"), entered, place, index, refusal.errors)
-            return self.edited(request, visit, place, draft, version, status=_WRONG)
+            return self.edited(request, visit, place, draft, version, status=WRONG)
         return RedirectResponse("/themes/taxonomy?done=saved", SEE_OTHER)
 
 

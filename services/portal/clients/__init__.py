@@ -4,6 +4,6 @@ from services.portal.clients.casework import Casework
 from services.portal.clients.ingest import Ingest
 from services.portal.clients.notify import Notify
 from services.portal.clients.scoring import Scoring
-from services.portal.clients.service import Refusal, Service, ServiceAwayError
+from services.portal.clients.service import ClientError, Refusal, Service, ServiceAwayError
 
-__all__ = ["Casework", "Ingest", "Notify", "Refusal", "Scoring", "Service", "ServiceAwayError"]
+__all__ = ["Casework", "ClientError", "Ingest", "Notify", "Refusal", "Scoring", "Service", "ServiceAwayError"]
