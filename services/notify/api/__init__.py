@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
 from services.notify.api import (
+    bookings,
     bounces,
     campaigns,
+    changes,
+    confirmations,
     contacts,
+    digest_choices,
     digests,
     hook_deliveries,
     lists,
@@ -17,20 +21,23 @@ from services.notify.api import (
     subscriptions,
     suppressions,
     templates,
+    unsubscribing,
 )
 from services.notify.api.bookings import BookingPages
 from services.notify.api.changes import ChangesPages
+from services.notify.api.confirmations import ConfirmationPages
 from services.notify.api.digest_choices import DigestChoicePages
+from services.notify.api.frame import Frame
 from services.notify.api.hook_access import HookRules
-from services.notify.api.pages import ConfirmationPages, is_page
 from services.notify.api.reports import ReportHooks
+from services.notify.api.signed_pages import wrong_links
 from services.notify.api.unsubscribing import UnsubscribePages
 from services.notify.domain.addresses import Networks
 from services.notify.door import LARGEST
 from services.notify.letters import Letters
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from fastapi import FastAPI
     from starlette.requests import Request
@@ -38,6 +45,7 @@ if TYPE_CHECKING:
 
     from libs.events.database import Database
     from libs.webapi.problem import Problem
+    from services.notify.api.signed_pages import SignedPages
     from services.notify.casework import Casework
     from services.notify.domain.report_formats import ProviderName
     from services.notify.links import ConfirmationLinks
@@ -46,6 +54,8 @@ if TYPE_CHECKING:
 __all__ = ["HookRules", "build_app"]
 
 _FORM_BYTES: Final = 65_536
+_PAGES: Final = (confirmations.PREFIX, bookings.PREFIX, unsubscribing.PREFIX, changes.PREFIX)
+"""Under which people look, not programs; digests are refused below `/u/`, too."""
 
 
 def build_app(
@@ -65,19 +75,17 @@ def build_app(
     be called; without it the pages where they choose a time say that they have trouble. `report_keys`: by which the web
     hooks of mail providers are known.
     """
-    pages = ConfirmationPages(database, links=links, sender=sender, time_zone=time_zone)
-
-    unsubscribing = UnsubscribePages(database, links=links.unsubscribe, frame=pages)
-    changes = ChangesPages(database, address=links.changes, sender=sender, time_zone=time_zone)
+    frame = Frame(sender)
 
     def render(request: Request, problem: Problem) -> Response:
-        return pages.trouble(request, problem) if is_page(request.url.path) else problem.response()
+        is_page = request.url.path.startswith(_PAGES)
+        return frame.trouble(request, problem) if is_page else problem.response()
 
     app = create_app(
         "Otklik notify",
         database,
         description="Messages to customers and employees: what was sent to whom, what was held back, and why.",
-        body_limits={"/b/": _FORM_BYTES, "/c/": _FORM_BYTES, "/u/": _FORM_BYTES, "/v1/bounces/mail": LARGEST},
+        body_limits=dict.fromkeys(_PAGES, _FORM_BYTES) | {"/v1/bounces/mail": LARGEST},
         render=render,
     )
     app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
@@ -96,10 +104,20 @@ def build_app(
     app.include_router(subscriptions.router)
     app.include_router(hook_deliveries.router)
     app.webhooks.routes.extend(subscriptions.outgoing.routes)
-    app.include_router(pages.router)
-    bookings = BookingPages(database, casework, links=links.bookings, sender=sender, time_zone=time_zone)
-    app.include_router(bookings.router)
-    app.include_router(unsubscribing.router)
-    app.include_router(DigestChoicePages(database, links=links.digests, frame=pages).router)
-    app.include_router(changes.router)
+    for pages in _pages(database, frame, links, casework, time_zone):
+        app.include_router(pages.router)
+    told = ChangesPages(database, address=links.changes, sender=sender, time_zone=time_zone)
+    app.include_router(told.router)
     return app
+
+
+def _pages(
+    database: Database, frame: Frame, links: ConfirmationLinks, casework: Casework | None, time_zone: str
+) -> Iterator[SignedPages]:
+    """What stands behind the links in mails."""
+    wrong = wrong_links()
+    yield ConfirmationPages(frame, database, links=links, wrong=wrong, time_zone=time_zone)
+    booking = Frame(frame.sender, sheets=bookings.SHEETS)
+    yield BookingPages(booking, database, casework, links=links.bookings, wrong=wrong, time_zone=time_zone)
+    yield UnsubscribePages(unsubscribing.PREFIX, frame, database, links=links.unsubscribe, wrong=wrong)
+    yield DigestChoicePages(digest_choices.PREFIX, frame, database, links=links.digests, wrong=wrong)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import html
-from base64 import b64encode
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import quote
@@ -13,17 +12,15 @@ from uuid import UUID
 from xml.sax.saxutils import escape
 
 from fastapi import APIRouter, Query, Request
-from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from libs.webapi.paging import decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
-from services.notify.api.pages import known_language, preferred_language
-from services.notify.letters import environment, paragraphs
+from services.notify.api.frame import Frame, Lang, known_language, preferred_language
+from services.notify.letters import paragraphs
 from services.notify.share_image import HEIGHT, WIDTH, Card, drawn
 from services.notify.store import campaigns
-from services.notify.templating import TEMPLATES
-from services.notify.texts import LANGUAGES, day, zone
+from services.notify.texts import day, zone
 
 if TYPE_CHECKING:
     from libs.events.contracts.customers import Language
@@ -31,7 +28,7 @@ if TYPE_CHECKING:
     from services.notify.mime import Mailbox
     from services.notify.store.campaigns import Published
 
-PATHS: Final = ("/changes", "/changes.atom")
+PREFIX: Final = "/changes"
 _ON_A_PAGE: Final = 10
 _IN_THE_FEED: Final = 30
 _TITLES: Final[dict[Language, str]] = {"ru": "Что мы изменили", "en": "What we changed"}
@@ -43,7 +40,6 @@ _LONGEST_DESCRIPTION: Final = 200
 _OF_A_PICTURE: Final = {"Cache-Control": "public, max-age=86400", "Cross-Origin-Resource-Policy": "cross-origin"}
 """A published change stays as it is, and other sites show its picture."""
 
-Lang = Annotated[str | None, Query()]
 Before = Annotated[str | None, Query(max_length=500)]
 
 
@@ -56,26 +52,14 @@ class ChangesPages:
         self._address = address
         self._sender = sender
         self._zone = zone(None, time_zone)
-        css = (TEMPLATES / "page.css").read_text(encoding="utf-8")
-        self._css = Markup(css)  # noqa: S704 - our own file
-        digest = b64encode(hashlib.sha256(css.encode()).digest()).decode()
-        self._headers = {
-            "Content-Security-Policy": (
-                f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'; "
-                "frame-ancestors 'none'"
-            ),
-            "Cache-Control": "public, max-age=60",
-            "Vary": "Accept-Language",
-        }
-        templates = environment()
-        self._templates = {language: templates.get_template(f"{language}/changes.html") for language in LANGUAGES}
+        self._frame = Frame(sender, forms=False, headers={"Cache-Control": "public, max-age=60"})
         self.router: Final = APIRouter(include_in_schema=False)
         for path, show in (
-            ("/changes", self.show),
-            ("/changes.atom", self.feed),
-            ("/changes/share.png", self.share),
-            ("/changes/{campaign_id}/share.png", self.share_one),
-            ("/changes/{campaign_id}", self.show_one),
+            (PREFIX, self.show),
+            (f"{PREFIX}.atom", self.feed),
+            (f"{PREFIX}/share.png", self.share),
+            (f"{PREFIX}/{{campaign_id}}/share.png", self.share_one),
+            (f"{PREFIX}/{{campaign_id}}", self.show_one),
         ):
             self.router.add_api_route(path, show, methods=["GET", "HEAD"], response_class=HTMLResponse)
 
@@ -105,7 +89,7 @@ class ChangesPages:
             now = tx.now
         language = known_language(lang) or preferred_language(request)
         body = self._atom(found, language, now)
-        headers = {**self._headers, "Content-Language": language}
+        headers = {**self._frame.headers, "Content-Language": language}
         return Response(body, media_type="application/atom+xml; charset=utf-8", headers=headers)
 
     async def share(self, request: Request, lang: Lang = None) -> Response:
@@ -145,11 +129,9 @@ class ChangesPages:
     ) -> Response:
         language = known_language(lang) or preferred_language(request)
         alone = found[0].plan.content.of(language).subject if len(found) == 1 and not is_first else None
-        content = self._templates[language].render(
-            language=language,
-            company=self._sender.name,
-            contact=self._sender.address,
-            css=self._css,
+        return self._frame.page(
+            language,
+            "changes",
             address=self._address,
             alone=alone,
             share=self._share(found[0] if alone else None, language),
@@ -157,7 +139,6 @@ class ChangesPages:
             older=None if older is None else quote(older),
             is_first=is_first,
         )
-        return HTMLResponse(content, headers={**self._headers, "Content-Language": language})
 
     def _share(self, published: Published | None, language: Language) -> dict[str, Any]:
         """What a preview of the link says and shows."""
