@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from libs.events.command_line import asked_role, migrate
 from libs.events.database import Database
 from libs.events.runtime import Runtime
 from libs.events.topics import CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
@@ -32,15 +31,10 @@ _CALLBACKS: Final = 100
 
 def main() -> None:
     """Do as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m services.casework", description=__doc__)
-    parser.add_argument("role", choices=["api", "worker", "all", "migrate"])
-    role: str = parser.parse_args().role
+    role = asked_role("casework")
     settings = Settings()  # type: ignore[call-arg]  # from the environment
     if role == "migrate":
-        # Alembic is needed here alone, and costs a serving process memory.
-        from libs.events.migrate import upgrade  # noqa: PLC0415
-
-        asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
+        migrate(settings.database_url, _MIGRATIONS)
         return
     database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="casework")
     runtime = Runtime(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from libs.events.command_line import asked_role, migrate
 from libs.events.database import Database
 from libs.events.runtime import Runtime
 from libs.events.topics import CUSTOMERS
@@ -27,15 +26,10 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 def main() -> None:
     """Do as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m services.ingest", description=__doc__)
-    parser.add_argument("role", choices=["api", "worker", "all", "migrate"])
-    role: str = parser.parse_args().role
+    role = asked_role("ingest")
     settings = Settings()  # type: ignore[call-arg]  # from the environment
     if role == "migrate":
-        # Alembic is needed here alone, and costs a serving process memory.
-        from libs.events.migrate import upgrade  # noqa: PLC0415
-
-        asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
+        migrate(settings.database_url, _MIGRATIONS)
         return
     database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="ingest")
     runtime = Runtime(

@@ -1,15 +1,13 @@
-"""The portal's processes: `python -m services.portal api|worker|all|migrate`."""
+"""Runs the portal: `python -m services.portal api|worker|all|migrate`."""
 
-import asyncio
-import sys
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from libs.events.command_line import asked_role, migrate
 from libs.events.database import Database, utc_now
 from libs.events.kafka_log import kafka_log
-from libs.events.migrate import upgrade
 from libs.events.runtime import Runtime
 from libs.events.topics import CASEWORK_CASES, CASEWORK_INITIATIVES, CUSTOMERS, NOTIFY_MESSAGES, SURVEY_SCORES
 from services.portal.accounts import Passwords
@@ -21,18 +19,15 @@ from services.portal.handlers import EventsHandler, forget_customers
 from services.portal.jobs import PRUNE_EVERY, Pruning
 from services.portal.settings import Settings
 
-MIGRATIONS: Final = Path(__file__).with_name("migrations")
-COMMANDS: Final = ("api", "worker", "all", "migrate")
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 
-def main(arguments: list[str]) -> None:
-    """Compose the process that was asked for, and run it."""
-    if len(arguments) != 1 or arguments[0] not in COMMANDS:
-        sys.exit(f"usage: python -m services.portal {'|'.join(COMMANDS)}")
-    command = arguments[0]
-    settings = Settings()  # type: ignore[call-arg] # the environment gives the rest
-    if command == "migrate":
-        asyncio.run(upgrade(settings.database_url, MIGRATIONS))
+def main() -> None:
+    """Do as the command line says."""
+    role = asked_role("portal")
+    settings = Settings()  # type: ignore[call-arg]  # from the environment
+    if role == "migrate":
+        migrate(settings.database_url, _MIGRATIONS)
         return
     database = Database.connect(settings.database_url, name="portal")
     runtime = Runtime(
@@ -42,9 +37,9 @@ def main(arguments: list[str]) -> None:
         host=settings.host,
         port=settings.port,
     )
-    if command in ("api", "all"):
+    if role in {"api", "all"}:
         _add_api(runtime, settings, database)
-    if command in ("worker", "all"):
+    if role in {"worker", "all"}:
         _add_worker(runtime, settings, database)
     runtime.run()
 
@@ -87,4 +82,4 @@ def _add_worker(runtime: Runtime, settings: Settings, database: Database) -> Non
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

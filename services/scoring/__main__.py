@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 from datetime import timedelta
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from libs.events.command_line import asked_role, migrate
 from libs.events.database import Database
 from libs.events.runtime import Runtime
 from libs.events.topics import NOTIFY_MESSAGES, SURVEY_RESPONSES
@@ -34,15 +34,10 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 
 def main() -> None:
     """Do as the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m services.scoring", description=__doc__)
-    parser.add_argument("role", choices=["api", "worker", "all", "migrate", "recount"])
-    role: str = parser.parse_args().role
+    role = asked_role("scoring", "recount")
     settings = Settings()  # type: ignore[call-arg]  # from the environment
     if role == "migrate":
-        # Alembic is needed here alone, and costs a serving process memory.
-        from libs.events.migrate import upgrade  # noqa: PLC0415
-
-        asyncio.run(upgrade(settings.database_url, _MIGRATIONS))
+        migrate(settings.database_url, _MIGRATIONS)
         return
     database = Database.connect(settings.database_url, pool_size=settings.pool_size, name="scoring")
     if role == "recount":

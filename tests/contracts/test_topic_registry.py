@@ -104,9 +104,6 @@ def test_the_registry_names_exactly_the_consumers_that_the_services_run(monkeypa
         module = importlib.import_module(f"services.{service}.__main__")
         monkeypatch.setattr(module, "Runtime", RecordingRuntime)
         monkeypatch.setattr(sys, "argv", [service, "all"])
-        if service == "portal":
-            module.main(["all"])
-        else:
-            module.main()
+        module.main()
         running |= RecordingRuntime.last.consumers
     assert running == {(consumer, topic.name) for topic in TOPICS for consumer in topic.consumers}
