@@ -16,6 +16,8 @@ from libs.webapi.strict_json import StrictRoute
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from starlette.requests import Request
+
     from libs.events.database import Database
 
 BODY_LIMIT: Final = 1_048_576
@@ -65,3 +67,9 @@ def create_app(
     problem.install(app, render)
     docs.install(app)
     return app
+
+
+def database_of(request: Request) -> Database:
+    """The database that the app was made over."""
+    database: Database = request.app.state.database
+    return database

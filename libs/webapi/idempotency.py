@@ -34,7 +34,21 @@ if TYPE_CHECKING:
 
 HEADER: Final = "Idempotency-Key"
 REPLAYED_HEADER: Final = "Idempotency-Replayed"
-_SHAPE: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_LONGEST: Final = 255
+_VISIBLE: Final = r"[\x21-\x7e]"
+_SHAPE: Final = re.compile(_VISIBLE + f"{{1,{_LONGEST}}}")
+REPEATABLE: Final[dict[str, Any]] = {
+    "parameters": [
+        {
+            "name": HEADER,
+            "in": "header",
+            "required": False,
+            "description": "The same request under the same key is done once and answered as it was.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": _LONGEST, "pattern": f"^{_VISIBLE}+$"},
+        }
+    ]
+}
+"""What OpenAPI says of a route that uses `once`, which reads the header from the request itself."""
 
 _CLAIM = text("""
     INSERT INTO idempotency_keys (principal, key, command_id, fingerprint, created_at)

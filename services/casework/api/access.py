@@ -1,12 +1,11 @@
 """Who may do what with casework: one name per rule, who acts, and shapes that several routes share."""
 
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import Path, Request
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
-from libs.events.database import Database
 from libs.events.telemetry import traceparent_or_new
 from libs.webapi.auth import Principal, requires
 from libs.webapi.problem import FieldError, Problem
@@ -35,19 +34,6 @@ StaffReader = Annotated[Principal, requires("settings:read", roles=_LEADS)]
 SettingsReader = Annotated[Principal, requires("settings:read", roles=_SEES_SETTINGS)]
 SettingsWriter = Annotated[Principal, requires("settings:write", roles=_LEADS)]
 
-# `libs.webapi.idempotency` reads the header from the request, so OpenAPI has to be told.
-REPEATABLE: Final[dict[str, Any]] = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "The same request under the same key is done once and answered as it was.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
-        }
-    ]
-}
-
 _EARLIEST_YEAR: Final = 1900
 _LATEST_YEAR: Final = 9000
 
@@ -72,12 +58,6 @@ Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator
 
 ID_PATTERN: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
 Id = Annotated[str, Path(pattern=ID_PATTERN)]
-
-
-def database_of(request: Request) -> Database:
-    """The database that the app was made over."""
-    database: Database = request.app.state.database
-    return database
 
 
 def actor_of(principal: Principal) -> Actor:

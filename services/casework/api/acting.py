@@ -8,11 +8,12 @@ from uuid import UUID
 from fastapi import Request, Response
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import etag, expect
 from libs.webapi.idempotency import once
 from libs.webapi.problem import Problem, of_status
-from services.casework.api.access import actor_of, database_of, traceparent_of
+from services.casework.api.access import actor_of, traceparent_of
 from services.casework.api.views import CaseState, state_of
 from services.casework.domain import callbacks as promises
 from services.casework.domain import levels

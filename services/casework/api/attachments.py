@@ -15,11 +15,12 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import REPEATABLE, CaseReader, CaseWriter, database_of
+from services.casework.api.access import CaseReader, CaseWriter
 from services.casework.api.acting import answers_of, cause_of, locked, settle
 from services.casework.api.views import Who, state_of
 from services.casework.domain import attaching

@@ -9,9 +9,10 @@ from fastapi import Request, Response
 from pydantic import BaseModel, Field, StrictBool, model_validator
 
 from libs.events.database import Tx
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ID_PATTERN, REPEATABLE, LeadWriter, database_of, refused_field
+from services.casework.api.access import ID_PATTERN, LeadWriter, refused_field
 from services.casework.api.acting import cause_of
 from services.casework.api.filters import CaseFilter
 from services.casework.api.shapes import Body

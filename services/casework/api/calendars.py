@@ -12,13 +12,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import REPEATABLE, Id, SettingsReader, SettingsWriter, database_of
+from services.casework.api.access import Id, SettingsReader, SettingsWriter
 from services.casework.domain.calendars import MINUTES_OF_DAY, Calendar, CalendarId, Day, Shift
 from services.casework.store import policies
 

@@ -9,11 +9,13 @@ from pydantic import BaseModel
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
+from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import REPEATABLE, CaseReader, CaseWriter, Instant, database_of
+from services.casework.api.access import CaseReader, CaseWriter, Instant
 from services.casework.api.acting import act, agree_on, answers_of
 from services.casework.api.commands import Note
 from services.casework.api.shapes import Body

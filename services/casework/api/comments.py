@@ -9,12 +9,14 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import IfMatch
+from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.paging import Cursor, Limit, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ID_PATTERN, REPEATABLE, CaseReader, CaseWriter, database_of, refused_field
+from services.casework.api.access import ID_PATTERN, CaseReader, CaseWriter, refused_field
 from services.casework.api.acting import act, answers_of
 from services.casework.api.shapes import Body
 from services.casework.api.views import Who

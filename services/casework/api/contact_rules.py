@@ -9,10 +9,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
+from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import REPEATABLE, SettingsReader, SettingsWriter, database_of
+from services.casework.api.access import SettingsReader, SettingsWriter
 from services.casework.api.calendars import DayHours, Weekday, known_zone, shifts_of, shown_week, week_of
 from services.casework.domain.calendars import Calendar, CalendarId
 from services.casework.store import callbacks

@@ -7,10 +7,11 @@ from uuid import UUID
 from fastapi import Query, Request
 from pydantic import BaseModel
 
+from libs.webapi.app import database_of
 from libs.webapi.paging import Cursor, Limit, Page
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import Instant, MeasureReader, StaffReader, database_of
+from services.casework.api.access import Instant, MeasureReader, StaffReader
 from services.casework.domain.agents import AgentRole
 from services.casework.domain.initiatives import Status
 from services.casework.store import deeds

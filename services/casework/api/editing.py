@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import etag, expect
 from libs.webapi.idempotency import once
 from libs.webapi.paging import Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
-from services.casework.api.access import database_of
 
 ViewT = TypeVar("ViewT", bound=BaseModel)
 

@@ -11,9 +11,10 @@ from sqlalchemy import Row
 from libs.statistics import nps_groups
 from libs.statistics.nps import Nps, nps
 from libs.statistics.proportions import Difference, difference_of_shares, share
+from libs.webapi.app import database_of
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import MeasureReader, database_of
+from services.casework.api.access import MeasureReader
 from services.casework.api.measures import Portion, portion
 from services.casework.domain.initiatives import effect_windows
 from services.casework.domain.names import SurveyKind

@@ -8,11 +8,13 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, Field
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
+from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.paging import Cursor, Limit, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ID_PATTERN, REPEATABLE, CaseReader, LeadWriter, database_of
+from services.casework.api.access import ID_PATTERN, CaseReader, LeadWriter
 from services.casework.api.acting import act, answers_of, policy_of
 from services.casework.api.shapes import Body
 from services.casework.api.views import CaseSummary, summary_of

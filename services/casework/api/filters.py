@@ -9,20 +9,14 @@ from pydantic import BaseModel, Field, StringConstraints
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import (
-    ID_PATTERN,
-    REPEATABLE,
-    CaseReader,
-    CaseWriter,
-    database_of,
-    refused_field,
-)
+from services.casework.api.access import ID_PATTERN, CaseReader, CaseWriter, refused_field
 from services.casework.api.shapes import Body
 from services.casework.api.views import Status
 from services.casework.domain.names import AgentId, Level, Tier

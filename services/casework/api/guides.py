@@ -8,19 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
+from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.paging import Cursor, Limit, Page
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import (
-    ID_PATTERN,
-    REPEATABLE,
-    CaseReader,
-    Id,
-    SettingsReader,
-    SettingsWriter,
-    database_of,
-)
+from services.casework.api.access import ID_PATTERN, CaseReader, Id, SettingsReader, SettingsWriter
 from services.casework.store import guides
 
 router: Final = Router(prefix="/v1", tags=["contact"])

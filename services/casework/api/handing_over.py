@@ -8,10 +8,11 @@ from fastapi import Request, Response
 from pydantic import BaseModel, Field, StrictBool
 
 from libs.events.database import Tx
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ID_PATTERN, REPEATABLE, Id, LeadWriter, database_of, refused_field
+from services.casework.api.access import ID_PATTERN, Id, LeadWriter, refused_field
 from services.casework.api.acting import cause_of
 from services.casework.api.shapes import Body
 from services.casework.domain import commands, sharing_out, tasks

@@ -10,21 +10,20 @@ from pydantic import Field, StrictFloat, StrictInt, StringConstraints, model_val
 
 from libs.events.contracts.cases import Employee
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.casework.api.access import (
     ID_PATTERN,
-    REPEATABLE,
     CaseReader,
     Instant,
     LeadWriter,
     TopWriter,
     actor_of,
-    database_of,
     refused_field,
     traceparent_of,
 )

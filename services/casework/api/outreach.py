@@ -9,17 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, etag
+from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import (
-    ID_PATTERN,
-    REPEATABLE,
-    SettingsReader,
-    SettingsWriter,
-    actor_of,
-    database_of,
-)
+from services.casework.api.access import ID_PATTERN, SettingsReader, SettingsWriter, actor_of
 from services.casework.api.views import Who
 from services.casework.domain.answers import Answer
 from services.casework.domain.names import NpsClass, Tier

@@ -11,21 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
+from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.paging import Cursor, Limit, Page
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import (
-    ID_PATTERN,
-    REPEATABLE,
-    Id,
-    Instant,
-    SettingsReader,
-    SettingsWriter,
-    database_of,
-    refused_field,
-)
+from services.casework.api.access import ID_PATTERN, Id, Instant, SettingsReader, SettingsWriter, refused_field
 from services.casework.domain.agents import AgentRole
 from services.casework.store import people, policies
 

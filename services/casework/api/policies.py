@@ -9,20 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Page
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import (
-    ID_PATTERN,
-    REPEATABLE,
-    SettingsReader,
-    SettingsWriter,
-    database_of,
-    refused_field,
-)
+from services.casework.api.access import ID_PATTERN, SettingsReader, SettingsWriter, refused_field
 from services.casework.domain.names import Tier
 from services.casework.store import policies
 

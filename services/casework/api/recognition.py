@@ -8,21 +8,13 @@ from fastapi import Query, Request, Response
 from pydantic import BaseModel, StrictBool, StringConstraints
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import (
-    REPEATABLE,
-    ChoiceReader,
-    ChoiceWriter,
-    Instant,
-    LeadReader,
-    LeadWriter,
-    MeasureReader,
-    database_of,
-)
+from services.casework.api.access import ChoiceReader, ChoiceWriter, Instant, LeadReader, LeadWriter, MeasureReader
 from services.casework.api.shapes import Body
 from services.casework.domain.names import AgentId
 from services.casework.domain.recognition import MINIMUM, Refusal, Status, refused

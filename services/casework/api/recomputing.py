@@ -9,19 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from sqlalchemy import Row
 
 from libs.events.database import Tx
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import (
-    ID_PATTERN,
-    REPEATABLE,
-    SettingsReader,
-    SettingsWriter,
-    actor_of,
-    database_of,
-    refused_field,
-)
+from services.casework.api.access import ID_PATTERN, SettingsReader, SettingsWriter, actor_of, refused_field
 from services.casework.domain.names import Level, Tier
 from services.casework.domain.recomputing import Recomputation
 from services.casework.domain.watchdog import Alarm, ClockLoop

@@ -9,21 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from sqlalchemy import Row
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
+from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.paging import Cursor, Limit, Page
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import (
-    ID_PATTERN,
-    REPEATABLE,
-    Id,
-    SettingsReader,
-    SettingsWriter,
-    actor_of,
-    database_of,
-    refused_field,
-)
+from services.casework.api.access import ID_PATTERN, Id, SettingsReader, SettingsWriter, actor_of, refused_field
 from services.casework.api.views import Who
 from services.casework.domain.names import RootCauseId
 from services.casework.domain.timeline import Actor

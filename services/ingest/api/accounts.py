@@ -9,10 +9,11 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.database import Tx
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import FieldError, Problem, of_status
 from libs.webapi.strict_json import Router
-from services.ingest.api.access import REPEATABLE, SourceName, SourcesReader, SourcesWriter, database_of
+from services.ingest.api.access import SourceName, SourcesReader, SourcesWriter
 from services.ingest.clients import APIS
 from services.ingest.clients.api import VendorApi
 from services.ingest.store import fetching, sources

@@ -9,10 +9,11 @@ import msgspec
 from fastapi import Query, Request
 
 from libs.events.telemetry import traceparent_or_new
+from libs.webapi.app import database_of
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status, unavailable
 from libs.webapi.strict_json import Router
-from services.ingest.api.access import SOURCE_NAME, DeliveriesReader, DeliveriesWriter, book_of, database_of
+from services.ingest.api.access import SOURCE_NAME, DeliveriesReader, DeliveriesWriter, book_of
 from services.ingest.api.models import DeliveryOut, DeliveryWithBody, Replayed, ReplayFilter
 from services.ingest.arrivals import stored_arrival
 from services.ingest.domain.deliveries import Arrival, Outcome, Status

@@ -6,9 +6,10 @@ from uuid import UUID
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from libs.webapi.app import database_of
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.ingest.api.access import DeliveriesReader, SourcesReader, database_of
+from services.ingest.api.access import DeliveriesReader, SourcesReader
 from services.ingest.api.models import FieldMapBody, ReferenceBody, SourceBody, WhyOut
 from services.ingest.api.sources import source_of, vendor_of
 from services.ingest.clients import APIS

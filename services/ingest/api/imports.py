@@ -7,10 +7,11 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 
 from libs.events.telemetry import traceparent_or_new
+from libs.webapi.app import database_of
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import FieldError, Problem, of_status, unavailable
 from libs.webapi.strict_json import Router
-from services.ingest.api.access import SOURCE_NAME, DeliveriesReader, ResponsesWriter, book_of, database_of
+from services.ingest.api.access import SOURCE_NAME, DeliveriesReader, ResponsesWriter, book_of
 from services.ingest.api.dry_runs import response_out
 from services.ingest.api.import_models import (
     FILE,

@@ -11,10 +11,11 @@ from pydantic import ValidationError, WithJsonSchema
 
 from libs.events.database import Tx
 from libs.events.telemetry import traceparent_or_new
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import FieldError, Problem, invalid, unavailable
 from libs.webapi.strict_json import Router
-from services.ingest.api.access import REPEATABLE, ResponsesWriter, book_of, database_of
+from services.ingest.api.access import ResponsesWriter, book_of
 from services.ingest.api.models import ItemOut, ResponseBody, ResultsOut
 from services.ingest.arrivals import DeliveryIds, rest_arrival
 from services.ingest.domain.deliveries import Arrival, NotUnderstood, Outcome

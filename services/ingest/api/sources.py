@@ -9,12 +9,13 @@ from fastapi import Request, Response
 
 from libs.events.contracts.responses import Instrument
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, OnlyIfNew, changed, etag, there_already
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import FieldError, Problem, of_status
 from libs.webapi.strict_json import Router
-from services.ingest.api.access import REPEATABLE, SourceName, SourcesReader, SourcesWriter, book_of, database_of
+from services.ingest.api.access import SourceName, SourcesReader, SourcesWriter, book_of
 from services.ingest.api.models import (
     FieldMapBody,
     InstrumentOut,

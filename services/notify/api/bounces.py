@@ -7,12 +7,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.contracts.messages import Bounce
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.notify import bounces
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.domain.returns import Report, named, of_status, reports
 from services.notify.store.returns import Returned
 

@@ -10,14 +10,14 @@ from fastapi import Request, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
 from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import FieldError, Problem, of_status
 from libs.webapi.strict_json import Router
 from services.notify import announcements
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.api.plans import AudienceBody, Body, PlanBody, written
 from services.notify.campaigns import recall
 from services.notify.domain import campaigns as domain

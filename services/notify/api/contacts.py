@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.contracts.messages import HoldReason, MessageChannel, MessageKind, Purpose, SuppressionReason
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
 from libs.webapi.etag import RequiredIfMatch, changed, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.strict_json import Router
 from services.notify import announcements
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.domain.contacts import Cap, QuietHours, Rules, choice_key
 from services.notify.domain.messages import Status
 from services.notify.store import contacts

@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict, StrictBool
 
 from libs.events.contracts.customers import Language
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.digest_words import sections, span
 from services.notify.domain.digests import LEADS, Digest, Kind
 from services.notify.store import digests

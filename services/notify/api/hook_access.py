@@ -1,12 +1,12 @@
 """Who may do what with subscriptions, and what a request finds in its app."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Request
 
-from libs.events.database import Database, Tx
+from libs.events.database import Tx
 from libs.webapi.auth import Principal, requires
 from libs.webapi.problem import Problem, of_status
 from services.notify.domain.addresses import Networks
@@ -21,19 +21,6 @@ SubscriptionsWriter = Annotated[Principal, requires("subscriptions:write", roles
 
 _SCOPE_OF: Final[dict[Kind, str]] = {"comments": "events:comments", "people": "events:people"}
 
-# `libs.webapi.idempotency` reads the header from the request, so OpenAPI has to be told.
-REPEATABLE: Final[dict[str, Any]] = {
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "The same request under the same key is done once and answered as it was.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
-        }
-    ]
-}
-
 
 @dataclass(frozen=True, slots=True)
 class HookRules:
@@ -41,12 +28,6 @@ class HookRules:
 
     networks: Networks
     plain_http: bool = False
-
-
-def database_of(request: Request) -> Database:
-    """The database that the app was made over."""
-    database: Database = request.app.state.database
-    return database
 
 
 def rules_of(request: Request) -> HookRules:

@@ -9,18 +9,12 @@ from fastapi import Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from libs.events.database import Tx
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.notify.api.hook_access import (
-    REPEATABLE,
-    SubscriptionsReader,
-    SubscriptionsWriter,
-    database_of,
-    found,
-    held,
-)
+from services.notify.api.hook_access import SubscriptionsReader, SubscriptionsWriter, found, held
 from services.notify.domain.hook_outcomes import DeliveryStatus, Trouble
 from services.notify.domain.visibility import read
 from services.notify.hook_handlers import narrowed

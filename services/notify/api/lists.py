@@ -7,12 +7,12 @@ from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import FieldError, Problem, of_status
 from libs.webapi.strict_json import Router
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.api.plans import ID_PATTERN, Body
 from services.notify.domain.mailboxes import is_address
 from services.notify.store import lists

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.notify import announcements
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.domain.messages import MessageId, Status
 from services.notify.store import delivery, ledger
 

@@ -10,12 +10,12 @@ from fastapi import Path, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
 from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.domain.providers import PLACES, Provider, Reading, unknown_places
 from services.notify.store import providers
 

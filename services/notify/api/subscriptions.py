@@ -12,16 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.events.contracts.cases import Employee
 from libs.events.database import Tx
 from libs.events.topics import CONTRACTS, TOPIC_OF_TYPE
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.notify.api.hook_access import (
-    REPEATABLE,
     SubscriptionsReader,
     SubscriptionsWriter,
-    database_of,
     found,
     held,
     owner_for,

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.events.contracts.messages import SuppressionReason
 from libs.events.contracts.responses import address_mark
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.domain.mailboxes import verdict
 from services.notify.domain.messages import phone_mark
 from services.notify.store import suppressions

@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.events.contracts.customers import Language
 from libs.events.contracts.messages import MessageKind
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
 from libs.webapi.etag import IfMatch, etag, expect
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Page
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
-from services.notify.api.access import REPEATABLE, database_of
 from services.notify.letters import Letters
 from services.notify.store import templates
 from services.notify.store.templates import Version

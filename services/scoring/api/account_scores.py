@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 from libs.events.contracts.responses import SurveyKind
 from libs.events.contracts.scores import NpsClass
 from libs.statistics.nps import CONFIDENCE
+from libs.webapi.app import database_of
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import Reader, database_of
+from services.scoring.api.access import Reader
 from services.scoring.domain.account_scores import AccountScore, ContactAnswer, Role
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.store import account_scores, accounts, customers, rules

@@ -8,13 +8,14 @@ from uuid import UUID
 from fastapi import Path, Request, Response
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, changed, etag
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
 from services.scoring.api import profiles
-from services.scoring.api.access import REPEATABLE, Reader, Writer, database_of
+from services.scoring.api.access import Reader, Writer
 from services.scoring.api.batches import sorted_out
 from services.scoring.api.bodies import Account, AccountBatch, AccountBody, AccountItem, AccountResult, AccountResults
 from services.scoring.api.customers import stale

@@ -10,9 +10,10 @@ from libs.statistics import nps_groups
 from libs.statistics.means import difference_of_means, mean
 from libs.statistics.nps import CONFIDENCE
 from libs.statistics.proportions import Difference, difference_of_shares, share
+from libs.webapi.app import database_of
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import MetricsReader, database_of
+from services.scoring.api.access import MetricsReader
 from services.scoring.api.filters import AskedFirst, AskedSecond
 from services.scoring.api.groups import Group, groups, threshold_of
 from services.scoring.api.metrics import good_from, nps_of, rounded, upright

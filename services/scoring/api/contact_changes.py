@@ -6,9 +6,10 @@ from typing import Annotated, Final
 from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
+from libs.webapi.app import database_of
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import Reader, database_of
+from services.scoring.api.access import Reader
 from services.scoring.domain.contact_changes import CameBy, What
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.store import contact_histories

@@ -9,13 +9,14 @@ from libs.events.contracts.customers import CustomerErased
 from libs.events.contracts.scores import Tier
 from libs.events.database import Tx
 from libs.events.event import Event
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, changed, etag
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.scoring.api import profiles
-from services.scoring.api.access import REPEATABLE, Eraser, Reader, Writer, database_of
+from services.scoring.api.access import Eraser, Reader, Writer
 from services.scoring.api.batches import sorted_out
 from services.scoring.api.bodies import (
     Batch,

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from libs.events.contracts.responses import SurveyKind
 from libs.events.database import Tx
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import REPEATABLE, MetricsReader, RulesWriter, database_of
+from services.scoring.api.access import MetricsReader, RulesWriter
 from services.scoring.api.filters import Moment
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.drivers import Factor, Findings, Scope

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, changed, etag
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import REPEATABLE, MetricsReader, RulesWriter, database_of
+from services.scoring.api.access import MetricsReader, RulesWriter
 from services.scoring.domain.instruments import CannotJoin, InstrumentVersion, joined
 from services.scoring.domain.scales import good_scores, is_known
 from services.scoring.store import instruments

@@ -11,10 +11,11 @@ from libs.events.contracts.customers import AccountRole
 from libs.events.contracts.responses import Channel
 from libs.events.contracts.scores import Tier
 from libs.events.database import Tx
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import REPEATABLE, Reader, Writer, database_of
+from services.scoring.api.access import Reader, Writer
 from services.scoring.api.batches import SortedOut, sorted_out
 from services.scoring.api.bodies import MOST_IN_BATCH, Id, Identified, ItemError, Moment
 from services.scoring.domain.invitations import Invitation

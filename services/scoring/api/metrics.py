@@ -13,8 +13,9 @@ from libs.statistics.means import mean
 from libs.statistics.nps import CONFIDENCE, Nps, nps
 from libs.statistics.nps_groups import Stratum, weighted
 from libs.statistics.proportions import share
+from libs.webapi.app import database_of
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import MetricsReader, database_of
+from services.scoring.api.access import MetricsReader
 from services.scoring.api.filters import Asked
 from services.scoring.api.groups import Group, groups, threshold_of
 from services.scoring.domain.instruments import breaks

@@ -7,8 +7,9 @@ from fastapi import Query, Request
 from pydantic import BaseModel, Field
 
 from libs.events.contracts.scores import NpsClass
+from libs.webapi.app import database_of
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import MetricsReader, database_of
+from services.scoring.api.access import MetricsReader
 from services.scoring.api.filters import Moment
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.store import mismatches

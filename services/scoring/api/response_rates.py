@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from libs.events.contracts.responses import Channel
 from libs.events.contracts.scores import Tier
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import MetricsReader, database_of
+from services.scoring.api.access import MetricsReader
 from services.scoring.api.bodies import Moment
 from services.scoring.api.groups import threshold_of
 from services.scoring.domain.customers import LONGEST_ID

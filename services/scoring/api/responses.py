@@ -9,11 +9,12 @@ from pydantic import BaseModel, Field
 
 from libs.events.contracts.responses import Channel, Metric, SurveyKind
 from libs.events.contracts.scores import NpsClass, Tier, UrgentSignal
+from libs.webapi.app import database_of
 from libs.webapi.etag import etag
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import Reader, database_of
+from services.scoring.api.access import Reader
 from services.scoring.api.filters import Asked, Filter
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.store import responses

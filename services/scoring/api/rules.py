@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from libs.events.contracts.scores import Tier
 from libs.events.database import Database, Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, changed, etag
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.scoring.api import profiles
-from services.scoring.api.access import REPEATABLE, RulesReader, RulesWriter, database_of
+from services.scoring.api.access import RulesReader, RulesWriter
 from services.scoring.api.bodies import Fact
 from services.scoring.api.field_errors import field_errors
 from services.scoring.domain.conditions import Operator

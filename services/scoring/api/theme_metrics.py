@@ -7,8 +7,9 @@ from pydantic import BaseModel, Field
 
 from libs.events.contracts.responses import SurveyKind
 from libs.statistics.nps import CONFIDENCE, nps
+from libs.webapi.app import database_of
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import MetricsReader, database_of
+from services.scoring.api.access import MetricsReader
 from services.scoring.api.filters import Asked
 from services.scoring.api.groups import not_shown, threshold_of
 from services.scoring.store import theme_counts, themes

@@ -8,10 +8,11 @@ from fastapi import Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.database import Tx
-from libs.webapi.idempotency import once
+from libs.webapi.app import database_of
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import REPEATABLE, SuggestionsReader, ThemesWriter, database_of
+from services.scoring.api.access import SuggestionsReader, ThemesWriter
 from services.scoring.api.themes import Names
 from services.scoring.domain.comments.masking import excerpt
 from services.scoring.domain.comments.taxonomy import MOST_PATTERNS, MOST_THEMES, Taxonomy, Theme, Told, with_pattern

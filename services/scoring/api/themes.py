@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from libs.events.contracts.scores import UrgentSignal
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, changed, etag
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import REPEATABLE, ThemesReader, ThemesWriter, database_of
+from services.scoring.api.access import ThemesReader, ThemesWriter
 from services.scoring.api.field_errors import field_errors
 from services.scoring.domain.comments.masking import excerpt
 from services.scoring.domain.comments.reading import Reader

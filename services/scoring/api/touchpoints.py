@@ -8,11 +8,12 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from libs.events.database import Tx
+from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch, changed, etag
-from libs.webapi.idempotency import once
+from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
-from services.scoring.api.access import REPEATABLE, MetricsReader, RulesWriter, database_of
+from services.scoring.api.access import MetricsReader, RulesWriter
 from services.scoring.domain.customers import LONGEST_ID
 from services.scoring.domain.departments import Responsibility, doubled
 from services.scoring.store import departments, locks
