@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 
 from libs.events.errors import Unavailable
 from libs.events.kafka import bounds
+from libs.events.kafka.beginning import begin
 from libs.events.kafka.parting import away, end_tasks, look_at
 from libs.events.partitions import partition_of
 
@@ -42,8 +43,7 @@ class KafkaPublisher:
             metadata_max_age_ms=bounds.METADATA_MS,
         )
         try:
-            async with asyncio.timeout(bounds.START_SECONDS):
-                await self._producer.start()
+            await begin(self._producer, self._producer.client)
         except (KafkaError, OSError) as error:
             await self.stop()
             raise away(error) from error

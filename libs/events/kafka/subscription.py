@@ -19,6 +19,7 @@ from aiokafka.errors import (
 
 from libs.events.errors import Unavailable
 from libs.events.kafka import bounds
+from libs.events.kafka.beginning import begin
 from libs.events.kafka.fetching import fetch_patiently, fetching, seek
 from libs.events.kafka.parting import away, end_tasks
 from libs.events.kafka.reading import record_of
@@ -105,8 +106,7 @@ class KafkaSubscription:
             max_partition_fetch_bytes=1024 * 1024,
         )
         try:
-            async with asyncio.timeout(bounds.START_SECONDS):
-                await self._consumer.start()
+            await begin(self._consumer, self._consumer._client)  # noqa: SLF001 - aiokafka has no other way
         except (KafkaError, OSError) as error:
             await self.stop()
             raise away(error) from error
@@ -127,6 +127,9 @@ class KafkaSubscription:
             log.info("kafka.left_without_farewell", group=self._group)
             await end_tasks(leaving, *_tasks_of(consumer))
             await consumer._client.close()  # noqa: SLF001 - aiokafka has no other way
+        else:
+            # A politely stopped one may have died before of what it did not know; nobody has looked at that.
+            await end_tasks(*_tasks_of(consumer))
 
     @asynccontextmanager
     async def batch(self, limit: int, wait: timedelta) -> AsyncIterator[Sequence[Record]]:
