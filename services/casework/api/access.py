@@ -1,10 +1,8 @@
 """Who may do what with casework: one name per rule, who acts, and shapes that several routes share."""
 
-from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import Path, Request
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 from libs.events.telemetry import traceparent_or_new
 from libs.webapi.auth import Principal, requires
@@ -33,28 +31,6 @@ ChoiceWriter = Annotated[Principal, requires("cases:write", roles=_CLOSES_LOOPS 
 StaffReader = Annotated[Principal, requires("settings:read", roles=_LEADS)]
 SettingsReader = Annotated[Principal, requires("settings:read", roles=_SEES_SETTINGS)]
 SettingsWriter = Annotated[Principal, requires("settings:write", roles=_LEADS)]
-
-_EARLIEST_YEAR: Final = 1900
-_LATEST_YEAR: Final = 9000
-
-
-def _written_out(value: object) -> object:
-    # Pydantic would take a number, too, and guess whether it counts seconds or milliseconds. What is stored is one.
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or value.replace(".", "").lstrip("+-").isdecimal():
-        raise ValueError("an instant as in RFC 3339, with its offset")
-    return value
-
-
-def _storable(instant: datetime) -> datetime:
-    # At the ends of the calendar, turning to UTC overflows.
-    if not _EARLIEST_YEAR <= instant.year <= _LATEST_YEAR:
-        raise ValueError(f"a year from {_EARLIEST_YEAR} to {_LATEST_YEAR}")
-    return instant
-
-
-Instant = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_storable)]
 
 ID_PATTERN: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
 Id = Annotated[str, Path(pattern=ID_PATTERN)]

@@ -12,10 +12,11 @@ from libs.events.database import Tx
 from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
 from libs.webapi.idempotency import REPEATABLE
+from libs.webapi.instants import Instant
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import CaseReader, CaseWriter, Instant
+from services.casework.api.access import CaseReader, CaseWriter
 from services.casework.api.acting import act, agree_on, answers_of
 from services.casework.api.commands import Note
 from services.casework.api.shapes import Body

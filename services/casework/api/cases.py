@@ -8,10 +8,11 @@ from fastapi import Query, Request, Response
 
 from libs.webapi.app import database_of
 from libs.webapi.etag import etag
+from libs.webapi.instants import Instant
 from libs.webapi.paging import Cursor, Limit, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import CaseReader, Instant
+from services.casework.api.access import CaseReader
 from services.casework.api.views import CaseDetail, CasePage, Status, detail_of, summary_of
 from services.casework.domain.names import CaseId, Level, Tier
 from services.casework.store import callbacks, reading, resolutions, tasks

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from libs.events.database import Tx
 from libs.webapi.etag import IfMatch
 from libs.webapi.idempotency import REPEATABLE
+from libs.webapi.instants import Instant
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ID_PATTERN, CaseWriter, Instant, refused_field
+from services.casework.api.access import ID_PATTERN, CaseWriter, refused_field
 from services.casework.api.acting import act, agree_on, answers_of, policy_of
 from services.casework.domain import callbacks as promises
 from services.casework.domain import commands, signals, waiting

@@ -8,10 +8,11 @@ from fastapi import Query, Request
 from pydantic import BaseModel
 
 from libs.webapi.app import database_of
+from libs.webapi.instants import Instant
 from libs.webapi.paging import Cursor, Limit, Page
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import Instant, MeasureReader, StaffReader
+from services.casework.api.access import MeasureReader, StaffReader
 from services.casework.domain.agents import AgentRole
 from services.casework.domain.initiatives import Status
 from services.casework.store import deeds

@@ -12,8 +12,9 @@ from starlette.responses import StreamingResponse
 
 from libs.events.database import Database
 from libs.webapi.app import database_of
+from libs.webapi.instants import Instant
 from libs.webapi.strict_json import Router
-from services.casework.api.access import CaseReader, Instant, actor_of
+from services.casework.api.access import CaseReader, actor_of
 from services.casework.api.views import Status, summary_of
 from services.casework.domain.names import Level, Tier
 from services.casework.domain.spreadsheets import MARK, lines

@@ -14,13 +14,13 @@ from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import IfMatch, etag, expect
 from libs.webapi.idempotency import REPEATABLE, once
+from libs.webapi.instants import Instant
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.casework.api.access import (
     ID_PATTERN,
     CaseReader,
-    Instant,
     LeadWriter,
     TopWriter,
     actor_of,

@@ -12,9 +12,10 @@ from libs.events.database import Tx
 from libs.statistics.means import mean
 from libs.statistics.proportions import Share, share
 from libs.webapi.app import database_of
+from libs.webapi.instants import Instant
 from libs.webapi.problem import FieldError, Problem
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ID_PATTERN, Instant, MeasureReader
+from services.casework.api.access import ID_PATTERN, MeasureReader
 from services.casework.domain.names import Tier
 from services.casework.store import measures, resolutions
 from services.casework.store.measures import Grouping

@@ -14,11 +14,12 @@ from libs.events.database import Tx
 from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
 from libs.webapi.idempotency import REPEATABLE
+from libs.webapi.instants import Instant
 from libs.webapi.paging import Cursor, Limit, Page
 from libs.webapi.problem import Problem
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import ID_PATTERN, Id, Instant, SettingsReader, SettingsWriter, refused_field
+from services.casework.api.access import ID_PATTERN, Id, SettingsReader, SettingsWriter, refused_field
 from services.casework.domain.agents import AgentRole
 from services.casework.store import people, policies
 

@@ -12,9 +12,10 @@ from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import IfMatch, etag, expect
 from libs.webapi.idempotency import REPEATABLE, once
+from libs.webapi.instants import Instant
 from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ChoiceReader, ChoiceWriter, Instant, LeadReader, LeadWriter, MeasureReader
+from services.casework.api.access import ChoiceReader, ChoiceWriter, LeadReader, LeadWriter, MeasureReader
 from services.casework.api.shapes import Body
 from services.casework.domain.names import AgentId
 from services.casework.domain.recognition import MINIMUM, Refusal, Status, refused

@@ -10,8 +10,9 @@ from libs.events.database import Tx
 from libs.events.event import named
 from libs.webapi.etag import IfMatch
 from libs.webapi.idempotency import REPEATABLE
+from libs.webapi.instants import Instant
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ID_PATTERN, CaseWriter, Instant, refused_field
+from services.casework.api.access import ID_PATTERN, CaseWriter, refused_field
 from services.casework.api.acting import act, answers_of, policy_of
 from services.casework.api.commands import Note
 from services.casework.api.shapes import Body

@@ -12,9 +12,10 @@ from libs.events.telemetry import traceparent_or_new
 from libs.webapi.app import database_of
 from libs.webapi.etag import etag
 from libs.webapi.idempotency import REPEATABLE, once
+from libs.webapi.instants import Instant
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import CaseReader, CaseWriter, Instant, actor_of
+from services.casework.api.access import CaseReader, CaseWriter, actor_of
 from services.casework.api.acting import agree_on, answers_of, locked, settle
 from services.casework.api.shapes import Body
 from services.casework.api.views import CallbackView, CaseState, callback_view, state_of

@@ -14,10 +14,11 @@ from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.etag import IfMatch, etag, expect
 from libs.webapi.idempotency import REPEATABLE, once
+from libs.webapi.instants import Instant
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
 from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
-from services.casework.api.access import ID_PATTERN, CaseReader, CaseWriter, Instant, refused_field
+from services.casework.api.access import ID_PATTERN, CaseReader, CaseWriter, refused_field
 from services.casework.api.acting import answers_of, cause_of, locked, policy_of, settle
 from services.casework.api.people import retired_department
 from services.casework.api.shapes import Body

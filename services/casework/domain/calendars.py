@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 CalendarId = NewType("CalendarId", str)
 
-DAYS_OF_WEEK: Final = 7
 MINUTES_OF_DAY: Final = 24 * 60
 _DAY: Final = timedelta(days=1)
 _NOTHING: Final = timedelta(0)

@@ -85,11 +85,6 @@ class Task(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """When its clock has something to do next."""
         return self.clock.fires_at if self.state is TaskState.OPEN else None
 
-    @property
-    def holds_case(self) -> bool:
-        """Whether its case waits for it."""
-        return self.kind == "department" and self.state is TaskState.OPEN
-
 
 class Moment(msgspec.Struct, frozen=True, gc=False):
     """What was decided about a task: the task as it is now, and what it means for its case."""

@@ -36,7 +36,6 @@ _PERSON_BY_LOGIN: Final = text("""
 """)
 _NAMES: Final = text("SELECT person_id, name FROM people WHERE person_id = ANY(CAST(:ids AS text[]))")
 _SET_PASSWORD_HASH: Final = text("UPDATE people SET password_hash = :password_hash WHERE person_id = :person_id")
-_SET_LANGUAGE: Final = text("UPDATE people SET language = :language WHERE person_id = :person_id")
 _DISABLE: Final = text("""
     WITH ended AS (DELETE FROM sessions WHERE person_id = :person_id)
     UPDATE people SET disabled_at = :now WHERE person_id = :person_id AND disabled_at IS NULL
@@ -74,11 +73,6 @@ async def names_of(tx: Tx, ids: Iterable[str]) -> dict[str, str]:
 async def set_password_hash(tx: Tx, person_id: PersonId, password_hash: str) -> None:
     """Replace the hash of a person's password."""
     await tx.execute(_SET_PASSWORD_HASH, {"person_id": person_id, "password_hash": password_hash})
-
-
-async def set_language(tx: Tx, person_id: PersonId, language: Language) -> None:
-    """Note the language in which a person reads the portal."""
-    await tx.execute(_SET_LANGUAGE, {"person_id": person_id, "language": language})
 
 
 async def disable(tx: Tx, person_id: PersonId) -> bool:

@@ -37,11 +37,6 @@ GOOD_FROM: Final[Mapping[Metric, Mapping[tuple[int, int], int]]] = {
 """By metric and scale, the first score that is a good one where high is better."""
 
 
-def in_scale(instrument: Instrument, score: int | None) -> bool:
-    """Whether `score` can be an answer to `instrument`; a missing one can."""
-    return score is None or instrument.scale_min <= score <= instrument.scale_max
-
-
 def is_known(instrument: Instrument) -> bool:
     """Whether it is published which scores of this scale are good ones. Of another scale there is only a mean."""
     known = GOOD_FROM[instrument.metric]

@@ -70,7 +70,7 @@ def test_an_ended_case_asks_nobody_for_anything(
 ) -> None:
     with pytest.raises(refusal):
         opened(a_case(status), kind)
-    assert opened(a_case("resolved"), "follow_up").task.holds_case is False
+    assert opened(a_case("resolved"), "follow_up").task.state is TaskState.OPEN
 
 
 def test_each_step_is_a_line_and_an_event_of_the_case(
@@ -78,7 +78,7 @@ def test_each_step_is_a_line_and_an_event_of_the_case(
 ) -> None:
     case = a_case("contacted")
     one = opened(case)
-    assert (one.task.holds_case, one.task.owner_id) == (True, "boris")
+    assert (one.task.state, one.task.owner_id) == (TaskState.OPEN, "boris")
     assigned = tasks.assign_task(one.decision.case, one.task, staff.agents[AgentId("vera")], a_cause())
     ended = tasks.decline(assigned.decision.case, assigned.task, "not_ours", staff, a_cause(), note="Это к логистам")
     steps = [*one.decision.steps, *assigned.decision.steps, *ended.decision.steps]
