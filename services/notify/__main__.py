@@ -24,6 +24,7 @@ from services.notify.callback_handlers import (
 )
 from services.notify.casework import Casework
 from services.notify.clients import MailServer, Receipts
+from services.notify.digest_reports import Reports
 from services.notify.digests import Digests
 from services.notify.door import Door
 from services.notify.handlers import cases_handler, handle_customers, handle_initiatives, handle_scores
@@ -35,7 +36,6 @@ from services.notify.letters import Letters
 from services.notify.links import ConfirmationLinks
 from services.notify.presence import Presence
 from services.notify.receivers import Receivers
-from services.notify.reports import Reports
 from services.notify.settings import Settings
 from services.notify.shipping import ship
 

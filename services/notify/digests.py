@@ -15,11 +15,11 @@ import structlog
 from libs.events.contracts.cases import Employee
 from libs.events.crashpoint import crashpoint
 from services.notify import announcements
+from services.notify.digest_reports import ReportsAwayError
 from services.notify.digest_words import encoded
 from services.notify.domain.contacts import PURPOSES, choice_key
 from services.notify.domain.digests import Kind, last_period
 from services.notify.domain.messages import Notice, Status, message_id
-from services.notify.reports import ReportsAwayError
 from services.notify.store import digests, ledger
 from services.notify.telemetry import DIGEST_WAITS
 from services.notify.texts import zone
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from libs.events.contracts.customers import Language
     from libs.events.contracts.messages import MessageChannel, SuppressionReason
     from libs.events.database import Database, Tx
+    from services.notify.digest_reports import Reports
     from services.notify.domain.digests import Colleague, Period
-    from services.notify.reports import Reports
     from services.notify.store.delivery import Claimed
     from services.notify.store.digests import Telling
 

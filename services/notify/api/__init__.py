@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from libs.webapi.app import create_app
 from services.notify.api import (
+    audiences,
     bookings,
     bounces,
+    campaign_acts,
+    campaign_messages,
     campaigns,
     changes,
     confirmations,
@@ -90,7 +93,8 @@ def build_app(
     )
     app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
     app.state.hook_rules = hooks or HookRules(Networks())
-    app.include_router(campaigns.router)
+    for part in (audiences, campaigns, campaign_messages, campaign_acts):
+        app.include_router(part.router)
     app.include_router(lists.router)
     app.include_router(digests.router)
     app.include_router(messages.router)

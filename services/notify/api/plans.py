@@ -1,27 +1,15 @@
 """The bodies in which campaigns, audiences and their texts are written down over HTTP."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from libs.events.contracts.scores import Tier
+from libs.webapi.instants import Instant
 from services.notify.domain import campaigns as domain
 
 ID_PATTERN: Final = r"^[A-Za-z0-9._:@-]{1,128}$"
-_EARLIEST_YEAR: Final = 1900
-_LATEST_YEAR: Final = 9000
-
-
-def _storable(instant: datetime) -> datetime:
-    # At the ends of the calendar, turning to UTC overflows.
-    if not _EARLIEST_YEAR <= instant.year <= _LATEST_YEAR:
-        raise ValueError(f"a year from {_EARLIEST_YEAR} to {_LATEST_YEAR}")
-    return instant
-
-
-_Instant = Annotated[AwareDatetime, AfterValidator(_storable)]
 _Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150, pattern=r"^[^\r\n]+$")]
 _Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=5_000)]
 _Id = Annotated[str, Field(pattern=ID_PATTERN)]
@@ -47,8 +35,8 @@ class CustomersBody(Body):
     themes: _Ids = ()
     root_causes: _Ids = ()
     programs: _Ids = ()
-    since: Annotated[_Instant | None, Field(description="Of the answers that count.")] = None
-    until: _Instant | None = None
+    since: Annotated[Instant | None, Field(description="Of the answers that count.")] = None
+    until: Instant | None = None
     tiers: Annotated[tuple[Tier, ...], Field(max_length=4)] = ()
 
     @model_validator(mode="after")

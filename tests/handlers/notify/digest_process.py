@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 
 from libs.events.database import Database
+from services.notify.digest_reports import Reports
 from services.notify.digests import Digests
-from services.notify.reports import Reports
 
 
 async def main(answers: dict[str, object]) -> None:

@@ -18,8 +18,8 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 
 from libs.events.database import Database
+from services.notify.digest_reports import Reports
 from services.notify.digests import Digests
-from services.notify.reports import Reports
 from services.notify.telemetry import DIGEST_WAITS
 
 # Test files cannot import one another: these are the classes in conftest.

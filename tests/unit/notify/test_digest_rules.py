@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify import reports
+from services.notify import digest_answers as answers
 from services.notify.digest_words import in_short, of_message, sections, span
 from services.notify.domain.digests import QUOTES, Kind, Period, Quote, Thanked, chosen, last_period
 from services.notify.domain.masking import LONGEST, MASK, masked
@@ -141,17 +141,17 @@ def test_more_teams_than_there_is_room_for_are_counted() -> None:
 
 
 PLACES = [
-    ("casework", "/v1/measures/deeds", reports._Deeds),
-    ("casework", "/v1/measures/loop", reports._Loop),
-    ("casework", "/v1/measures/loop", reports._Groups),
-    ("casework", "/v1/measures/work", reports._People),
-    ("casework", "/v1/teams", reports._Teams),
+    ("casework", "/v1/measures/deeds", answers.Deeds),
+    ("casework", "/v1/measures/loop", answers.Loop),
+    ("casework", "/v1/measures/loop", answers.Groups),
+    ("casework", "/v1/measures/work", answers.People),
+    ("casework", "/v1/teams", answers.Teams),
     ("casework", "/v1/recognitions/told", list[Thanked]),
-    ("scoring", "/v1/metrics/nps", reports._NpsAnswer),
-    ("scoring", "/v1/metrics/ces", reports._Scores),
-    ("scoring", "/v1/metrics/csat", reports._Scores),
-    ("scoring", "/v1/metrics/themes", reports._Themes),
-    ("scoring", "/v1/responses", reports._Comments),
+    ("scoring", "/v1/metrics/nps", answers.NpsAnswer),
+    ("scoring", "/v1/metrics/ces", answers.Scores),
+    ("scoring", "/v1/metrics/csat", answers.Scores),
+    ("scoring", "/v1/metrics/themes", answers.Themes),
+    ("scoring", "/v1/responses", answers.Comments),
 ]
 
 

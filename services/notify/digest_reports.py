@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import httpx
@@ -10,20 +9,17 @@ import msgspec
 
 from libs.statistics.nps import Nps, nps
 from libs.statistics.nps_groups import difference
+from services.notify import digest_answers as answers
 from services.notify.domain.digests import (
     THEMES,
     Colleague,
     Content,
     Deed,
-    Department,
-    Health,
     NpsMoved,
     Owed,
     Part,
-    Portion,
     Quote,
     ScoreOnScale,
-    Stage,
     Thanked,
     ThemeTold,
     chosen,
@@ -32,7 +28,7 @@ from services.notify.domain.digests import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
 
     from services.notify.domain.digests import Period
 
@@ -48,143 +44,6 @@ AnswerT = TypeVar("AnswerT")
 
 class ReportsAwayError(Exception):
     """Somebody who has to be asked cannot be reached, or has trouble of their own."""
-
-
-class _Struct(msgspec.Struct, frozen=True):
-    """As others answer; what they add is none of our business."""
-
-
-class _Nps(_Struct, frozen=True):
-    kind: str
-    n: int | None
-    promoters: int | None
-    passives: int | None
-    detractors: int | None
-    nps: float | None
-    ci_low: float | None
-    ci_high: float | None
-
-
-class _Break(_Struct, frozen=True):
-    kind: str
-
-
-class _NpsAnswer(_Struct, frozen=True):
-    items: list[_Nps]
-    instrument_breaks: list[_Break]
-
-
-class _Score(_Struct, frozen=True):
-    kind: str
-    scale_min: int
-    scale_max: int
-    n: int | None
-    mean: float | None
-    ci_low: float | None
-    ci_high: float | None
-
-
-class _Scores(_Struct, frozen=True):
-    items: list[_Score]
-
-
-class _Theme(_Struct, frozen=True):
-    kind: str
-    name_ru: str
-    name_en: str
-    mentions: int | None
-    n: int | None
-    nps: float | None
-    ci_low: float | None
-    ci_high: float | None
-
-
-class _Themes(_Struct, frozen=True):
-    items: list[_Theme]
-
-
-class _Comment(_Struct, frozen=True):
-    comment: str | None
-    score: int | None
-    metric: str
-    touchpoint: str | None
-    customer_id: str | None
-    erased: bool
-
-
-class _Comments(_Struct, frozen=True):
-    items: list[_Comment]
-    next_cursor: str | None
-
-
-class _Told(_Struct, frozen=True):
-    shipped: int
-    communicated_within_a_quarter: Portion
-
-
-class _Loop(_Struct, frozen=True):
-    groups: list[Health]
-    initiatives: _Told
-
-
-class _Named(_Struct, frozen=True):
-    group: str | None
-
-
-class _Groups(_Struct, frozen=True):
-    groups: list[_Named]
-
-
-class _Deed(_Struct, frozen=True):
-    title: str
-    department_id: str
-    stage: Stage
-    reason: str | None
-
-
-class _Owed(_Struct, frozen=True):
-    title: str
-    department_id: str
-    owner_name: str
-    due_on: date | None
-    communicate_by: datetime | None
-    is_overdue: bool
-    is_quarter_over: bool
-
-
-class _Deeds(_Struct, frozen=True):
-    departments: list[Department]
-    initiatives: list[_Deed]
-    owed: list[_Owed]
-
-
-class _Team(_Struct, frozen=True):
-    id: str
-    name: str
-
-
-class _Teams(_Struct, frozen=True):
-    items: list[_Team]
-    next_cursor: str | None
-
-
-class _Person(_Struct, frozen=True):
-    id: str
-    name: str
-    email: str
-    language: str
-    role: Literal["agent", "manager", "executive"]
-    leads: list[str]
-    manages: list[str]
-    cases: int
-    cases_overdue: int
-    tasks: int
-    tasks_overdue: int
-
-
-class _People(_Struct, frozen=True):
-    items: list[_Person]
-    next_cursor: str | None
 
 
 class Reports:
@@ -210,8 +69,8 @@ class Reports:
         """
         since, until = period.bounds(where)
         asked = _between(since, until)
-        deeds = await self._ask(self._casework, "/v1/measures/deeds", asked, _Deeds)
-        loop = await self._ask(self._casework, "/v1/measures/loop", asked, _Loop)
+        deeds = await self._ask(self._casework, "/v1/measures/deeds", asked, answers.Deeds)
+        loop = await self._ask(self._casework, "/v1/measures/loop", asked, answers.Loop)
         names = {each.id: each.name for each in deeds.departments}
         thanked = await self._ask(self._casework, "/v1/recognitions/told", asked, list[Thanked])
         content = Content(
@@ -250,7 +109,7 @@ class Reports:
         asked: dict[str, str | int] = {"limit": _PAGE}
         if position is not None:
             asked["cursor"] = position
-        page = await self._ask(self._casework, "/v1/measures/work", asked, _People)
+        page = await self._ask(self._casework, "/v1/measures/work", asked, answers.People)
         return [_colleague(each) for each in page.items], page.next_cursor
 
     async def close(self) -> None:
@@ -261,14 +120,14 @@ class Reports:
     async def _nps(self, period: Period, where: tzinfo) -> tuple[NpsMoved, ...]:
         (since, until), (before, _) = period.bounds(where), period.before.bounds(where)
         path = "/v1/metrics/nps"
-        now = await self._ask(self._scoring, path, _between(since, until), _NpsAnswer)
-        earlier = await self._ask(self._scoring, path, _between(before, since), _NpsAnswer)
+        now = await self._ask(self._scoring, path, _between(since, until), answers.NpsAnswer)
+        earlier = await self._ask(self._scoring, path, _between(before, since), answers.NpsAnswer)
         otherwise = {each.kind for each in (*now.instrument_breaks, *earlier.instrument_breaks)}
         former = {each.kind: each for each in earlier.items}
         return tuple(_moved(each, former.get(each.kind), asked_otherwise=each.kind in otherwise) for each in now.items)
 
     async def _scores(self, metric: Literal["ces", "csat"], asked: Mapping[str, str | int]) -> list[ScoreOnScale]:
-        found = await self._ask(self._scoring, f"/v1/metrics/{metric}", asked, _Scores)
+        found = await self._ask(self._scoring, f"/v1/metrics/{metric}", asked, answers.Scores)
         return [
             ScoreOnScale(
                 metric=metric,
@@ -285,7 +144,7 @@ class Reports:
         ]
 
     async def _themes(self, asked: Mapping[str, str | int]) -> tuple[ThemeTold, ...]:
-        found = await self._ask(self._scoring, "/v1/metrics/themes", asked, _Themes)
+        found = await self._ask(self._scoring, "/v1/metrics/themes", asked, answers.Themes)
         told = [
             ThemeTold(
                 name_ru=each.name_ru,
@@ -304,10 +163,10 @@ class Reports:
 
     async def _quotes(self, asked: Mapping[str, str | int]) -> tuple[Quote, ...]:
         # A page goes through so many comments, newer ones too: it may hold few, and go on all the same.
-        found: list[_Comment] = []
+        found: list[answers.Comment] = []
         further = {**asked, "limit": _COMMENTS}
         for _ in range(_COMMENT_PAGES):
-            page = await self._ask(self._scoring, "/v1/responses", further, _Comments)
+            page = await self._ask(self._scoring, "/v1/responses", further, answers.Comments)
             found += page.items
             if page.next_cursor is None or len(found) >= _COMMENTS:
                 break
@@ -333,8 +192,8 @@ class Reports:
         )
         for by, names in groupings:
             raw = await self._get(self._casework, "/v1/measures/loop", {**asked, "by": by})
-            healths = _decoded(raw, _Loop).groups
-            groups = _decoded(raw, _Groups).groups
+            healths = _decoded(raw, answers.Loop).groups
+            groups = _decoded(raw, answers.Groups).groups
             of_group = {named.group: health for named, health in zip(groups, healths, strict=True)}
             found += [Part(id=part_id(by, id_), name=name, health=of_group.get(id_)) for id_, name in names.items()]
         return tuple(found)
@@ -343,7 +202,7 @@ class Reports:
         found: dict[str, str] = {}
         asked: dict[str, str | int] = {"limit": _PAGE}
         while True:
-            page = await self._ask(self._casework, "/v1/teams", asked, _Teams)
+            page = await self._ask(self._casework, "/v1/teams", asked, answers.Teams)
             found |= {each.id: each.name for each in page.items}
             if page.next_cursor is None:
                 return found
@@ -380,7 +239,7 @@ def _between(since: datetime, until: datetime) -> dict[str, str | int]:
     return {"from": since.isoformat(), "to": until.isoformat()}
 
 
-def _moved(now: _Nps, before: _Nps | None, *, asked_otherwise: bool) -> NpsMoved:
+def _moved(now: answers.Nps, before: answers.Nps | None, *, asked_otherwise: bool) -> NpsMoved:
     moved = None
     if not asked_otherwise and now.n and before is not None and before.n:
         moved = difference(_counted(now), _counted(before))
@@ -398,11 +257,11 @@ def _moved(now: _Nps, before: _Nps | None, *, asked_otherwise: bool) -> NpsMoved
     )
 
 
-def _counted(found: _Nps) -> Nps:
+def _counted(found: answers.Nps) -> Nps:
     return nps(promoters=found.promoters or 0, passives=found.passives or 0, detractors=found.detractors or 0)
 
 
-def _colleague(person: _Person) -> Colleague:
+def _colleague(person: answers.Person) -> Colleague:
     parts = (
         *(part_id("team", id_) for id_ in person.leads),
         *(part_id("department", id_) for id_ in person.manages),
