@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 log: Final = structlog.get_logger()
 
+_QUIET_S: Final = 0.005
+"""Between two notifications: a relay that was just woken finds by itself what is committed while it works."""
+
 _TELL: Final = f"SELECT pg_notify('{CHANNEL_PREFIX}' || current_schema(), '')"
 
 
@@ -51,6 +54,7 @@ class Bell:
                     await connection.driver.execute(_TELL)
                 finally:
                     await self._connections.give_back(connection)
+                await asyncio.sleep(_QUIET_S)
         except Exception as error:
             if not is_unavailable(error):
                 raise
