@@ -1,7 +1,8 @@
 """The consumer: records in, each effect once, offsets behind effects, poison set aside, and never a record lost.
 
-A batch is handled optimistically in one transaction: inbox, the handler's rows, its events, the dead letters of what
-cannot be decoded. If that raises, it is rolled back, and
+A batch is handled optimistically: inbox, the handler's rows and its events in one transaction. A large one is parted by
+its keys, so that one part is worked out while PostgreSQL has the other; if something is wrong with a part, the batch is
+handled as a whole, with the dead letters of what cannot be decoded. If that raises, it is rolled back, and
 
     database or broker away     rewind, wait, take the same records again; nothing is decided about them
     the process itself          whoever comes next goes record by record, too (see `attempts`):
@@ -23,6 +24,7 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 import structlog
 
@@ -54,6 +56,8 @@ log: Final = structlog.get_logger()
 
 BATCH: Final = 1_000
 DEAD_LETTERS_IN_A_ROW: Final = 20
+APART_FROM: Final = 200
+"""Records in a batch from which on half of them are worth a transaction of their own."""
 _POLL: Final = timedelta(seconds=1)
 _LOOK_EVERY: Final = timedelta(seconds=5)
 """How often an idle consumer makes sure that the broker is still there; a poll alone does not tell."""
@@ -162,6 +166,8 @@ class Consumer:
             log.warning("batch.after_a_death", consumer=self._consumer, records=len(records))
             await self._one_by_one(records, stop, earlier)
             return
+        if len(records) >= APART_FROM and await self._taken_apart(records):
+            return
         try:
             async with self._database.transaction() as tx:
                 applied = await self._apply(tx, records)
@@ -177,6 +183,32 @@ class Consumer:
         else:
             self._committed(applied, records)
             await self._commit(records)
+
+    async def _taken_apart(self, records: Sequence[Record]) -> bool:
+        """Handle `records` in two transactions at a time; False where one of them failed, whatever the reason.
+
+        What the other one has committed, whoever then takes the whole finds done.
+        """
+        parts = _parts(records)
+        ends = await asyncio.gather(*(self._apply_part(part) for part in parts), return_exceptions=True)
+        for part, end in zip(parts, ends, strict=True):
+            if isinstance(end, _Applied):
+                self._committed(end, part)
+            elif not isinstance(end, Exception):
+                raise end
+        if any(isinstance(end, Exception) for end in ends):
+            return False
+        await self._commit(records)
+        return True
+
+    async def _apply_part(self, records: Sequence[Record]) -> _Applied:
+        """Everything that `records` cause; raises what is wrong with one of them, also where it could be set aside."""
+        async with self._database.transaction() as tx:
+            applied = await self._apply(tx, records)
+            if applied.set_aside:
+                raise applied.set_aside[0].error
+            crashpoint(f"{self._consumer}.before_commit")
+        return applied
 
     async def _apply(self, tx: Tx, records: Sequence[Record]) -> _Applied:
         """Everything that `records` cause, in `tx`."""
@@ -377,6 +409,14 @@ class Consumer:
             self._subscription.rewind(records)
             raise
         crashpoint(f"{self._consumer}.after_offsets")
+
+
+def _parts(records: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """`records` in two parts of about the same size; all of a key are in one of them, in their order."""
+    parts: tuple[list[Record], list[Record]] = ([], [])
+    for record in records:
+        parts[crc32(record.key or b"") & 1].append(record)
+    return parts
 
 
 class _Stopped(Exception):

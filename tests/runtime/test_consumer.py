@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from libs.events.codec import encode
+from libs.events.consumer import APART_FROM
 from libs.events.contracts.messages import ConfirmationAnswered
 from libs.events.database import MAX_VALUE_BYTES, Database, Tx
 from libs.events.errors import PermanentError, TooManyDeadLetters, Unavailable
@@ -660,7 +661,7 @@ async def test_a_batch_takes_as_many_statements_whether_it_has_one_event_or_a_th
     await subscription.start()
     consumer = bench.consumer(handle, subscription=subscription)
     counts = []
-    for size in (1, 1, 10, 1_000):
+    for size in (1, 1, 10, APART_FROM - broken - 1, 1_000):
         bench.deliver(*(an_answer(str(uuid4()), number) for number in range(size)))
         for number in range(broken):
             bench.deliver_record(a_broken_record(topic=bench.topic.name, value=str(number).encode()))
@@ -675,5 +676,90 @@ async def test_a_batch_takes_as_many_statements_whether_it_has_one_event_or_a_th
     # Inbox, effects, outbox with its notification; and the marks of what is set aside.
     at_rest = 3 if broken == 0 else 4
     # At the head of a partition: what was noted before, the note, its deletion.
-    assert counts == [3 + at_rest, at_rest, at_rest, at_rest]
-    assert len(await bench.effects.ids()) == 1_012
+    # From a size on, two parts; and the whole, where something was wrong with them.
+    apart = 2 * at_rest if broken == 0 else counts[-1]
+    assert counts == [3 + at_rest, at_rest, at_rest, at_rest, apart]
+    assert apart <= 3 * at_rest
+    assert len(await bench.effects.ids()) == 1_012 + APART_FROM - broken - 1
+
+
+def of_many(customers: int, each: int) -> list[Event[ConfirmationAnswered]]:
+    return [an_answer(f"customer-{customer}", number) for number in range(each) for customer in range(customers)]
+
+
+async def test_a_large_batch_is_handled_in_two_parts_and_each_key_in_its_order(bench: Workbench) -> None:
+    bench.deliver(*of_many(100, 5))
+    async with running(bench.consumer()):
+        await bench.all_done()
+    assert await bench.effects.by_customer() == {f"customer-{number}": list(range(5)) for number in range(100)}
+    assert len(bench.effects.batches) == 2
+    assert sum(bench.effects.batches) == 500
+    assert min(bench.effects.batches) > 150
+
+
+async def test_the_two_parts_of_a_batch_are_handled_at_the_same_time(bench: Workbench) -> None:
+    bench.deliver(*of_many(100, 5))
+    both = asyncio.Barrier(2)
+
+    async def handle(tx: Tx, events: Sequence[Event[Any]]) -> None:
+        await both.wait()  # for ever, if one came after the other
+        await bench.effects.handle(tx, events)
+
+    async with running(bench.consumer(handle)):
+        await bench.all_done()
+    assert len(await bench.effects.ids()) == 500
+
+
+@pytest.mark.parametrize("undecodable", [False, True])
+async def test_poison_in_one_part_costs_nobody_their_effect_and_nothing_takes_effect_twice(
+    bench: Workbench, *, undecodable: bool
+) -> None:
+    bench.deliver(*of_many(100, 3))
+    if undecodable:
+        bench.deliver_record(a_broken_record(topic=bench.topic.name))
+    else:
+        bench.deliver(an_answer("poisoned", 99))
+        bench.effects.judge = fails_on(99)
+    async with running(bench.consumer()):
+        await bench.all_done()
+    assert await bench.effects.by_customer() == {f"customer-{number}": [0, 1, 2] for number in range(100)}
+    assert len(await bench.dead_letters()) == 1
+
+
+async def test_offsets_move_only_when_both_parts_are_committed(bench: Workbench) -> None:
+    bench.deliver(*of_many(100, 3))
+    parts = 0
+
+    async def handle(tx: Tx, events: Sequence[Event[Any]]) -> None:
+        nonlocal parts
+        parts += 1
+        number = parts
+        await bench.effects.handle(tx, events)
+        if number == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        await bench.consumer(handle).run(asyncio.Event())
+    assert bench.broker.committed(CONSUMER, bench.topic.name) == {}
+    assert 0 < len(await bench.effects.ids()) < 300
+
+    async with running(bench.consumer()):
+        await bench.all_done()
+    assert await bench.effects.by_customer() == {f"customer-{number}": [0, 1, 2] for number in range(100)}
+
+
+async def test_an_outage_in_one_part_sets_nothing_aside(bench: Workbench) -> None:
+    bench.deliver(*of_many(100, 3))
+    calls = 0
+
+    async def handle(tx: Tx, events: Sequence[Event[Any]]) -> None:
+        nonlocal calls
+        calls += 1
+        if calls in {2, 3}:  # a part, and the whole
+            raise Unavailable("away")
+        await bench.effects.handle(tx, events)
+
+    async with running(bench.consumer(handle)):
+        await bench.all_done()
+    assert await bench.effects.by_customer() == {f"customer-{number}": [0, 1, 2] for number in range(100)}
+    assert await bench.dead_letters() == []
