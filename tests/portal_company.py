@@ -44,6 +44,7 @@ from services.casework.handlers import handle_customers, handle_scores
 from services.casework.store.attachment_files import AttachmentFiles
 from services.ingest.api import build_app as ingest_app
 from services.notify.api import build_app as notify_app
+from services.notify.digest_reports import Reports
 from services.notify.handlers import handle_customers as notify_customers
 from services.notify.handlers import handle_initiatives
 from services.notify.handlers import handle_scores as notify_scores
@@ -100,7 +101,7 @@ _EMPTY: Final = {
     "notify": text(
         "TRUNCATE profiles, messages, confirmations, waits, suppressions, soft_bounces, contact_choices, initiatives,"
         " answers, resolutions, erasures, lists, members, campaigns, campaign_history, campaign_recipients,"
-        " digests, digest_quotes, digest_refusals,"
+        " digests, digest_quotes, digest_refusals, providers,"
         " subscriptions, hook_bodies, hook_deliveries, contact_rules, idempotency_keys, inbox, outbox CASCADE"
     ),
     "ingest": text(
@@ -139,6 +140,7 @@ _KEYS: Final = {
         "campaigns:write",
         "templates:write",
         "contacts:write",
+        "providers:write",
         "subscriptions:read",
         "subscriptions:write",
         "events:comments",
@@ -689,12 +691,23 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
             "casework": Line(casework_app(databases["casework"], files)),
             "scoring": Line(scoring_app(databases["scoring"], privacy_threshold=1)),
             "ingest": Line(ingest_app(databases["ingest"])),
+        }
+        reports = Reports(
+            casework_url="http://casework",
+            casework_key=keys["casework"],
+            scoring_url="http://scoring",
+            scoring_key=keys["scoring"],
+            transports={name: lines[name].state.transport for name in ("casework", "scoring")},
+        )
+        stack.push_async_callback(reports.close)
+        lines |= {
             "notify": Line(
                 notify_app(
                     databases["notify"],
                     links=ConfirmationLinks("https://otklik.example.org", [_LINKS]),
                     sender=Mailbox("Отклик", "care@example.org"),
                     time_zone="Europe/Moscow",
+                    reports=reports,
                 )
             ),
         }

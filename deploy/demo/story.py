@@ -163,6 +163,7 @@ class _Story:
         if self._world.has_mailbox:
             table.add_row("mailbox", urls["mailbox"])
         table.add_row("what changed", f"{urls['notify']}/changes")
+        table.add_row("next digest", f"{urls['portal']}/digest/preview   (for who leads: olga)")
         for service in ("ingest", "scoring", "casework", "notify"):
             table.add_row(service, f"{urls[service]}/docs")
         table.add_row("streams", "otklik tail --from-beginning")

@@ -36,6 +36,7 @@ PORTAL_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
         "campaigns:write",
         "templates:write",
         "contacts:write",
+        "providers:write",
         "subscriptions:read",
         "subscriptions:write",
         "events:comments",

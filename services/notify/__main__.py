@@ -63,6 +63,9 @@ def main() -> None:
     )
     key = settings.casework_key
     casework = None if key is None else Casework(settings.casework_url, key.get_secret_value())
+    reports = _reports(settings)
+    if reports is not None:
+        runtime.on_close(reports.close)
     if role in {"api", "all"}:
         runtime.add_app(
             build_app(
@@ -74,6 +77,7 @@ def main() -> None:
                 hooks=HookRules(settings.hooks_networks, plain_http=settings.hooks_plain_http),
                 casework=casework,
                 report_keys=settings.report_keys,
+                reports=reports,
             )
         )
         if casework is not None:
@@ -82,7 +86,9 @@ def main() -> None:
         _add_work(runtime, database, links, settings)
         _add_hooks(runtime, database, settings)
         _add_callbacks(runtime, database, settings, offers=casework is not None)
-        _add_digests(runtime, database, settings)
+        if reports is not None:
+            digests = Digests(database, reports, time_zone=settings.time_zone)
+            runtime.add_loop("digests", digests.step, idle=timedelta(minutes=1))
         runtime.add_relay()
     runtime.run()
 
@@ -138,18 +144,16 @@ def _add_callbacks(runtime: Runtime, database: Database, settings: Settings, *, 
     )
 
 
-def _add_digests(runtime: Runtime, database: Database, settings: Settings) -> None:
+def _reports(settings: Settings) -> Reports | None:
+    """Who tells what digests say; None where notify has no keys to them."""
     if settings.casework_key is None or settings.scoring_key is None:
-        return
-    reports = Reports(
+        return None
+    return Reports(
         casework_url=settings.casework_url,
         casework_key=settings.casework_key.get_secret_value(),
         scoring_url=settings.scoring_url,
         scoring_key=settings.scoring_key.get_secret_value(),
     )
-    digests = Digests(database, reports, time_zone=settings.time_zone)
-    runtime.add_loop("digests", digests.step, idle=timedelta(minutes=1))
-    runtime.on_close(reports.close)
 
 
 def _add_hooks(runtime: Runtime, database: Database, settings: Settings) -> None:

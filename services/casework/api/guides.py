@@ -1,5 +1,6 @@
 """`/v1/conversation-guides`: how to speak with customers, by theme, as the company edits it in both languages."""
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 
@@ -12,9 +13,11 @@ from libs.webapi.app import database_of
 from libs.webapi.etag import IfMatch
 from libs.webapi.idempotency import REPEATABLE
 from libs.webapi.paging import Cursor, Limit, Page
+from libs.webapi.problem import of_status
 from libs.webapi.strict_json import Router
 from services.casework.api import editing
-from services.casework.api.access import ID_PATTERN, CaseReader, Id, SettingsReader, SettingsWriter
+from services.casework.api.access import ID_PATTERN, CaseReader, Id, SettingsReader, SettingsWriter, actor_of
+from services.casework.api.views import Who
 from services.casework.store import guides
 
 router: Final = Router(prefix="/v1", tags=["contact"])
@@ -60,6 +63,16 @@ class Guide(GuideBody):
     version: int
 
 
+class GuideVersion(GuideBody):
+    """How a guide read from `at` on."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    version: int
+    at: datetime
+    by: Who
+
+
 class GuideForCase(Guide):
     """A guide that suits a case, and because of which of its themes; none: it is for every conversation."""
 
@@ -87,6 +100,25 @@ async def get_guide(request: Request, response: Response, principal: SettingsRea
     return editing.one(Guide, row, response)
 
 
+@router.get("/conversation-guides/{guide_id}/versions", summary="How a conversation guide read at each version")
+async def list_versions(
+    request: Request,
+    principal: SettingsReader,  # noqa: ARG001 - the rule
+    guide_id: Id,
+) -> list[GuideVersion]:
+    """The latest first, with who wrote it."""
+    async with database_of(request).reading() as tx:
+        rows = await guides.versions(tx, guide_id)
+    if not rows:
+        raise of_status(404)
+    return [
+        GuideVersion.model_validate(
+            {**row._mapping, "by": Who(kind=row.actor_kind, id=row.actor_id, name=row.actor_name)}  # noqa: SLF001
+        )
+        for row in rows
+    ]
+
+
 @router.put(
     "/conversation-guides/{guide_id}",
     responses=editing.stored(Guide),
@@ -99,7 +131,7 @@ async def put_guide(
     """Holds for conversations from now on."""
 
     async def write(tx: Tx) -> Row[Any] | None:
-        await guides.put_guide(tx, guide_id, body.model_dump())
+        await guides.put_guide(tx, guide_id, body.model_dump(), actor_of(principal))
         return await guides.find_guide(tx, guide_id)
 
     return await editing.put(request, principal, seen, Guide, lambda tx: guides.lock_guide(tx, guide_id), write)

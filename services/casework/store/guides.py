@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from libs.events.database import Tx
+    from services.casework.domain.timeline import Actor
 
 _LIST: Final = text("""
     SELECT id, themes, title_ru, title_en, opening_ru, opening_en, questions, closing_ru, closing_en, retired, version
@@ -41,6 +42,25 @@ _PUT: Final = text("""
            opening_ru = excluded.opening_ru, opening_en = excluded.opening_en, questions = excluded.questions,
            closing_ru = excluded.closing_ru, closing_en = excluded.closing_en, retired = excluded.retired,
            version = known.version + 1
+""")
+
+_KEEP: Final = text("""
+    INSERT INTO guide_versions (guide_id, version, themes, title_ru, title_en, opening_ru, opening_en, questions,
+                                closing_ru, closing_en, retired, at, actor_kind, actor_id)
+    SELECT id, version, themes, title_ru, title_en, opening_ru, opening_en, questions, closing_ru, closing_en, retired,
+           :now, :actor_kind, :actor_id
+      FROM conversation_guides
+     WHERE id = :id
+""")
+
+_VERSIONS: Final = text("""
+    SELECT kept.version, kept.themes, title_ru, title_en, opening_ru, opening_en, questions, closing_ru, closing_en,
+           retired, at, actor_kind, actor_id, agents.name AS actor_name
+      FROM guide_versions AS kept
+      LEFT JOIN agents ON agents.id = actor_id AND actor_kind = 'person'
+     WHERE guide_id = :id
+     ORDER BY kept.version DESC
+     LIMIT 200
 """)
 
 # What the customer's answers are about, the guide that speaks of most of it first; then those for every conversation.
@@ -81,9 +101,15 @@ async def lock_guide(tx: Tx, id_: str) -> int | None:
     return None if row is None else int(row.version)
 
 
-async def put_guide(tx: Tx, id_: str, fields: Mapping[str, Any]) -> None:
-    """Create or replace the guide."""
+async def put_guide(tx: Tx, id_: str, fields: Mapping[str, Any], by: Actor) -> None:
+    """Create or replace the guide; how it reads now is kept as a version of its own, with who wrote it."""
     await tx.execute(_PUT, {"id": id_, **fields, "questions": _json(fields["questions"]).decode()})
+    await tx.execute(_KEEP, {"id": id_, "now": tx.now, "actor_kind": by.kind, "actor_id": by.id})
+
+
+async def versions(tx: Tx, id_: str) -> Sequence[Row[Any]]:
+    """How the guide read at each version, the latest first."""
+    return await tx.fetch(_VERSIONS, {"id": id_})
 
 
 async def for_case(tx: Tx, case_id: UUID) -> Sequence[Row[Any]]:

@@ -16,11 +16,14 @@ from services.notify.api import (
     confirmations,
     contacts,
     digest_choices,
+    digest_previews,
     digests,
     hook_deliveries,
     lists,
     messages,
+    provider_answers,
     providers,
+    reaching,
     subscriptions,
     suppressions,
     templates,
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from libs.webapi.problem import Problem
     from services.notify.api.signed_pages import SignedPages
     from services.notify.casework import Casework
+    from services.notify.digest_reports import Reports
     from services.notify.domain.report_formats import ProviderName
     from services.notify.links import ConfirmationLinks
     from services.notify.mime import Mailbox
@@ -71,12 +75,13 @@ def build_app(
     hooks: HookRules | None = None,
     casework: Casework | None = None,
     report_keys: Mapping[ProviderName, str] | None = None,
+    reports: Reports | None = None,
 ) -> FastAPI:
     """The app over `database`; `sender` is who writes to customers, and whom they may write to.
 
     `hooks` says where web hooks may go; without it, to public addresses by https. `casework` knows when customers can
     be called; without it the pages where they choose a time say that they have trouble. `report_keys`: by which the web
-    hooks of mail providers are known.
+    hooks of mail providers are known. `reports` knows what the next digest would say; without it nobody is told.
     """
     frame = Frame(sender)
 
@@ -92,16 +97,20 @@ def build_app(
         render=render,
     )
     app.state.letters = Letters(sender=sender, links=links, portal_url=portal_url, time_zone=time_zone)
+    app.state.reports = reports
     app.state.hook_rules = hooks or HookRules(Networks())
     for part in (audiences, campaigns, campaign_messages, campaign_acts):
         app.include_router(part.router)
     app.include_router(lists.router)
     app.include_router(digests.router)
+    app.include_router(digest_previews.router)
     app.include_router(messages.router)
     app.include_router(templates.router)
     app.include_router(contacts.router)
     app.include_router(bounces.router)
     app.include_router(providers.router)
+    app.include_router(provider_answers.router)
+    app.include_router(reaching.router)
     app.include_router(bounces.mails)
     app.include_router(ReportHooks(database, report_keys or {}).router)
     app.include_router(suppressions.router)

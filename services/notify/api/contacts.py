@@ -173,7 +173,7 @@ async def put_rules(request: Request, principal: RuleWriter, body: RulesBody, se
     return await once(database_of(request), request, principal, command)
 
 
-@router.get("/consents/{customer_id}", summary="What a customer said to being written to")
+@router.get("/consents/{customer_id:path}", summary="What a customer said to being written to")
 async def get_consents(request: Request, principal: Reader, customer_id: CustomerId) -> list[Consent]:  # noqa: ARG001
     """Beside the profile's own `email_consent`, which holds for all mails."""
     async with database_of(request).reading() as tx:
@@ -181,7 +181,7 @@ async def get_consents(request: Request, principal: Reader, customer_id: Custome
 
 
 @router.put(
-    "/consents/{customer_id}/{channel}/{purpose}",
+    "/consents/{customer_id:path}/{channel}/{purpose}",
     responses={200: {"model": list[Consent]}},
     openapi_extra=REPEATABLE,
     summary="Keep what a customer said",

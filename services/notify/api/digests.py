@@ -26,7 +26,7 @@ Reader = Annotated[Principal, requires("messages:read")]
 Chooser = Annotated[Principal, requires("messages:write")]
 
 _LISTED: Final = 26
-_Language = Annotated[Language, Query(description="In which it is said.")]
+InLanguage = Annotated[Language, Query(description="In which it is said.")]
 
 
 class Line(BaseModel):
@@ -90,7 +90,7 @@ class ChoiceBody(BaseModel):
 async def list_digests(
     request: Request,
     principal: Reader,  # noqa: ARG001 - the rule
-    language: _Language = "ru",
+    language: InLanguage = "ru",
     kind: Kind | None = None,
 ) -> list[Listed]:
     """Half a year of weeks, or what there is."""
@@ -124,16 +124,17 @@ async def put_choice(request: Request, principal: Chooser, kind: Kind, body: Cho
 
 
 @router.get("/{digest_id}", summary="A digest")
-async def get_digest(request: Request, principal: Reader, digest_id: UUID, language: _Language = "ru") -> DigestShown:
+async def get_digest(request: Request, principal: Reader, digest_id: UUID, language: InLanguage = "ru") -> DigestShown:
     """As it was frozen, but for words of customers who were erased since."""
     async with database_of(request).reading() as tx:
         digest = (await digests.find(tx, [digest_id])).get(digest_id)
     if digest is None:
         raise of_status(404, detail="No such digest.")
-    return _shown(digest, language, is_lead=principal.role is None or principal.role in LEADS)
+    return shown(digest, language, is_lead=principal.role is None or principal.role in LEADS)
 
 
-def _shown(digest: Digest, language: Language, *, is_lead: bool) -> DigestShown:
+def shown(digest: Digest, language: Language, *, is_lead: bool) -> DigestShown:
+    """What it says to those of a role, in a language."""
     said = sections(digest, language, is_lead=is_lead)
     thanked = [
         Thanked(agent_id=each.agent_id, about=about, said=line)

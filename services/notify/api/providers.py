@@ -120,6 +120,17 @@ async def list_providers(request: Request, principal: Reader) -> list[ProviderSh
         return [_shown(row) for row in await providers.listed(tx)]
 
 
+@router.get("/providers/{name}", summary="A provider")
+async def get_provider(request: Request, response: Response, principal: Reader, name: Name) -> ProviderShown:  # noqa: ARG001
+    """One of them, without the values of its headers."""
+    async with database_of(request).reading() as tx:
+        row = await providers.one(tx, name)
+    if row is None:
+        raise of_status(404, detail="No such provider.")
+    response.headers["ETag"] = etag(row.revision)
+    return _shown(row)
+
+
 @router.put(
     "/providers/{name}",
     responses={200: {"model": ProviderShown}},

@@ -169,14 +169,15 @@ def way(kind: MessageKind, reach: Reach, rules: Rules, available: frozenset[Mess
     for channel in rules.channels.get(purpose) or ("email",):
         if channel not in available or (channel == "chat" and not reach.has_chat):
             continue
-        reason = _refusal(channel, purpose, reach, rules)
+        reason = refusal(channel, purpose, reach, rules)
         if reason is None:
             return Way(channel)
         first = first or reason
     return Held(first or "no_address")
 
 
-def _refusal(channel: MessageChannel, purpose: Purpose, reach: Reach, rules: Rules) -> SuppressionReason | None:
+def refusal(channel: MessageChannel, purpose: Purpose, reach: Reach, rules: Rules) -> SuppressionReason | None:
+    """Why this channel may not be used for this purpose; None where it may."""
     if reach.is_employee:
         if reach.choices.get(choice_key(channel, purpose)) is False:
             return "unsubscribed"

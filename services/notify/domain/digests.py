@@ -74,6 +74,14 @@ def last_period(kind: Kind, now: datetime, where: tzinfo) -> Period:
     return Period(kind, _month_before(ends), ends)
 
 
+def present_period(kind: Kind, now: datetime, where: tzinfo) -> Period:
+    """The one that is not over yet."""
+    starts = last_period(kind, now, where).ends
+    if kind == "weekly":
+        return Period(kind, starts, starts + timedelta(days=7))
+    return Period(kind, starts, (starts + timedelta(days=31)).replace(day=1))
+
+
 def _month_before(first: date) -> date:
     return (first - timedelta(days=1)).replace(day=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import msgspec
@@ -133,12 +134,7 @@ async def freeze(tx: Tx, period: Period, zone: str, content: Content, quotes: Se
     document = msgspec.json.encode(content).decode()
     if await tx.execute(_FREEZE, {**parameters, "content": document, "now": tx.now}) == 0:
         return False
-    named = {each.customer_id for each in quotes if each.customer_id is not None}
-    known = {
-        row.customer_id: [each for each in (row.name, row.email and row.email.partition("@")[0], row.phone) if each]
-        for row in (await tx.fetch(_WRITERS, {"customer_ids": sorted(named)}) if named else ())
-    }
-    kept = [each for each in quotes if each.customer_id is None or each.customer_id in known]
+    kept = await masked_quotes(tx, quotes)
     if kept:
         await tx.execute(
             _QUOTE,
@@ -148,10 +144,24 @@ async def freeze(tx: Tx, period: Period, zone: str, content: Content, quotes: Se
                 "customer_ids": [each.customer_id for each in kept],
                 "scores": [each.score for each in kept],
                 "touchpoints": [each.touchpoint for each in kept],
-                "said": [masked(each.said, known.get(each.customer_id or "", ())) for each in kept],
+                "said": [each.said for each in kept],
             },
         )
     return True
+
+
+async def masked_quotes(tx: Tx, quotes: Sequence[Quote]) -> list[Quote]:
+    """What customers wrote, without what tells who they are; those of whom nobody knows what to mask are left out."""
+    named = {each.customer_id for each in quotes if each.customer_id is not None}
+    known = {
+        row.customer_id: [each for each in (row.name, row.email and row.email.partition("@")[0], row.phone) if each]
+        for row in (await tx.fetch(_WRITERS, {"customer_ids": sorted(named)}) if named else ())
+    }
+    return [
+        replace(each, said=masked(each.said, known.get(each.customer_id or "", ())))
+        for each in quotes
+        if each.customer_id is None or each.customer_id in known
+    ]
 
 
 async def being_told(tx: Tx) -> list[Telling]:

@@ -181,6 +181,10 @@ _MESSAGES: Final = sa.table(
 )
 _NEWEST: Final = sa.select(_MESSAGES).order_by(_MESSAGES.c.created_at.desc(), _MESSAGES.c.id.desc())
 
+_COMMON_KINDS: Final = frozenset(("thanks", "confirmation_request", "changes_for_customers"))
+# As the index of all others says it, so that it is used whatever the kind.
+_RARE_KIND: Final = sa.text("messages.kind NOT IN ('thanks', 'confirmation_request', 'changes_for_customers')")
+
 
 async def listed(
     tx: Tx,
@@ -203,6 +207,8 @@ async def listed(
     ):
         if wanted is not None:
             statement = statement.where(column == wanted)
+    if kind is not None and kind not in _COMMON_KINDS:
+        statement = statement.where(_RARE_KIND)
     if recipient is not None:
         statement = statement.where(sa.or_(_MESSAGES.c.customer_id == recipient, _MESSAGES.c.employee_id == recipient))
     if after is not None:

@@ -11,6 +11,7 @@ from services.notify.domain.providers import Provider
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sqlalchemy import Row
 
@@ -32,6 +33,41 @@ _SWITCH_OFF_OTHERS: Final = text("""
     UPDATE providers SET enabled = false, revision = revision + 1, by = :by, at = :now
      WHERE channel = :channel AND enabled AND name <> :name
 """)
+# What is not over says why; what went out in the end has only its failed attempts to tell.
+_ANSWERS: Final = text("""
+    SELECT p.name, count(*) FILTER (WHERE m.status = 'sent') AS delivered,
+           coalesce(sum(m.failures), 0) AS later, count(*) FILTER (WHERE m.status = 'failed') AS never,
+           count(*) FILTER (WHERE m.status = 'doubtful') AS doubtful,
+           (array_agg(m.reason ORDER BY m.changed_at DESC)
+              FILTER (WHERE m.reason IS NOT NULL AND m.status IN ('queued', 'failed', 'doubtful')))[1] AS trouble,
+           max(m.changed_at) FILTER (WHERE m.reason IS NOT NULL AND m.status IN ('queued', 'failed', 'doubtful'))
+               AS trouble_at
+      FROM providers p
+      LEFT JOIN messages m ON m.provider = p.name AND m.changed_at > :since
+     GROUP BY p.name
+     ORDER BY p.name
+""")
+# Of mails there may be a million: each number is counted to `enough`, by the index of states.
+_MAILS: Final = text("""
+    SELECT s.status, (SELECT count(*)
+                        FROM (SELECT FROM messages m
+                               WHERE m.status = s.status AND m.created_at > :since AND m.provider IS NULL
+                                 AND m.channel IS DISTINCT FROM 'chat' AND (m.failures > 0 OR s.status <> 'queued')
+                               LIMIT :enough) AS found) AS mails
+      FROM unnest(CAST(:statuses AS text[])) AS s (status)
+""")
+_MAIL_TROUBLE: Final = text("""
+    SELECT reason, changed_at FROM (
+        (SELECT reason, changed_at FROM messages
+          WHERE status = 'failed' AND created_at > :since AND provider IS NULL AND channel IS DISTINCT FROM 'chat'
+          ORDER BY created_at DESC, id DESC LIMIT 1)
+         UNION ALL
+        (SELECT reason, changed_at FROM messages
+          WHERE status = 'doubtful' AND created_at > :since AND provider IS NULL AND channel IS DISTINCT FROM 'chat'
+          ORDER BY created_at DESC, id DESC LIMIT 1)) AS latest
+     ORDER BY changed_at DESC LIMIT 1
+""")
+_COUNT_CHATS: Final = text("SELECT count(*) AS chats FROM employee_chats")
 _CHAT: Final = text("SELECT employee_id, by, at FROM employee_chats WHERE employee_id = :employee_id")
 _PUT_CHAT: Final = text("""
     INSERT INTO employee_chats (employee_id, address, by, at) VALUES (:employee_id, :address, :by, :now)
@@ -81,3 +117,25 @@ async def put_chat(tx: Tx, employee_id: str, address: str, *, by: str) -> None:
 async def delete_chat(tx: Tx, employee_id: str) -> bool:
     """Write mails to an employee again; False where they had no chat."""
     return await tx.execute(_DELETE_CHAT, {"employee_id": employee_id}) == 1
+
+
+async def answers(tx: Tx, *, since: datetime) -> Sequence[Row[Any]]:
+    """What came of the messages that each provider was asked to send since then, and the latest trouble with it."""
+    return await tx.fetch(_ANSWERS, {"since": since})
+
+
+async def mails(tx: Tx, *, since: datetime, enough: int) -> dict[str, int]:
+    """Of mails written since then how many are in each state, `queued` only those that were tried; up to `enough`."""
+    parameters = {"since": since, "enough": enough, "statuses": ["sent", "queued", "failed", "doubtful"]}
+    return {row.status: row.mails for row in await tx.fetch(_MAILS, parameters)}
+
+
+async def mail_trouble(tx: Tx, *, since: datetime) -> Row[Any] | None:
+    """The latest mail since then that did not go out for certain: why, and when."""
+    return await tx.fetch_one(_MAIL_TROUBLE, {"since": since})
+
+
+async def count_chats(tx: Tx) -> int:
+    """How many employees are told things in chat."""
+    row = await tx.fetch_one(_COUNT_CHATS)
+    return 0 if row is None else int(row.chats)

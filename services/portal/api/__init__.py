@@ -55,6 +55,8 @@ from services.portal.api import (
     people,
     people_lists,
     policies,
+    providers,
+    reaching,
     recognition,
     recomputations,
     segments,
@@ -165,7 +167,8 @@ def create(
     app.include_router(drivers.routes(pages, scoring))
     app.include_router(instruments.routes(pages, scoring))
     app.include_router(segments.routes(pages, scoring))
-    app.include_router(customers.routes(database, pages, scoring, casework))
+    app.include_router(customers.routes(pages, scoring, casework))
+    app.include_router(reaching.routes(database, pages, scoring, notify))
     app.include_router(accounts.routes(pages, scoring))
     app.mount(f"/static/{pages.static_version}", _Immutable(directory=STATIC), name="static")
 
@@ -194,6 +197,8 @@ def _telling(database: Database, pages: Pages, notify: Notify, casework: Casewor
     yield letter_template_forms.routes(pages, notify)
     yield letter_templates.routes(database, pages, notify)
     yield message_rules.routes(database, pages, notify)
+    # Before `/providers/{name}`, as none can be made that is called "new".
+    yield providers.routes(database, pages, notify)
     yield suppressions.routes(database, pages, notify)
     yield people_lists.routes(pages, notify)
     # Before `/subscriptions/{subscription_id}`, as none is called "new"; and no step is called "deliveries".

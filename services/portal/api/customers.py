@@ -7,11 +7,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from libs.events.database import Database
 from libs.webapi.problem import of_status
 from services.portal.api.access import Visit, needs
 from services.portal.api.metrics import TIERS
-from services.portal.api.named import named
 from services.portal.api.refusals import NOT_FOUND, SEE_OTHER
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
@@ -23,7 +21,7 @@ _CASES: Final = 20
 _ANSWERS: Final = "20"
 
 
-def routes(database: Database, pages: Pages, scoring: Scoring, casework: Casework) -> APIRouter:
+def routes(pages: Pages, scoring: Scoring, casework: Casework) -> APIRouter:
     """`/customers`."""
     router = APIRouter(include_in_schema=False)
 
@@ -43,13 +41,12 @@ def routes(database: Database, pages: Pages, scoring: Scoring, casework: Casewor
 
     @router.get("/customers/{customer_id:path}")
     async def customer(request: Request, visit: Annotated[Visit, needs(Right.CUSTOMERS)], customer_id: str) -> Response:
-        return await _one(database, pages, scoring, casework, request, visit, id_in(customer_id))
+        return await _one(pages, scoring, casework, request, visit, id_in(customer_id))
 
     return router
 
 
 async def _one(
-    database: Database,
     pages: Pages,
     scoring: Scoring,
     casework: Casework,
@@ -61,15 +58,13 @@ async def _one(
     found = await scoring.customers.find(visit.person, wanted)
     if found is None:
         return pages.page(request, visit, "customer.html", status=NOT_FOUND, customer=None, wanted=wanted)
-    changes = await scoring.customers.contact_changes(visit.person, wanted)
     answers = await scoring.responses.page(visit.person, {"customer_id": wanted, "limit": _ANSWERS})
-    names = await named(database, {each.told_by for each in changes if each.came_by != "survey_vendor"})
     try:
         cases = (await casework.cases(visit.person, {"customer": wanted}, limit=_CASES)).items
     except (ServiceAwayError, Refusal):
         cases = None
     context: dict[str, Any] = {"customer": found, "wanted": wanted, "cases": cases, "answers": answers.items}
-    return pages.page(request, visit, "customer.html", **context, changes=changes, names=names)
+    return pages.page(request, visit, "customer.html", **context)
 
 
 def page_in(request: Request) -> dict[str, str]:

@@ -16,8 +16,10 @@ from services.portal.api.view import Pages
 from services.portal.clients import Casework, Notify, Refusal, ServiceAwayError
 from services.portal.clients.digests import Digest
 from services.portal.domain.people import Person, Right
+from services.portal.texts import LANGUAGES
 
 KINDS: Final = ("weekly", "monthly")
+READERS: Final = ("lead", "everybody")
 SECTIONS: Final = ("scores", "themes", "departments", "deeds", "loop", "owed")
 _LONGEST: Final = timedelta(days=40)
 """A month, and the time until its digest was made."""
@@ -52,6 +54,21 @@ def routes(pages: Pages, notify: Notify, casework: Casework) -> APIRouter:
         wants, shown = await _named(casework, visit.person, digest)
         context |= {"listed": listed, "digest": shown, "choices": choices, "wants": wants}
         return pages.page(request, visit, "digest.html", **context, away=False)
+
+    @router.get("/digest/preview")
+    async def preview(request: Request, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
+        query = request.query_params
+        kind = query["kind"] if query.get("kind") in KINDS else KINDS[0]
+        reader = query["reader"] if query.get("reader") in READERS else READERS[0]
+        said = query.get("said")
+        language = said if said in LANGUAGES else pages.words(request, visit.person).language
+        context: dict[str, Any] = {"kind": kind, "kinds": KINDS, "reader": reader, "readers": READERS, "said": language}
+        try:
+            digest = await notify.digests.preview(visit.person, kind, language, reader)
+        except (ServiceAwayError, Refusal):
+            return pages.page(request, visit, "digest_preview.html", status=503, **context, digest=None)
+        _, shown = await _named(casework, visit.person, digest)
+        return pages.page(request, visit, "digest_preview.html", **context, digest=shown, sections=SECTIONS)
 
     @router.post("/digest/{what}")
     async def choose(

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -14,13 +15,14 @@ from services.portal.api.mentions import unread_of
 from services.portal.api.refusals import NOT_FOUND, SEE_OTHER, WRONG, refused_draft, uuid_in, version_in
 from services.portal.api.view import Pages
 from services.portal.clients import Casework, Refusal, Scoring, ServiceAwayError
-from services.portal.clients.guides import Guide
+from services.portal.clients.guides import Guide, Spoken
 from services.portal.domain.forms import NOTHING, Draft
 from services.portal.domain.guideforms import (
     FIELDS,
     LONGEST,
     LONGEST_TITLE,
     MOST_QUESTIONS,
+    changes,
     guide_of,
     id_for,
     is_id,
@@ -64,7 +66,7 @@ def routes(pages: Pages, casework: Casework, scoring: Scoring) -> APIRouter:
 
     @router.get("/guides/{guide_id}/edit")
     async def edit(request: Request, guide_id: str, visit: Annotated[Visit, needs(Right.LEAD)]) -> Response:
-        return await editor.form(request, visit, _guide(guide_id), NOTHING)
+        return await editor.form(request, visit, _guide(guide_id), NOTHING, earlier=request.query_params.get("from"))
 
     @router.post("/guides/{guide_id}/edit")
     async def change(
@@ -117,7 +119,16 @@ class GuidePages:
         """How to open the conversation, what to ask, and how to end it."""
         language = self._pages.words(request, visit.person).language
         guide, themes = await self._read(visit.person, guide_id, language)
-        return self._pages.page(request, visit, "guide.html", guide=guide, themes=themes, done=self._done(request))
+        versions = await self._casework.guides.versions(visit.person, guide_id)
+        return self._pages.page(
+            request,
+            visit,
+            "guide.html",
+            guide=guide,
+            themes=themes,
+            versions=list(zip(versions, changes([msgspec.to_builtins(each) for each in versions]), strict=True)),
+            done=self._done(request),
+        )
 
     async def form(
         self,
@@ -127,16 +138,25 @@ class GuidePages:
         draft: Draft,
         *,
         look: bool = False,
+        earlier: str | None = None,
         status: int = 200,
     ) -> Response:
-        """The form in both languages; with `look`, how it would be read."""
+        """The form in both languages; with `look`, how it would be read; with `earlier`, as that version read."""
         language = self._pages.words(request, visit.person).language
         guide: Guide | None = None
         if guide_id is None:
             themes = await self._themes(visit.person, language)
         else:
             guide, themes = await self._read(visit.person, guide_id, language)
-        chosen = draft.chosen("guide", "theme", tuple(guide.themes) if guide else ())
+        begun: Spoken | None = guide
+        if guide_id is not None and earlier is not None:
+            versions = {
+                str(each.version): each for each in await self._casework.guides.versions(visit.person, guide_id)
+            }
+            if earlier not in versions:
+                raise of_status(NOT_FOUND)
+            begun = versions[earlier]
+        chosen = draft.chosen("guide", "theme", tuple(begun.themes) if begun else ())
         offered = {**themes, **{id_: themes.get(id_, id_) for id_ in chosen}}
         return self._pages.page(
             request,
@@ -144,7 +164,8 @@ class GuidePages:
             "guide_form.html",
             status=status,
             guide=guide,
-            stored=_entered(guide),
+            stored=_entered(begun),
+            earlier=begun.version if begun is not guide and begun else None,
             draft=draft,
             look=look,
             lines_of=lines_of,
@@ -209,7 +230,7 @@ def _guide(written: str) -> str:
     return written
 
 
-def _entered(guide: Guide | None) -> dict[str, str]:
+def _entered(guide: Spoken | None) -> dict[str, str]:
     if guide is None:
         return dict.fromkeys((*FIELDS, "retired"), "")
     said = {

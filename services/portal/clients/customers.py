@@ -164,6 +164,7 @@ class ContactChanges(msgspec.Struct, frozen=True):
     """The latest of them first."""
 
     items: list[ContactChange]
+    next_cursor: str | None = None
 
 
 class Customers:
@@ -180,10 +181,10 @@ class Customers:
         """A customer; None where nobody has this id."""
         return await self._service.find(f"/v1/customers/{quote(customer_id, safe='')}", Customer, person=person)
 
-    async def contact_changes(self, person: Person, customer_id: str) -> list[ContactChange]:
-        """How a customer may be reached, and who changed it; the latest fifty."""
-        params = {"customer_id": customer_id}
-        return (await self._service.get("/v1/contact-changes", ContactChanges, person=person, params=params)).items
+    async def contact_changes(self, person: Person, customer_id: str, cursor: str | None) -> ContactChanges:
+        """How a customer may be reached, and who changed it; the latest first, fifty on a page."""
+        params = {"customer_id": customer_id} | ({"cursor": cursor} if cursor else {})
+        return await self._service.get("/v1/contact-changes", ContactChanges, person=person, params=params)
 
     async def accounts(self, person: Person, params: Mapping[str, str]) -> AccountLines:
         """Accounts by their score, the worst first."""

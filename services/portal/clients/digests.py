@@ -71,6 +71,11 @@ class Digests:
         """One with what it says; None where there is none."""
         return await self._service.find(f"/v1/digests/{id_}", Digest, person=person, params={"language": language})
 
+    async def preview(self, person: Person, kind: str, language: str, reader: str) -> Digest:
+        """What the next one would say."""
+        params = {"language": language, "reader": reader}
+        return await self._service.get(f"/v1/digest-previews/{kind}", Digest, person=person, params=params)
+
     async def choices(self, person: Person) -> Choices:
         """One's own."""
         return await self._service.get("/v1/digests/choices", Choices, person=person)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -23,10 +24,9 @@ class Question(msgspec.Struct, frozen=True):
     en: str
 
 
-class Guide(msgspec.Struct, frozen=True, kw_only=True):
-    """How to speak with a customer: for every conversation, where it names no theme."""
+class Spoken(msgspec.Struct, frozen=True, kw_only=True):
+    """How to open the conversation, what to ask, and how to end it: for every one, where it names no theme."""
 
-    id: str
     title_ru: str
     title_en: str
     opening_ru: str
@@ -48,6 +48,27 @@ class Guide(msgspec.Struct, frozen=True, kw_only=True):
         return [each.ru if language == "ru" else each.en for each in self.questions]
 
 
+class Author(msgspec.Struct, frozen=True):
+    """Who wrote a version: a person, or the key of another system."""
+
+    kind: str
+    id: str
+    name: str | None
+
+
+class Guide(Spoken, frozen=True, kw_only=True):
+    """A guide as it reads now."""
+
+    id: str
+
+
+class GuideVersion(Spoken, frozen=True, kw_only=True):
+    """How a guide read from `at` on."""
+
+    at: datetime
+    by: Author
+
+
 class Guides:
     """Reads guides, and edits them."""
 
@@ -65,6 +86,10 @@ class Guides:
     async def find(self, person: Person, id_: str) -> Guide | None:
         """One of them, retired or not."""
         return await self._service.find(_path(id_), Guide, person=person)
+
+    async def versions(self, person: Person, id_: str) -> list[GuideVersion]:
+        """How it read at each version, the latest first."""
+        return await self._service.get(f"{_path(id_)}/versions", list[GuideVersion], person=person)
 
     async def put(
         self, person: Person, id_: str, body: Mapping[str, object], *, command_id: str, version: int | None

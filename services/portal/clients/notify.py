@@ -10,6 +10,7 @@ from services.portal.clients.hooks import Hooks
 from services.portal.clients.letter_templates import LetterTemplates
 from services.portal.clients.messages import Messages
 from services.portal.clients.people_lists import PeopleLists
+from services.portal.clients.providers import Providers
 from services.portal.clients.reach import Reach
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Notify:
         self.hooks = Hooks(service)
         self.messages = Messages(service)
         self.people_lists = PeopleLists(service)
+        self.providers = Providers(service)
         self.reach = Reach(service)
         self.templates = LetterTemplates(service)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import msgspec
 
@@ -70,8 +71,59 @@ class Suppression(msgspec.Struct, frozen=True, kw_only=True):
     removed_why: str | None
 
 
+class ListedAddress(Suppression, frozen=True, kw_only=True):
+    """An entry about one customer; `holds`: it is in force, and about their present address."""
+
+    holds: bool
+
+
+class ChannelDoor(msgspec.Struct, frozen=True):
+    """A channel for a purpose; `closed`: why it is not used for somebody."""
+
+    channel: str
+    closed: str | None
+
+
+class Prospect(msgspec.Struct, frozen=True):
+    """What would become of a message of this purpose now."""
+
+    purpose: str
+    channel: str | None
+    reason: str | None
+    until: datetime | None
+    doors: list[ChannelDoor]
+
+
+class UsedCap(Cap, frozen=True):
+    """A cap, and how much of it is used up."""
+
+    sent: int
+
+
+class Said(msgspec.Struct, frozen=True):
+    """What a customer said last about one channel and purpose."""
+
+    channel: str
+    purpose: str
+    granted: bool
+    at: datetime
+    by: str
+    why: str
+
+
+class ReachOfCustomer(msgspec.Struct, frozen=True):
+    """How one customer may be reached now, and why not otherwise."""
+
+    is_known: bool
+    time_zone: str
+    purposes: list[Prospect]
+    caps: list[UsedCap]
+    said: list[Said]
+    listed: list[ListedAddress]
+
+
 class Reach:
-    """Rules of messages, and suppressions."""
+    """Rules of messages, what customers said to them, and suppressions."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -106,3 +158,16 @@ class Reach:
         """It may be written to again."""
         path = f"/v1/suppressions/{id_}/remove"
         await self._service.post(path, {"why": why}, person=person, command_id=command_id, version=None)
+
+    async def of_customer(self, person: Person, customer_id: str) -> ReachOfCustomer:
+        """How a customer may be reached."""
+        params = {"customer_id": customer_id}
+        return await self._service.get("/v1/reach", ReachOfCustomer, person=person, params=params)
+
+    async def note(
+        self, person: Person, customer_id: str, channel: str, purpose: str, *, granted: bool, why: str, command_id: str
+    ) -> None:
+        """Keep what a customer said to a channel for a purpose."""
+        path = f"/v1/consents/{quote(customer_id, safe='')}/{channel}/{purpose}"
+        body = {"granted": granted, "why": why}
+        await self._service.put(path, body, person=person, command_id=command_id, version=None)

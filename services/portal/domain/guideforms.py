@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -59,3 +60,11 @@ def guide_of(entered: Mapping[str, str], themes: Sequence[str], *, retired: bool
     asked = zip(lines_of(entered["questions_ru"]), lines_of(entered["questions_en"]), strict=True)
     questions = [{"ru": ru, "en": en} for ru, en in asked]
     return {**said, "themes": list(themes)[:MOST_THEMES], "questions": questions, "retired": retired}
+
+
+def changes(versions: Sequence[Mapping[str, object]]) -> list[tuple[str, ...]]:
+    """For each version, the latest first, which parts it says otherwise than the one before; of the first nothing."""
+    names = (*(name for name in FIELDS if not name.startswith("questions")), "questions", "themes", "retired")
+    return [*(tuple(name for name in names if new[name] != old[name]) for new, old in pairwise(versions)), ()][
+        : len(versions)
+    ]

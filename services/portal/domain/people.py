@@ -54,6 +54,8 @@ class Right(StrEnum):
     """Set up which other systems have events sent to them, and see how that goes."""
     SENDING = "sending"
     """Decide over which channels, at which hours and how often people may be written to."""
+    PROVIDERS = "providers"
+    """Set up who carries SMS and messengers, and see how sending goes."""
     SOURCES = "sources"
     """Set up where answers come from, see what was delivered, and have it understood again."""
 
@@ -73,7 +75,15 @@ RIGHTS: Final[dict[Role, frozenset[Right]]] = {
     Role.EXECUTIVE: _OF_WHO_LEADS | {Right.RULES, Right.DECIDE, Right.SENDING},
     Role.EMPLOYEE: _OF_EVERYBODY,
     Role.OPERATOR: _OF_EVERYBODY
-    | {Right.DEAD_LETTERS, Right.SOURCES, Right.HOOKS, Right.SETUP, Right.MESSAGES, Right.DOUBTS},
+    | {
+        Right.DEAD_LETTERS,
+        Right.SOURCES,
+        Right.HOOKS,
+        Right.SETUP,
+        Right.MESSAGES,
+        Right.DOUBTS,
+        Right.PROVIDERS,
+    },
     Role.ADMINISTRATOR: frozenset(Right),
 }
 

@@ -34,6 +34,7 @@ PAGES: Final = (
     "/guides",
     "/guides/own-waiting",
     "/guides/own-waiting/edit",
+    "/guides/own-waiting/edit?from=1",
     "/guides/new",
     "/loop?by=tier",
     "/loop/effort",
@@ -49,6 +50,7 @@ PAGES: Final = (
     "/messages",
     "/messages/held",
     "/digest",
+    "/digest/preview",
     "/recognition",
     "/templates",
     "/templates/confirmation_request",
@@ -58,6 +60,9 @@ PAGES: Final = (
     "/message-rules",
     "/message-rules/edit",
     "/suppressions",
+    "/providers",
+    "/providers/new",
+    "/providers/gateway",
     "/lists",
     "/lists/partners",
     "/people",
@@ -94,6 +99,7 @@ PAGES: Final = (
     "/instruments",
     "/customers",
     "/customers/customer-1",
+    "/reach/customer-1",
     "/accounts",
     "/silences",
     "/segments",
@@ -298,7 +304,8 @@ async def asked(company: Company, case_id: str) -> str:
     questions = [{"ru": "Что было труднее всего?" * 3, "en": "What was hardest?"}] * 4
     titles = {"title_ru": "Ожидание", "title_en": "Waiting"}
     guide = {**spoken, **titles, "themes": ["waiting", "unheard_of"], "questions": questions}
-    await company.casework("PUT", "/v1/conversation-guides/own-waiting", json=guide)
+    for retired in (True, False):
+        await company.casework("PUT", "/v1/conversation-guides/own-waiting", json=guide | {"retired": retired})
     for person in ("irina", "olga"):
         await company.attached(case_id, f"Выписка по счёту для {person} за март и половину апреля.pdf", person)
     at = (company.clock() + timedelta(hours=30)).isoformat()
@@ -345,9 +352,18 @@ async def worded(company: Company) -> str:
 
 
 async def reached(company: Company) -> None:
-    """An address that is not written to, and a list of partners."""
+    """An address that is not written to, a choice, a provider of SMS, and a list of partners."""
     entry = {"address": "maria@example.org", "reason": "complained", "why": "Попросила больше не писать. " * 8}
     await company.notify("olga", "manager", "POST", "/v1/suppressions", json=entry)
+    no = {"granted": False, "why": "Сказала по телефону, что читает новости на сайте"}
+    await company.notify("olga", "manager", "PUT", "/v1/consents/customer-1/email/news", json=no)
+    provider: dict[str, object] = {
+        "channel": "sms",
+        "url": "https://sms.example.org/" + "send-a-short-message/" * 6,
+        "headers": {"Authorization": "Bearer secret"},
+        "body": {"to": "{to}", "text": "{text}"},
+    }
+    await company.notify("oleg", "operator", "PUT", "/v1/providers/gateway", json=provider)
     partners = {"side": "partners", "name": "Партнёры, которые продают наши услуги на юге страны"}
     await company.notify("olga", "manager", "PUT", "/v1/lists/partners", json=partners)
     member = {"member_id": "p-1", "name": "Елена Петрова-Водкина", "email": "e" * 50 + "@example.org", "language": "ru"}

@@ -48,6 +48,13 @@ async def test_guides_come_by_what_the_answers_are_about_and_the_company_edits_t
     assert (retired.status_code, retired.headers["etag"]) == (200, '"2"')
     assert [guide["id"] for guide in (await anna.get(f"{CASE}/guides")).json()] == ["digital", "listening"]
     assert (await admin.put("/v1/conversation-guides/money", json=body, headers=headers)).status_code == 412
+    versions = (await anna.get("/v1/conversation-guides/money/versions")).json()
+    assert [(each["version"], each["retired"], each["by"]["kind"], each["by"]["id"]) for each in versions] == [
+        (2, True, "person", "root"),
+        (1, False, "key", "otklik"),
+    ]
+    assert versions[1]["opening_ru"] == body["opening_ru"], "as it read before, the version that came with the product"
+    assert (await anna.get("/v1/conversation-guides/nothing/versions")).status_code == 404
 
 
 async def test_who_is_mentioned_in_a_comment_is_told_and_finds_it_until_they_have_read_it(

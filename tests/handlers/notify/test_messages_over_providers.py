@@ -202,3 +202,29 @@ async def test_a_provider_is_checked_before_it_is_kept(client: httpx.AsyncClient
         assert (await client.put("/v1/providers/p", json=body)).status_code == 422, wrong
     agent = {"Otklik-Person": "e-1", "Otklik-Role": "manager"}
     assert (await client.get("/v1/providers", headers=agent)).status_code == 403
+
+
+async def test_how_sending_goes_is_told_by_provider(
+    world: World, post: Post, trap: MailTrap, client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    await set_up(client, gateway)
+    await world.customers(world.profile(phone="+79000000000"))
+    gateway.script = [200, 400, 503]
+    for name in ("one", "two", "three"):
+        await world.thank(name)
+        await post.rest()
+    await world.cases(world.assigned())
+    await post.rest()
+    assert len(trap.mails) == 1
+
+    by_mail, by_gateway = (await client.get("/v1/provider-answers")).json()["items"]
+
+    trouble = by_gateway.pop("trouble")
+    assert by_gateway == {"provider": "gateway", "delivered": 1, "later": 1, "never": 1, "doubtful": 0}
+    assert trouble["said"] == "503 by gateway"
+    assert by_mail == {
+        "provider": None, "delivered": 1, "later": 0, "never": 0, "doubtful": 0, "trouble": None,
+    }  # fmt: skip
+    shown = await client.get("/v1/providers/gateway")
+    assert (shown.headers["ETag"], shown.json()["headers"]) == ('"1"', ["Authorization"])
+    assert (await client.get("/v1/providers/nobody")).status_code == 404

@@ -132,3 +132,34 @@ async def test_when_a_service_is_away_the_page_says_so(
     page = await olga.get(path)
     assert page.status_code == 503
     assert "сейчас недоступны" in page.text
+
+
+async def test_who_leads_sees_beforehand_what_the_next_digest_says_in_both_languages_and_for_both_kinds_of_readers(
+    company: Company, olga: Visitor, irina: Visitor
+) -> None:
+    assert "В это время пока ничего не произошло" in text_of(await olga.get("/digest/preview?kind=monthly"))
+    await company.told_customers("customer-1")
+    await company.unhappy()
+    await company.measured(2, comment="Ждала сорок минут, Мария Кузнецова, 8 900 123-45-67", customer="customer-1")
+    await company.measured(*[9] * 12)
+    assert 'href="/digest/preview?kind=weekly"' in (await olga.get("/digest")).text
+    proposal = {"title": "Второе окно", "problem": "Очередь", "root_causes": ["service.waiting"], "owner_id": "olga"}
+    await company.casework("PUT", "/v1/departments/service", json={"name": "Обслуживание", "manager_id": "olga"})
+    made = await company.casework("POST", "/v1/initiatives", json=proposal | {"department_id": "service"})
+    approved = {"due_on": "2020-01-01", "reason": "Пора"}
+    await company.casework("POST", f"/v1/initiatives/{made['id']}/approve", json=approved)
+
+    shown = text_of(await olga.get("/digest/preview"))
+
+    assert "n 13" in shown
+    assert "Ждала сорок минут, •••" in shown
+    assert "123-45-67" not in shown
+    assert "Что ждёт решения руководителей" in shown
+    english = await olga.get("/digest/preview?said=en&reader=everybody")
+    assert '<div lang="en">' in english.text
+    assert "Что ждёт решения руководителей" not in text_of(english)
+    assert (await irina.get("/digest/preview")).status_code == 403
+    listed = await company.notify("olga", "manager", "GET", "/v1/digests")
+    assert listed == [], "nothing is kept of a look"
+    company.lines["notify"].state.answer = httpx.Response(503)
+    assert (await olga.get("/digest/preview")).status_code == 503

@@ -52,7 +52,15 @@ async def test_a_guide_is_looked_at_saved_read_and_shown_on_a_case(
 
     await olga.get(f"{address[1]}/edit")
     await olga.post(f"{address[1]}/edit", GUIDE | {"theme": "", "retired": "yes", "do": "save"})
-    assert "больше не используется Для любого разговора" in text_of(olga.page)
+    shown = text_of(olga.page)
+    assert "больше не используется Для любого разговора" in shown
+    assert re.search(r"Версия 2 : темы, используется ли [\d\w .,:]+ · Ольга Лебедева Версия 1", shown)
+    earlier = await olga.get(f"{address[1]}/edit?from=1")
+    assert "Так звучала версия 1." in earlier.text
+    assert 'name="retired" value="yes">' in earlier.text
+    assert 'name="version" value="2"' in earlier.text
+    assert "edit?from=" not in (await irina.get(address[1])).text
+    assert (await olga.get(f"{address[1]}/edit?from=7")).status_code == 404
     assert "Очередь в отделении" not in text_of(await irina.get(f"/cases/{case_id}"))
     assert "Больше не используются Очередь в отделении" in text_of(await irina.get("/guides"))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from services.notify import digest_answers as answers
 from services.notify.digest_words import in_short, of_message, sections, span
-from services.notify.domain.digests import QUOTES, Kind, Period, Quote, Thanked, chosen, last_period
+from services.notify.domain.digests import QUOTES, Kind, Period, Quote, Thanked, chosen, last_period, present_period
 from services.notify.domain.masking import LONGEST, MASK, masked
 from services.notify.sample_digests import FULL, QUIET
 from services.notify.samples import SAMPLES
@@ -40,6 +40,10 @@ def test_the_last_period_has_ended_and_no_later_one_has(now: datetime, zone: str
     assert following.bounds(where)[1] > now
     assert period.starts.weekday() == 0 if kind == "weekly" else period.starts.day == period.ends.day == 1
     assert period.id == last_period(kind, now, where).id != period.before.id
+    present = present_period(kind, now, where)
+    assert (present.before, present.starts) == (period, period.ends)
+    assert present.bounds(where)[0] <= now < present.bounds(where)[1]
+    assert last_period(kind, present.due_at(where), where) == present
 
 
 def test_a_month_and_a_week_that_begin_on_one_day_are_two_digests() -> None:

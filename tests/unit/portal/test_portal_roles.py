@@ -53,6 +53,7 @@ TABLE: Final[dict[str, str]] = {
     "GET /loop": EVERYBODY,
     "GET /loop/effort": EVERYBODY,
     "GET /digest": EVERYBODY,
+    "GET /digest/preview": LEADS,
     "POST /digest/{what}": EVERYBODY,
     "GET /recognition": LEADS,
     "POST /recognition/{proposal_id}/{step}": LEADS,
@@ -149,11 +150,13 @@ TABLE: Final[dict[str, str]] = {
     "POST /segments": DECIDES,
     "GET /customers": LEADS,
     "GET /customers/{customer_id:path}": LEADS,
+    "GET /reach/{customer_id:path}": LEADS,
+    "POST /reach/{customer_id:path}": LEADS,
     "GET /accounts": LEADS,
     "GET /accounts/{account_id:path}": LEADS,
     "GET /silences": LEADS,
 }
-OPERATED: Final = ("/dead-letters", "/sources", "/deliveries", "/imports", "/subscriptions")
+OPERATED: Final = ("/dead-letters", "/providers", "/sources", "/deliveries", "/imports", "/subscriptions")
 """Below these everything is for those who run the system."""
 ROUTES: Final = [
     (f"{method} {path_of(route)}", route)
