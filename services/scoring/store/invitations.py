@@ -87,11 +87,15 @@ _TO_LOOK_AGAIN: Final = text("""
        FOR UPDATE SKIP LOCKED
 """)
 _LOOKED_AGAIN: Final = text("UPDATE invitations SET looked_again = true WHERE id = ANY(CAST(:ids AS text[]))")
+# Held until the end, as those are that are being stored: a response that others find free at this moment would answer
+# their invitation, too. Once they have committed, `_ANSWER` sees that it is taken.
 _ANSWERS_OF: Final = text("""
     SELECT id, customer_id, program, touchpoint, answered_at
       FROM responses
      WHERE customer_id = ANY(CAST(:customer_ids AS text[])) AND answered_at >= :since AND NOT withdrawn
+       AND NOT EXISTS (SELECT FROM invitations AS taken WHERE taken.response_id = responses.id)
      ORDER BY answered_at, id
+       FOR NO KEY UPDATE OF responses
 """)
 _TO_JUDGE: Final = text("""
     SELECT id, customer_id, program, touchpoint, channel, invited_at, bounced_at

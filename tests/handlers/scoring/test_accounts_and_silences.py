@@ -1,5 +1,6 @@
 """Accounts by their score; who was invited, who answered, and whose silence is announced."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,14 +14,16 @@ from libs.events.contracts.scores import InvitationUnanswered
 from libs.events.database import Database
 from libs.events.event import Event, derived_id
 from services.scoring.account_scores import compute_account_scores
-from services.scoring.domain.invitations import ANSWERED_WITHIN
+from services.scoring.domain.invitations import ANSWERED_WITHIN, Invitation
 from services.scoring.silences import judge, look_again
+from services.scoring.store import invitations
 
 ACustomer = Callable[..., dict[str, Any]]
 AnAnswer = Callable[..., Event[Any]]
 Clear = Callable[[], Awaitable[None]]
 Deliver = Callable[..., Coroutine[None, None, None]]
 Published = Callable[[], Awaitable[list[tuple[str, Event[Any]]]]]
+Locked = Callable[[], Awaitable[None]]
 Rows = Callable[..., Awaitable[Sequence[Any]]]
 
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -177,7 +180,7 @@ async def test_in_whatever_order_invitations_and_answers_come_the_same_ones_are_
     together: bool,  # noqa: FBT001 - drawn
 ) -> None:
     await clear()
-    invitations = {
+    told = {
         "i-1": an_invitation("i-1", invited_at=(MONDAY - 9 * DAY).isoformat()),
         "i-2": an_invitation("i-2", invited_at=(MONDAY - DAY).isoformat()),
     }
@@ -187,12 +190,12 @@ async def test_in_whatever_order_invitations_and_answers_come_the_same_ones_are_
         "r-3": an_answer("r-3", answered_at=MONDAY + DAY),
     }
     if together:
-        await invite(client, *(invitations[each] for each in order if each in invitations))
+        await invite(client, *(told[each] for each in order if each in told))
         await deliver(*(answers[each] for each in order if each in answers))
     else:
         for each in order:
-            if each in invitations:
-                await invite(client, invitations[each])
+            if each in told:
+                await invite(client, told[each])
             else:
                 await deliver(answers[each])
     found = await rows("SELECT id, answered_at FROM invitations ORDER BY id")
@@ -200,6 +203,26 @@ async def test_in_whatever_order_invitations_and_answers_come_the_same_ones_are_
         assert [row.answered_at for row in found] == [MONDAY - 5 * DAY, MONDAY]
     # An invitation that is told after its answer finds it, unless the answer was taken for the one before.
     assert all(row.answered_at is not None for row in found if row.id == "i-1")
+
+
+async def test_one_answer_answers_one_invitation_of_two_that_are_told_at_the_same_moment(
+    database: Database,
+    client: httpx.AsyncClient,
+    an_answer: AnAnswer,
+    deliver: Deliver,
+    rows: Rows,
+    somebody_waits: Locked,
+) -> None:
+    await deliver(an_answer("r-1", answered_at=MONDAY + DAY))
+    first = Invitation("first", "c-1", "retail", "branch", "email", MONDAY, None)
+    async with database.transaction() as tx:
+        await invitations.create(tx, [first], {"first": "standard"})
+        await invitations.find_answers(tx, [("c-1", MONDAY)])
+        telling = asyncio.create_task(invite(client, an_invitation("second")))
+        await somebody_waits()
+    assert await telling == ["created"]
+    found = await rows("SELECT id, response_id FROM invitations ORDER BY id")
+    assert [tuple(row) for row in found] == [("first", "r-1"), ("second", None)]
 
 
 async def test_an_answer_that_was_being_stored_meanwhile_is_found_later(
