@@ -16,6 +16,8 @@ from html import unescape
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from faults.leaving import LEAVER
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from random import Random
@@ -146,6 +148,8 @@ class Bookings:
             self._over.add(link)
             return None
         agent, cancel = _AGENT.search(html), _CANCEL.search(html)
+        if agent is not None and agent[1] == LEAVER.title():
+            return None
         return Page(path, _case_of(path), agent[1] if agent else "", slots, cancel[1] if cancel else None)
 
     async def _press(self, page: Page, form: dict[str, str]) -> str:

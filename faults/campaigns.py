@@ -1,8 +1,9 @@
 """Those who tell everybody what changed: one campaign after another, and people who want no more of it meanwhile.
 
 Each campaign tells an initiative of its own, shipped a moment before; one person writes it, another approves it. While
-it is sent it is paused and resumed, its list grows and shrinks, and customers and partners unsubscribe. Who is in its
-audience is known here by itself: all customers below the highest tier, and the list of partners as it was at the start.
+it is sent it is paused and resumed, or cancelled, its list grows and shrinks, and customers and partners unsubscribe.
+Who is in its audience is known here by itself: all customers below the highest tier, and the list of partners as it was
+at the start.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ _LIST: Final = "partners"
 _PARTNERS: Final = 120
 _PER_MINUTE: Final = 100
 """A minute's worth goes at once, at the start and again when it is resumed."""
+_CANCELLED: Final = 3
+"""The first of so many campaigns is cancelled."""
+_BEFORE_CANCEL_S: Final = (0.5, 8.0)
 _BEFORE_PAUSE_S: Final = (8.0, 20.0)
 _PAUSE_S: Final = (2.0, 6.0)
 _LOOK_EVERY_S: Final = 0.5
@@ -65,6 +69,8 @@ class Campaign:
     """How far it had come when it was paused."""
     resumed_at: int | None = None
     """How far it had come when it was resumed."""
+    cancelled: float | None = None
+    """When we said that it is, by the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,11 @@ class Campaigns:
         await self._until(lambda: self._is(campaign, "running", "completed"))
         joins, leaves = f"partner-{_PARTNERS + self._number}", self._random.choice(sorted(self._partners))
         await self._change_list([joins], [leaves])
+        if self._number % _CANCELLED == 1:
+            await asyncio.sleep(self._random.uniform(*_BEFORE_CANCEL_S))
+            if await self._act(campaign, "cancel", {"reason": "a mistake in it"}, conflict=True) is not None:
+                campaign.cancelled = time.monotonic()
+            return
         await asyncio.sleep(self._random.uniform(*_BEFORE_PAUSE_S))
         paused = await self._act(campaign, "pause", conflict=True)
         if paused is None:
@@ -133,7 +144,7 @@ class Campaigns:
     async def completed(self) -> None:
         """Return when the last campaign has ended, or nobody waits for it any longer."""
         if self.told:
-            await self._until(lambda: self._is(self.told[-1], "completed"))
+            await self._until(lambda: self._is(self.told[-1], "completed", "cancelled"))
 
     async def unsubscribe(self) -> None:
         """Somebody presses the link in a mail that they got, as a mail client does by one click."""
@@ -219,10 +230,18 @@ class Campaigns:
         return found["status"] in statuses
 
     async def _act(
-        self, campaign: Campaign, act: str, *, who: dict[str, str] = _AUTHOR, conflict: bool = False
+        self,
+        campaign: Campaign,
+        act: str,
+        body: dict[str, str] | None = None,
+        *,
+        who: dict[str, str] = _AUTHOR,
+        conflict: bool = False,
     ) -> dict[str, Any] | None:
         path = f"/v1/campaigns/{campaign.id}/{act}"
-        found: dict[str, Any] | None = await self._command("notify", "POST", path, {}, who=who, conflict=conflict)
+        found: dict[str, Any] | None = await self._command(
+            "notify", "POST", path, body or {}, who=who, conflict=conflict
+        )
         return found
 
     async def _change_list(self, joining: list[str], leaving: tuple[str, ...] | list[str]) -> None:

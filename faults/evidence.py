@@ -60,7 +60,8 @@ _TABLES: Final[Mapping[str, tuple[str, str]]] = {
     "callbacks": ("casework", "SELECT id, case_id, at, state, settled_at, fires_at FROM callbacks"),
     "known_customers": ("casework", "SELECT customer_id, version, name FROM customers WHERE name IS NOT NULL"),
     "initiatives": ("casework", "SELECT id, campaign_id, communicated_at FROM initiatives"),
-    "messages": ("notify", "SELECT id, cause_id, recipient, kind, status, reason FROM messages"),
+    "messages": ("notify", "SELECT id, cause_id, recipient, kind, status, reason, bounce, address_mark FROM messages"),
+    "suppressions": ("notify", "SELECT id, mark, reason, until, removed_at FROM suppressions"),
     "profiles": ("notify", "SELECT customer_id, version, name FROM profiles"),
     "stream": ("portal", "SELECT event_id, type FROM events"),
     "steps": ("portal", "SELECT step, sum(n) AS n FROM daily_counts GROUP BY step"),
@@ -131,6 +132,8 @@ class Evidence:
     """Of now and of the days for which customers choose, over HTTP."""
     themes: Sequence[Mapping[str, Any]]
     """Mentions over HTTP."""
+    digests: Sequence[Mapping[str, Any]]
+    """Over HTTP."""
     traces: Sequence[str]
     """Tables that hold something of somebody who was erased."""
     begun_at: datetime
@@ -168,6 +171,7 @@ async def gather(stage: Stage, tables: Tables, streams: Streams, said: Said) -> 
         ("deliveries", "ingest", "/v1/deliveries"),
         ("cases", "casework", "/v1/cases"),
         ("messages", "notify", "/v1/messages"),
+        ("suppressions", "notify", "/v1/suppressions"),
     ):
         if service in services:
             listed[name] = {item["id"] for item in await said.people.pages(service, path)}
@@ -211,6 +215,7 @@ async def gather(stage: Stage, tables: Tables, streams: Streams, said: Said) -> 
         nps=nps,
         campaigns=campaigns,
         callbacks=callbacks,
+        digests=await said.people.get("notify", "/v1/digests") if "notify" in services else [],
         themes=[] if themes is None else themes["items"],
         traces=traces,
         begun_at=begun_at,

@@ -44,8 +44,10 @@ class Got:
 class HookSink:
     """An HTTP server with three end points, and what came to each."""
 
-    def __init__(self, *, port: int, random: Random) -> None:
+    def __init__(self, *, port: int, door: int, random: Random) -> None:
+        """`door`: the port at which others find it."""
         self.port: Final = port
+        self._door = door
         self.secrets: Final[dict[EndPoint, str]] = {}
         """With which each is signed; told by whoever subscribed it."""
         self.taken: Final[dict[EndPoint, list[Got]]] = {name: [] for name in END_POINTS}
@@ -64,7 +66,7 @@ class HookSink:
 
     def url(self, name: EndPoint) -> str:
         """Where an end point is."""
-        return f"http://{LOOPBACK}:{self.port}/{name}"
+        return f"http://{LOOPBACK}:{self._door}/{name}"
 
     def behave(self) -> None:
         """Take everything at once from now on, but for what is gone."""

@@ -10,6 +10,7 @@ from faults.deliveries import WITHOUT_CONSENT, address_of, customer_id
 from faults.evidence import payload_of
 from faults.ledger_of_callbacks import allowed_by_callbacks, asked_for_by_callbacks
 from faults.ledger_of_campaigns import asked_for_by_campaigns, check_campaigns, check_terminal_events
+from faults.ledger_of_digests import allowed_by_digests, asked_for_by_digests
 from faults.ledger_of_hooks import asked_for_by_hooks
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def check_mail(evidence: Evidence, findings: Findings) -> None:
         3, "messages of one cause to one recipient", ((row["cause_id"], row["recipient"]) for row in messages.values())
     )
     asked_for = set(_asked_for(evidence))
-    allowed = set(allowed_by_callbacks(evidence)) - asked_for
+    allowed = {*allowed_by_callbacks(evidence), *allowed_by_digests(evidence)} - asked_for
     findings.same(3, "messages in the ledger and those that events ask for", messages.keys() - allowed, asked_for)
     check_terminal_events(evidence, findings)
     check_campaigns(evidence, findings)
@@ -62,6 +63,7 @@ def _asked_for(evidence: Evidence) -> Iterator[str]:
     yield from asked_for_by_campaigns(evidence)
     yield from asked_for_by_hooks(evidence)
     yield from asked_for_by_callbacks(evidence)
+    yield from asked_for_by_digests(evidence)
 
 
 def _recipients(type_: str, case: dict[str, Any]) -> Iterator[str]:
@@ -75,6 +77,8 @@ def _recipients(type_: str, case: dict[str, Any]) -> Iterator[str]:
         case "case.escalated.v1" if case["responsible"] is not None and case["reason"] != "clock_breached":
             if case["owner"] is None or case["owner"]["employee_id"] != case["responsible"]["employee_id"]:
                 yield _employee(case["responsible"])
+        case "case.contact.changed.v1" if case["customer_id"] is not None:
+            yield f"customer:{case['customer_id']}"
         case "case.resolved.v1":
             customer = case["customer_id"]
             yield f"case:{case['case_id']}" if customer is None else f"customer:{customer}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
@@ -15,11 +14,13 @@ import httpx
 from faults.bookings import Bookings
 from faults.campaigns import Campaigns
 from faults.deliveries import CUSTOMERS, PROGRAM, address_of, customer_id, value_of, wants_mail
-from faults.proxy import LOOPBACK
-from faults.sources import SOURCES, THIN
+from faults.leaving import LEAVER, Leaving
+from faults.operators import Operators
+from faults.readers import Readers
+from faults.returns import Returns
+from faults.sources import SOURCES
 from faults.staff import Staff
 from faults.subscribers import Subscribers
-from faults.thin import SURVEY, TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from faults.mailsink import Mail
     from faults.stage import Stage
+    from faults.tables import Tables
 
 _QUESTION: Final = "How likely are you to recommend us to a friend or colleague?"
 _SOURCE: Final[dict[str, Any]] = {
@@ -44,6 +46,7 @@ _SOURCE: Final[dict[str, Any]] = {
 AGENTS: Final = ("anna", "boris", "clara", "dmitri")
 MANAGER: Final = "olga"
 _AS_ADMINISTRATOR: Final = {"Otklik-Person": "admin", "Otklik-Role": "administrator"}
+_AGENT: Final = {"language": "en", "role": "agent", "seniority": 2, "capacity": 1000}
 _LATER: Final = frozenset({429, 500, 502, 503})
 _CONFLICT: Final = 409
 _AGAIN_S: Final = 0.5
@@ -56,14 +59,12 @@ _RECONCILED_EVERY_S: Final = 20.0
 class People:
     """Everybody who speaks to the services over HTTP besides the vendor."""
 
-    def __init__(self, stage: Stage, random: Random, run: str, *, climbs_after: timedelta) -> None:
+    def __init__(self, stage: Stage, tables: Tables, random: Random, run: str, *, climbs_after: timedelta) -> None:
         """`run` begins the ids of what they make; `climbs_after`: how long a missed callback may be made up for."""
         self.names: Final[dict[str, str]] = {}
         """The name that each customer told last."""
         self.attempts: Final[dict[str, set[str]]] = {}
         """By case: the keys of the contact attempts that were answered with success."""
-        self.odd: Final[list[str]] = []
-        """Answers that nobody should get."""
         self._stage = stage
         self._random = random
         self._clients: Final[dict[str, httpx.AsyncClient]] = {}
@@ -77,6 +78,26 @@ class People:
         """Those who agree on calls."""
         self.subscribers: Final = Subscribers(lambda ask: self._patiently("notify", ask), stage.hooks, run)
         """Those who have events sent."""
+        self.returns: Final = Returns(
+            lambda ask: self._patiently("notify", ask),
+            stage.sink,
+            random,
+            keys=stage.report_keys,
+            url=stage.url("notify"),
+            lmtp_port=stage.returns_port,
+        )
+        """Those who report what came back."""
+        self.leaving: Final = Leaving(lambda ask: self._patiently("casework", ask), random, run, profile=_AGENT)
+        """Somebody who leaves."""
+        self.readers: Final = Readers(
+            lambda ask: self._patiently("notify", ask), tables, employees=(*AGENTS, MANAGER), perhaps=(LEAVER,)
+        )
+        """Those who read digests."""
+        self.operators: Final = Operators(
+            lambda ask: self._patiently("ingest", ask), vendor_port=stage.vendor_link.port
+        )
+        """Those who look after ingest."""
+        self._odd: Final[list[str]] = []
         self._answered = 0
         self._number = 0
         for service in stage.names:
@@ -85,6 +106,12 @@ class People:
                 base_url=stage.url(service), headers=headers, timeout=_ANSWER_S, trust_env=False
             )
 
+    @property
+    def odd(self) -> list[str]:
+        """Answers that nobody should get."""
+        everybody = (self.staff, self.campaigns, self.bookings, self.returns, self.leaving)
+        return [*self._odd, *(odd for each in everybody for odd in each.odd)]
+
     async def set_up(self) -> None:
         """The source, the customers, the agents."""
         for source in SOURCES:
@@ -92,7 +119,7 @@ class People:
             await self._must(
                 "ingest", "PUT", f"/v1/sources/{source.name}", {**body, "secret": self._stage.source_secret}
             )
-        await self._reconcile()
+        await self.operators.reconcile()
         if "notify" in self._stage.names:
             await self.subscribers.set_up()
         if "scoring" in self._stage.names:
@@ -102,25 +129,20 @@ class People:
             await self._must("scoring", "POST", "/v1/customers/batch", {"items": items})
         if "casework" in self._stage.names:
             for agent in (*AGENTS, MANAGER):
-                body = {
-                    "name": agent.title(),
-                    "email": f"{agent}@company.example",
-                    "language": "en",
-                    "role": "manager" if agent == MANAGER else "agent",
-                    "seniority": 2,
-                    "capacity": 1000,
-                }
+                role = "manager" if agent == MANAGER else "agent"
+                body = {**_AGENT, "name": agent.title(), "email": f"{agent}@company.example", "role": role}
                 await self._must("casework", "PUT", f"/v1/agents/{agent}", body)
+            await self.leaving.come()
             if "notify" in self._stage.names:
                 await self.campaigns.set_up()
                 await self.bookings.set_up()
 
     def start(self) -> None:
         """Begin to act, a little every second."""
-        self._tasks = [asyncio.create_task(self._operators(), name="operators")]
+        self._tasks = [self._now_and_then(_RECONCILED_EVERY_S, self.operators.reconcile)]
         if "scoring" in self._stage.names:
             self._tasks += [
-                asyncio.create_task(self._every(seconds, act), name=act.__name__)
+                self._now_and_then(seconds, act)
                 for seconds, act in ((4.0, self.staff.reword), (2.0, self.staff.invite), (3.0, self.staff.let_go))
             ]
         if "casework" in self._stage.names and "notify" in self._stage.names:
@@ -130,26 +152,17 @@ class People:
                 asyncio.create_task(self._movers(), name="movers"),
                 asyncio.create_task(self._leads(), name="leads"),
                 *(
-                    asyncio.create_task(self._every(seconds, act), name=act.__name__)
+                    self._now_and_then(seconds, act)
                     for seconds, act in (
                         (9.0, self.campaigns.unsubscribe),
                         (13.0, self.campaigns.decline),
                         (2.5, self.bookings.book),
                         (4.0, self._promise),
+                        (5.0, self.returns.come_back),
+                        (12.0, self.leaving.leave_and_return),
                     )
                 ),
             ]
-
-    async def reconciled(self, bound_s: float) -> bool:
-        """Have the vendor's API asked once more; whether it was, without an error, within the bound."""
-        before = (await self._poll())["polled_at"]
-        await self._reconcile()
-        deadline = time.monotonic() + bound_s
-        while (poll := await self._poll())["polled_at"] == before or poll["error"] is not None:
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(_AGAIN_S)
-        return True
 
     async def rest(self) -> None:
         """Stop acting, and let what is under way be done."""
@@ -160,6 +173,8 @@ class People:
             if isinstance(ended, Exception):
                 raise ended
         self._tasks = []
+        if "casework" in self._stage.names:
+            await self.leaving.leave()
 
     async def close(self) -> None:
         """Go home."""
@@ -191,6 +206,9 @@ class People:
 
     # What they do.
 
+    def _now_and_then(self, seconds: float, act: Callable[[], Coroutine[None, None, None]]) -> asyncio.Task[None]:
+        return asyncio.create_task(self._every(seconds, act), name=act.__name__)
+
     async def _every(self, seconds: float, act: Callable[[], Coroutine[None, None, None]]) -> None:
         while True:
             await asyncio.sleep(seconds)
@@ -207,7 +225,7 @@ class People:
     async def _promise(self) -> None:
         """Somebody agrees on a call that nobody will make."""
         case = await self._some_case()
-        if case is not None:
+        if case is not None and case["owner_id"] != LEAVER:
             await self.bookings.promise(case["id"])
 
     async def _close_loop(self, case: dict[str, Any]) -> None:
@@ -257,27 +275,6 @@ class People:
             await self._to_its_end(self.campaigns.tell())
             await self.campaigns.completed()
 
-    async def _operators(self) -> None:
-        """Somebody has the vendor's API asked more often than the few minutes that are the least."""
-        while True:
-            await asyncio.sleep(_RECONCILED_EVERY_S)
-            await self._to_its_end(self._reconcile())
-
-    async def _reconcile(self) -> None:
-        """Storing the account has it polled at once."""
-        account = {
-            "token": TOKEN,
-            "survey": SURVEY,
-            "base_url": f"http://{LOOPBACK}:{self._stage.vendor_link.port}",
-            "poll_minutes": 5,
-        }
-        await self._must("ingest", "PUT", f"/v1/sources/{THIN.name}/account", account)
-
-    async def _poll(self) -> dict[str, Any]:
-        answer = await self._patiently("ingest", lambda client: client.get(f"/v1/sources/{THIN.name}/account"))
-        found: dict[str, Any] = answer.json()["poll"]
-        return found
-
     async def _movers(self) -> None:
         """Customers change their names, which are told to everybody who knows them."""
         while True:
@@ -293,7 +290,7 @@ class People:
         if answer.is_success:
             self.names[customer_id(number)] = name
         else:
-            self.odd.append(f"PUT {path} was answered {answer.status_code}")
+            self._odd.append(f"PUT {path} was answered {answer.status_code}")
 
     # How they ask.
 
@@ -322,7 +319,7 @@ class People:
         path = f"/v1/cases/{case_id}/{action}"
         answer = await self._patiently("casework", lambda client: client.post(path, json=body, headers=headers))
         if answer.status_code != _CONFLICT and not answer.is_success:
-            self.odd.append(f"{action} of {case_id} was answered {answer.status_code} {answer.text[:200]}")
+            self._odd.append(f"{action} of {case_id} was answered {answer.status_code} {answer.text[:200]}")
         return answer.is_success
 
     async def _must(self, service: str, method: str, path: str, body: dict[str, Any]) -> None:

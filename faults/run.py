@@ -10,6 +10,7 @@ from deploy.local.settings import SERVICES
 from faults.catalogue import plan
 from faults.report import Report
 from faults.strikes_on_clocks import clock_faults
+from faults.strikes_on_digests import digest_faults
 from faults.strikes_on_links import link_faults
 from faults.strikes_on_processes import crash_faults, process_faults
 from faults.strikes_on_records import record_faults
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from faults.catalogue import Fault
     from faults.stage import Stage
     from faults.trial import Row
+    from faults.verdicts import Broken
 
 PER_SECOND: Final = 20.0
 RECOVERY_S: Final = 75.0
@@ -36,6 +38,7 @@ def catalogue(services: Sequence[str] = SERVICES) -> list[Fault]:
         *server_faults(services),
         *record_faults(services),
         *clock_faults(services),
+        *digest_faults(services),
     ]
 
 
@@ -49,12 +52,12 @@ async def run_faults(
     recovery_s: float = RECOVERY_S,
     climbs_after: timedelta = timedelta(minutes=1),
     bound_s: float = float("inf"),
-    stop_when_broken: bool = False,
+    stop_when: Callable[[Sequence[Broken]], bool] = lambda _broken: False,
     told: Callable[[Row | str], None] = lambda _what: None,
 ) -> Report:
     """Strike `count` faults on a fresh stage. After `bound_s` no more of them; the ledger follows in any case.
 
-    With `stop_when_broken` the first broken invariant ends the run, without the ledger.
+    Broken invariants for which `stop_when` holds end the run, without the ledger.
     """
     report = Report(seed)
     began = time.monotonic()
@@ -68,7 +71,7 @@ async def run_faults(
             row = await trial.strike(fault, number, fault_seed)
             report.rows.append(row)
             told(row)
-            if row.broken and stop_when_broken:
+            if stop_when(report.broken):
                 report.took_s = time.monotonic() - began
                 return report
         report.ledger = await trial.end(told)

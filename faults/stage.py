@@ -30,6 +30,7 @@ from faults.hooksink import HookSink
 from faults.mailsink import MailSink
 from faults.processes import Process, ProcessFailed
 from faults.proxy import LOOPBACK, Link
+from faults.returns import Keys as ReportKeys
 from faults.thin import TOKEN
 from libs.events.database import Database
 from libs.events.kafka import create_topics
@@ -56,12 +57,16 @@ _SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
         "contacts:write",
         "subscriptions:read",
         "subscriptions:write",
+        "bounces:write",
         "on-behalf",
     ),
     "portal": (),
 }
-_OF_NOTIFY: Final = ("cases:read", "cases:write")
-"""For the page on which customers choose when they are called."""
+_OF_NOTIFY: Final[Mapping[str, tuple[str, ...]]] = {
+    "casework": ("cases:read", "cases:write", "settings:read"),
+    "scoring": ("customers:read", "metrics:read"),
+}
+"""For the page on which customers choose when they are called, and for digests."""
 _NO_KEY: Final = "otk_" + "0" * 43
 _MIGRATION_S: Final = 180.0
 _READY_S: Final = 3.0
@@ -89,20 +94,28 @@ class Stage:
         self.surroundings: Final[dict[str, Mapping[str, str]]] = {}
         """By service: variables of its environment beside the usual ones."""
         self._database = name
-        ports = free_ports(2 * len(SERVICES) + 6)
+        ports = free_ports(2 * len(SERVICES) + 9)
         self._ports: Final = dict(zip(SERVICES, ports, strict=False))
         self._twin_ports: Final = dict(zip(SERVICES, ports[len(SERVICES) :], strict=False))
-        smtp, receipts, smtp_link, apis, apis_link, hooks = ports[-6:]
+        smtp, receipts, smtp_link, apis, apis_link, hooks, hooks_link, self.returns_port, twin_returns = ports[-9:]
+        self._returns_ports: Final = {False: self.returns_port, True: twin_returns}
         self.sink: Final = sink(smtp_port=smtp, http_port=receipts)
         self.mail_link: Final = Link("notify to the mail server", port=smtp_link, upstream=smtp)
-        self.hooks: Final = HookSink(port=hooks, random=Random(f"hooks {name}"))  # noqa: S311 - it is to be repeatable
+        self.hooks: Final = HookSink(
+            port=hooks,
+            door=hooks_link,
+            random=Random(f"hooks {name}"),  # noqa: S311 - it is to be repeatable
+        )
+        self.hooks_link: Final = Link("notify to the receivers of web hooks", port=hooks_link, upstream=hooks)
         self.vendor_apis: Final = VendorApis(port=apis, token=TOKEN)
         self.vendor_link: Final = Link("ingest to the vendor's API", port=apis_link, upstream=apis)
         self.passwords: Final = {service: secrets.token_urlsafe(16) for service in SERVICES}
         self.source_secret: Final = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+        self.report_keys: Final = ReportKeys(secrets.token_hex(16))
+        """With which providers sign what they report."""
         self.keys: Final[dict[str, str]] = {}
         self._portal_keys: Final[dict[str, str]] = {}
-        self._notify_key: str | None = None
+        self._notify_keys: Final[dict[str, str]] = {}
         self._secrets: Final = {name: secrets.token_urlsafe(48) for name in ("link", "session")}
         # Two at a time: that is what the machine has.
         self._migrating: Final = asyncio.Semaphore(2)
@@ -145,6 +158,7 @@ class Stage:
             await self._make_keys(service)
         await self.sink.start()
         await self.hooks.start()
+        await self.hooks_link.start()
         await self.mail_link.start()
         await self.vendor_apis.start()
         await self.vendor_link.start()
@@ -162,6 +176,7 @@ class Stage:
         await self.vendor_apis.stop()
         await self.mail_link.stop()
         await self.sink.stop()
+        await self.hooks_link.stop()
         await self.hooks.stop()
 
     @contextlib.asynccontextmanager
@@ -198,6 +213,7 @@ class Stage:
             for link in links.values():
                 link.heal()
         self.mail_link.heal()
+        self.hooks_link.heal()
         self.sink.forget_tricks()
         self.vendor_link.heal()
         self.vendor_apis.faults.clear()
@@ -227,8 +243,8 @@ class Stage:
             async with database.transaction() as tx:
                 if _SCOPES[service]:
                     self.keys[service] = await create_key(tx, name="faults", scopes=_SCOPES[service])
-                if service == "casework":
-                    self._notify_key = await create_key(tx, name="notify", scopes=_OF_NOTIFY)
+                if service in _OF_NOTIFY:
+                    self._notify_keys[service] = await create_key(tx, name="notify", scopes=_OF_NOTIFY[service])
                 if service in PORTAL_SCOPES:
                     self._portal_keys[service] = await create_key(tx, name="portal", scopes=PORTAL_SCOPES[service])
         finally:
@@ -242,7 +258,11 @@ class Stage:
             return ChildSpec(
                 name=name,
                 argv=(sys.executable, "-m", f"services.{service}", role),
-                environment={**self._environment(service), f"{service.upper()}_PORT": str(port)},
+                environment={
+                    **self._environment(service),
+                    f"{service.upper()}_PORT": str(port),
+                    "NOTIFY_RETURNS_LISTEN": f"lmtp://{LOOPBACK}:{self._returns_ports[twin]}",
+                },
                 folder=self.tree,
                 log=parts.log(self.folder, name),
                 lock=parts.lock(self.folder, name),
@@ -272,8 +292,10 @@ class Stage:
             "NOTIFY_RECEIPTS_URL": f"http://{LOOPBACK}:{self.sink.http_port}/mails",
             "NOTIFY_SMTP_TIMEOUT_SECONDS": str(SMTP_TIMEOUT_S),
             "NOTIFY_DOUBT_SETTLES_SECONDS": str(DOUBT_SETTLES_S),
-            "NOTIFY_CASEWORK_URL": self.url("casework"),
-            **({} if self._notify_key is None else {"NOTIFY_CASEWORK_KEY": self._notify_key}),
+            "NOTIFY_MAILGUN_SIGNING_KEY": self.report_keys.mailgun,
+            "NOTIFY_SENDGRID_VERIFICATION_KEY": self.report_keys.sendgrid,
+            **{f"NOTIFY_{name.upper()}_URL": self.url(name) for name in _OF_NOTIFY},
+            **{f"NOTIFY_{name.upper()}_KEY": key for name, key in self._notify_keys.items()},
             "NOTIFY_HOOKS_PLAIN_HTTP": "true",
             "NOTIFY_HOOKS_ALLOWED_NETWORKS": f"{LOOPBACK}/32",
             "NOTIFY_HOOKS_TIMEOUT_SECONDS": str(HOOKS_TIMEOUT_S),

@@ -1,4 +1,4 @@
-"""What happens to the links from services to PostgreSQL, Kafka and the mail server, and to that one itself."""
+"""What happens to links: to PostgreSQL, Kafka, the mail server, receivers of web hooks; and to that server itself."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ def link_faults(services: Sequence[str]) -> list[Fault]:
         found.append(Fault("mail.cut@notify", _cut(_mail), mails=True))
         found += [Fault(f"mail.{mode}@notify", _broken(_mail, mode), mails=True) for mode in _MODES]
         found += [Fault(f"mail.{trick}@notify", _tricked(trick), mails=True) for trick in _TRICKS]
+        found.append(Fault("hooks.cut@notify", _cut(_hooks)))
+        found += [Fault(f"hooks.{mode}@notify", _broken(_hooks, mode)) for mode in _MODES]
     if "ingest" in services:
         found.append(Fault("vendor.cut@ingest", _cut(_vendor)))
         found += [Fault(f"vendor.{mode}@ingest", _broken(_vendor, mode)) for mode in _MODES]
@@ -66,6 +68,10 @@ def _kafka_of(service: str) -> Which:
 
 def _mail(trial: Trial) -> Link:
     return trial.stage.mail_link
+
+
+def _hooks(trial: Trial) -> Link:
+    return trial.stage.hooks_link
 
 
 def _vendor(trial: Trial) -> Link:

@@ -114,7 +114,9 @@ class Trial:
     async def __aenter__(self) -> Self:
         try:
             await self.stage.prepare()
-            self.people = People(self.stage, self._random_of_people, self._run, climbs_after=self._climbs_after)
+            self.people = People(
+                self.stage, self.tables, self._random_of_people, self._run, climbs_after=self._climbs_after
+            )
             self.sender = Sender(
                 self.vendor,
                 self._random,
@@ -193,7 +195,7 @@ class Trial:
             )
         if not await self.files.rest(_REST_S):
             broken.append(Broken(2, "a file that is never read to its end", (str(self.files.imported[-1].state),), 1))
-        if not await self.people.reconciled(_REST_S):
+        if not await self.people.operators.reconciled(_REST_S):
             broken.append(Broken(2, "the vendor's API is not asked any more", ("see the log of ingest",), 1))
         # What a part put off while its clock was ahead waits for that much longer.
         bound_s = _REST_S + self._skew_s + self._put_off_s

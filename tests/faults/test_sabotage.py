@@ -1,14 +1,16 @@
 """The harness can fail: each of these builds is wrong in one place, and each must be caught by what it breaks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from faults.catalogue import select
 from faults.run import catalogue, run_faults
-from faults.sabotage import SABOTAGES, NotApplicable, Sabotage
+from faults.sabotage import SABOTAGES, Mistake, NotApplicable, Sabotage
 from faults.servers import Servers
 from faults.stage import Stage
+from faults.verdicts import Broken
 
 
 @pytest.mark.kafka
@@ -20,32 +22,34 @@ async def test_a_sabotaged_build_is_caught(sabotage: Sabotage, fault_servers: Se
     stage = Stage(build_folder, fault_servers, services=sabotage.services, tree=tree, name=f"sabotaged_{number}")
     report = await run_faults(
         stage,
-        select(catalogue(sabotage.services), sabotage.fault),
+        select(catalogue(sabotage.services), sabotage.faults),
         seed=1,
         count=sabotage.attempts,
         recovery_s=sabotage.recovery_s,
-        stop_when_broken=True,
+        stop_when=lambda broken: not sabotage.missed(broken),
     )
-    assert sabotage.invariant in {broken.invariant for broken in report.broken}, report.as_json()
+    assert sabotage.missed(report.broken) == [], report.as_json()
 
 
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
 def test_a_sabotage_fits_the_code_exactly_once(sabotage: Sabotage, tmp_path: Path) -> None:
     built = sabotage.build(tmp_path)
-    mistaken = [path for path in built.glob(sabotage.files) if sabotage.wrong in path.read_text(encoding="utf-8")]
-    assert len(mistaken) == 1
+    for mistake in sabotage.mistakes:
+        texts = [path.read_text(encoding="utf-8") for path in built.glob(mistake.files)]
+        assert sum(mistake.wrong in text for text in texts) == 1, mistake.name
 
 
 def test_a_sabotage_that_does_not_fit_fails_loudly(tmp_path: Path) -> None:
-    outdated = Sabotage(
-        name="outdated",
-        files="libs/events/*.py",
-        right="what nobody ever wrote",
-        wrong="",
-        services=(),
-        fault="",
-        attempts=1,
-        invariant=1,
+    outdated = Mistake(
+        name="outdated", files="libs/events/*.py", right="what nobody ever wrote", wrong="", invariant=1, finding=""
     )
     with pytest.raises(NotApplicable, match="found 0 times"):
-        outdated.build(tmp_path)
+        Sabotage(mistakes=(outdated,), services=(), faults="", attempts=1).build(tmp_path)
+
+
+def test_a_mistake_is_caught_by_its_own_finding_alone() -> None:
+    [mistake] = SABOTAGES[0].mistakes
+    found = Broken(mistake.invariant, f"{mistake.finding} at the time", (), 1)
+    assert mistake.shows_in([found])
+    assert not mistake.shows_in([replace(found, invariant=mistake.invariant - 1)])
+    assert not mistake.shows_in([replace(found, what="not recovered within 25 s")])
