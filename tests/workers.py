@@ -1,10 +1,13 @@
 """How the tests are shared out among parallel workers: `make test` runs several, each with servers of its own.
 
-A file stays whole, for what its tests share. The tests of the whole stack are one lot, on one worker: two stacks at
-once would take from each other what their deadlines count on. What takes long goes first, so that no worker has much
-left to do when the others have ended.
+A file stays whole, for what its tests share. The tests of the whole stack are one lot, on one worker: two such stacks
+at once would take from each other what their deadlines count on. Those of builds with a few services, sabotaged ones
+and the drilled one, are another lot, on another worker: they take as long. What takes long goes first, so that no
+worker has much left to do when the others have ended.
 """
 
+from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 import pytest
@@ -13,19 +16,30 @@ from xdist.scheduler import LoadFileScheduling
 
 from deploy.local import ports
 
-_WHOLE_STACK: Final = ("tests/e2e/", "tests/faults/")
-_LONGEST_FIRST: Final = (*_WHOLE_STACK, "tests/runtime/", "tests/browser/", "tests/integration/", "tests/handlers/")
+_LOTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "builds with a few services": ("tests/faults/test_sabotage.py", "tests/faults/test_drill.py"),
+    "the whole stack": ("tests/e2e/", "tests/faults/"),
+}
+"""By lot: how the ids of its tests begin; the first that fits counts."""
+_LONGEST_FIRST: Final = (
+    *chain.from_iterable(_LOTS.values()),
+    "tests/browser/",
+    "tests/runtime/",
+    "tests/integration/",
+    "tests/handlers/",
+)
 
 
-class WholeStackInOneLot(LoadFileScheduling):  # type: ignore[misc]  # xdist publishes no types
-    """One lot per file, and one for the whole stack, in the order of collection."""
+class StacksInLots(LoadFileScheduling):  # type: ignore[misc]  # xdist publishes no types
+    """One lot per file, and two for the stacks, in the order of collection."""
 
     def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
         config.option.loadscopereorder = False  # by the number of tests, which says little about their time
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:
-        return "the whole stack" if nodeid.startswith(_WHOLE_STACK) else str(super()._split_scope(nodeid))
+        named = (lot for lot, begins in _LOTS.items() if nodeid.startswith(begins))
+        return next(named, None) or str(super()._split_scope(nodeid))
 
 
 def order(items: list[pytest.Item]) -> None:

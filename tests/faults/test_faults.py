@@ -18,6 +18,7 @@ FAULTS = (
     "poison@casework.cases",
     "late-commit@ingest",
     "crash@notify.after_accepted",
+    "crash@notify.digests.before_commit",
 )
 
 
@@ -42,6 +43,10 @@ async def test_every_invariant_survives_a_few_faults_of_each_kind(fault_servers:
     assert report.sizes["of them, lost by webhooks"] > 0
     assert report.sizes["withdrawn"] > 0
     assert report.sizes["campaigns"] > 0
+    assert report.sizes["of them, cancelled"] > 0
+    assert report.sizes["mails that came back"] > 0
+    assert report.sizes["cases handed over"] > 0
+    assert report.sizes["digests"] > 0
     assert report.sizes["web hooks received"] > 0
     assert report.sizes["of them, missed"] > 0
 
