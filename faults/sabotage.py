@@ -44,8 +44,8 @@ class Mistake:
     wrong: str
     invariant: int
     """Which one it breaks."""
-    finding: str
-    """How that is called, or begins to be."""
+    finding: str = ""
+    """How that begins to be called, where others of the build break the same one."""
 
     def make(self, folder: Path) -> None:
         """Make it in a copy of the tree."""
@@ -104,7 +104,6 @@ SABOTAGES: Final = (
                     "                applied = await self._apply(tx, records)\n"
                 ),
                 invariant=4,
-                finding="committed offsets that passed what was not done",
             ),
         ),
         services=("ingest", "scoring"),
@@ -119,7 +118,6 @@ SABOTAGES: Final = (
                 right="group_id=self._group,\n            enable_auto_commit=False",
                 wrong="group_id=self._group,\n            enable_auto_commit=True",
                 invariant=4,
-                finding="committed offsets that passed what was not done",
             ),
         ),
         services=("ingest", "scoring"),
@@ -134,7 +132,6 @@ SABOTAGES: Final = (
                 right="handled_at timestamptz NOT NULL,\n        PRIMARY KEY (event_id, consumer)\n",
                 wrong="handled_at timestamptz NOT NULL\n",
                 invariant=3,
-                finding="events that are twice in the portal's stream",
             ),
         ),
         services=("ingest", "scoring", "portal"),
@@ -154,7 +151,6 @@ SABOTAGES: Final = (
                     "            outcomes = plan(arrivals, (), {}).outcomes\n"
                 ),
                 invariant=1,
-                finding="answered 202 and not kept",
             ),
         ),
         services=("ingest",),
@@ -173,7 +169,6 @@ SABOTAGES: Final = (
                     "            self._last = max((row.id for row in waiting), default=last)\n"
                 ),
                 invariant=4,
-                finding="not recovered within",
             ),
         ),
         services=("ingest", "scoring"),
@@ -191,7 +186,6 @@ SABOTAGES: Final = (
                 ),
                 wrong="            ours = {entry.id for entry in entries}\n",
                 invariant=3,
-                finding="mails that were received twice",
             ),
         ),
         services=("ingest", "scoring", "casework", "notify"),
@@ -207,60 +201,24 @@ SABOTAGES: Final = (
                 right="        return self._resting_on.get(case.id, set()) <= {answer.response_id}\n",
                 wrong="        return False\n",
                 invariant=3,
-                finding="cases that were not taken back with the answer that made them",
             ),
+        ),
+        services=("ingest", "scoring", "casework"),
+        faults="commit.cut_before@ingest",
+        attempts=2,
+    ),
+    Sabotage(
+        mistakes=(
             Mistake(
                 name="mentions of themes are counted twice",
                 files="services/scoring/store/counts.py",
                 right="    mentions = tally.mentions()\n",
                 wrong="    mentions = [*tally.mentions(), *tally.mentions()]\n",
                 invariant=2,
-                finding="mentions over HTTP and as the sender counts them",
-            ),
-            Mistake(
-                name="who complained, or is gone, is written to again",
-                files="services/notify/bounces.py",
-                right=("    await suppressions.add_all(tx, list(additions.values()))\n    for each in returned:\n"),
-                wrong="    for each in returned:\n",
-                invariant=7,
-                finding="addresses that are gone, or whose owner complained, and are not on the list",
-            ),
-            Mistake(
-                name="what came back is told as often as it is reported",
-                files="services/notify/store/returns.py",
-                right="array_position(ARRAY['soft', 'hard', 'complaint'], m.bounce)\n",
-                wrong="-1 + array_position(ARRAY['soft', 'hard', 'complaint'], m.bounce)\n",
-                invariant=3,
-                finding="returns that were told twice, or after a worse one",
-            ),
-            Mistake(
-                name="a cancelled campaign goes on",
-                files="services/notify/domain/campaigns.py",
-                right="    return _next(campaign, status=Status.CANCELLED, ended_at=now)\n",
-                wrong="    return _next(campaign)\n",
-                invariant=3,
-                finding="campaigns that are not over, or not for their audience",
-            ),
-            Mistake(
-                name="who stands in several lists is told a digest several times",
-                files="services/notify/store/digests.py",
-                right="page.member_id) = 1 AS is_new\n",
-                wrong="page.member_id) > 0 AS is_new\n",
-                invariant=3,
-                finding="people who read digests, and those who were told one: too many",
-            ),
-            Mistake(
-                name="who takes over is not told by whom",
-                files="services/casework/domain/commands.py",
-                right="            previous_owner_id=previous,\n            reason=reason,\n            tier=",
-                wrong="            previous_owner_id=None,\n            reason=reason,\n            tier=",
-                invariant=3,
-                finding="cases that were handed over, and the events of that: missing",
             ),
         ),
-        services=("ingest", "scoring", "casework", "notify"),
-        faults="commit.cut_before@ingest,crash@notify.digests.before_commit",
-        attempts=2,
-        recovery_s=75.0,
+        services=("ingest", "scoring"),
+        faults="crash@scoring.mentions.before_commit",
+        attempts=1,
     ),
 )

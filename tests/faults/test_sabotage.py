@@ -1,6 +1,5 @@
 """The harness can fail: each of these builds is wrong in one place, and each must be caught by what it breaks."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,16 +39,13 @@ def test_a_sabotage_fits_the_code_exactly_once(sabotage: Sabotage, tmp_path: Pat
 
 
 def test_a_sabotage_that_does_not_fit_fails_loudly(tmp_path: Path) -> None:
-    outdated = Mistake(
-        name="outdated", files="libs/events/*.py", right="what nobody ever wrote", wrong="", invariant=1, finding=""
-    )
+    outdated = Mistake(name="outdated", files="libs/events/*.py", right="what nobody ever wrote", wrong="", invariant=1)
     with pytest.raises(NotApplicable, match="found 0 times"):
         Sabotage(mistakes=(outdated,), services=(), faults="", attempts=1).build(tmp_path)
 
 
 def test_a_mistake_is_caught_by_its_own_finding_alone() -> None:
-    [mistake] = SABOTAGES[0].mistakes
-    found = Broken(mistake.invariant, f"{mistake.finding} at the time", (), 1)
-    assert mistake.shows_in([found])
-    assert not mistake.shows_in([replace(found, invariant=mistake.invariant - 1)])
-    assert not mistake.shows_in([replace(found, what="not recovered within 25 s")])
+    mistake = Mistake(name="", files="", right="", wrong="", invariant=4, finding="offsets that passed")
+    assert mistake.shows_in([Broken(4, "offsets that passed what was not done", (), 1)])
+    assert not mistake.shows_in([Broken(3, "offsets that passed what was not done", (), 1)])
+    assert not mistake.shows_in([Broken(4, "not recovered within 25 s", (), 1)])
