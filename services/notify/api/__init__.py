@@ -18,12 +18,14 @@ from services.notify.api import (
     digest_choices,
     digest_previews,
     digests,
+    event_types,
     hook_deliveries,
     lists,
     messages,
     provider_answers,
     providers,
     reaching,
+    subscription_acts,
     subscriptions,
     suppressions,
     templates,
@@ -114,9 +116,9 @@ def build_app(
     app.include_router(bounces.mails)
     app.include_router(ReportHooks(database, report_keys or {}).router)
     app.include_router(suppressions.router)
-    app.include_router(subscriptions.router)
-    app.include_router(hook_deliveries.router)
-    app.webhooks.routes.extend(subscriptions.outgoing.routes)
+    for part in (event_types, subscriptions, subscription_acts, hook_deliveries):
+        app.include_router(part.router)
+    app.webhooks.routes.extend(event_types.outgoing.routes)
     for pages in _pages(database, frame, links, casework, time_zone):
         app.include_router(pages.router)
     told = ChangesPages(database, address=links.changes, sender=sender, time_zone=time_zone)
