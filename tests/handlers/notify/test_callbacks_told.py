@@ -29,12 +29,9 @@ from services.notify.casework import Casework
 from services.notify.domain.messages import MessageId
 from services.notify.links import ConfirmationLinks
 from services.notify.mime import Mailbox
-
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
+from tests.handlers.notify.mail_trap import MailTrap, said
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 AT = MONDAY + timedelta(hours=6)
@@ -84,7 +81,7 @@ def invitations(trap: MailTrap, address: str) -> list[tuple[str, Any]]:
     for envelope, mail in zip(trap.envelopes, trap.mails, strict=True):
         for part in mail.walk():
             if part.get_content_type() == "text/calendar" and envelope.rcpt_tos[0] == address:
-                calendar = Calendar.from_ical(part.get_payload(decode=True))
+                calendar = Calendar.from_ical(str(part.get_content()))
                 assert part.get_param("method") == calendar["method"]
                 (event,) = calendar.walk("VEVENT")
                 found.append((str(calendar["method"]), event))
@@ -210,7 +207,7 @@ async def test_both_are_reminded_once_for_each_time_and_told_what_was_missed(
     await tell(CaseCallbackMissed, 5, responsible=None)
     await post.rest()
     to_customer = next(mail for mail in trap.mails if "Простите" in str(mail["Subject"]))
-    assert f"/b/{world_links().bookings.token(MessageId(CASE))}" in to_customer.get_body(("plain",)).get_content()
+    assert f"/b/{world_links().bookings.token(MessageId(CASE))}" in said(to_customer)
     assert len(trap.mails) == 6
 
 

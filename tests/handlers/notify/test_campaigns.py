@@ -14,12 +14,9 @@ from PIL import Image
 
 from libs.events.contracts.scores import ResponseRetracted
 from services.notify import campaigns
-
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
+from tests.handlers.notify.mail_trap import MailTrap, said
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 ELENA: Final = {"Otklik-Person": "e-elena", "Otklik-Role": "manager"}
 BORIS: Final = {"Otklik-Person": "e-boris", "Otklik-Role": "executive"}
@@ -119,7 +116,7 @@ async def test_who_raised_it_reads_when_they_said_it_and_the_quarter_clock_stops
     mails = {str(mail["To"]): mail for mail in trap.mails[before:]}
     assert {address.partition("<")[2] for address in mails} == {"c-1@mail.example>", "c-2@mail.example>"}
     (ivan,) = (mail for address, mail in mails.items() if "c-1@" in address)
-    text = ivan.get_body(("plain",)).get_content()
+    text = said(ivan)
     assert ivan["Subject"] == RU["subject"]
     assert "21 февраля Вы рассказали нам об этом: ожидание на линии" in text.replace("\r\n", " ").replace("\n", " ")
     assert "Чаще по понедельникам." in text
@@ -331,7 +328,7 @@ async def test_a_trial_goes_to_one_address_and_counts_for_nothing(
     await post.rest()
     (mail,) = trap.mails
     assert mail["Subject"] == f"[Проба] {RU['subject']}"
-    assert "2 марта Вы рассказали нам" in mail.get_body(("plain",)).get_content()
+    assert "2 марта Вы рассказали нам" in said(mail)
     assert (await state(client, campaign_id))["status"] == "draft"
 
 

@@ -18,11 +18,9 @@ from libs.events.event import Event, EventId
 from libs.webapi import keys
 from services.scoring.api import build_app
 from services.scoring.choices import handle_choices, wanted_choices
-
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 ANNA: dict[str, Any] = {

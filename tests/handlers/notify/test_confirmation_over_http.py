@@ -15,12 +15,9 @@ from libs.events.contracts.messages import ConfirmationAnswered
 from libs.events.database import Database
 from services.notify.domain.rounds import ANSWER_GRACE
 from services.notify.links import ConfirmationLinks
-
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 
 @pytest.fixture

@@ -21,12 +21,10 @@ from libs.events.database import Database
 from services.notify.digest_reports import Reports
 from services.notify.digests import Digests
 from services.notify.telemetry import DIGEST_WAITS
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
 Links = Any
 
 ROOT = Path(__file__).parents[3]

@@ -10,11 +10,9 @@ import httpx
 
 from libs.events.contracts.responses import address_mark
 from services.notify.store import suppressions
-
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 RULES: dict[str, Any] = {
     "channels": {"courtesy": ["email"]},

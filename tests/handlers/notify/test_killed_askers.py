@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
-Gateway = Any
+from tests.handlers.notify.gateway import Gateway
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
+
 Victim = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 RULES: dict[str, Any] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.smtp import Envelope
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -17,12 +18,10 @@ from sqlalchemy import text
 from services.notify.clients import MailServerAway, Receipts
 from services.notify.domain.messages import Entry
 from services.notify.domain.outcomes import Settlement
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
 Asked = tuple[Receipts, list[Any]]
 
 ROOT = Path(__file__).parents[3]
@@ -95,14 +94,15 @@ async def test_killed_after_the_last_dot_the_mail_that_arrived_is_found_and_not_
     await world.cases(world.assigned())
     process = await victim()
 
-    def kill() -> str:
-        process.kill()
-        return "hang"
-
     keep = trap.keep
-    trap.keep = lambda envelope: (keep(envelope), kill())
+
+    def keep_and_kill(envelope: Envelope) -> None:
+        keep(envelope)
+        process.kill()
+
+    trap.keep = keep_and_kill  # type: ignore[method-assign]  # between the server's word and ours
     await dead(process)
-    trap.keep = keep
+    trap.keep = keep  # type: ignore[method-assign]  # as it was
     post = a_post(receipts[0])
     await starting_again(world, post, clock)
     assert (await world.row()).status == "doubtful"
@@ -157,6 +157,7 @@ async def status_is(world: World, status: str) -> bool:
 async def waiting_sessions(world: World) -> int:
     async with world.database.reading() as tx:
         row = await tx.fetch_one(_WAITING)
+    assert row is not None
     return int(row.sessions)
 
 
@@ -238,7 +239,7 @@ async def test_a_sender_that_was_given_up_finds_its_message_withdrawn(
         allowed: bool = await mark(entry)
         return allowed
 
-    slow.journal.before_last_dot = slowly
+    slow.journal.before_last_dot = slowly  # type: ignore[method-assign]  # as a process that stands still
     stepping = asyncio.create_task(slow.rest())
     await at_the_mark.wait()
     await slow.presence.leave()
@@ -262,7 +263,7 @@ async def test_a_late_yes_of_a_sender_that_was_given_up_ends_the_doubt(
         await go_on.wait()
         await record(entry, settlement)
 
-    slow.journal.outcome = slowly
+    slow.journal.outcome = slowly  # type: ignore[method-assign]  # as a process that stands still
     stepping = asyncio.create_task(slow.rest())
     await at_the_record.wait()
     await slow.presence.leave()

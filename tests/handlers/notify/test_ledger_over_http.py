@@ -9,12 +9,9 @@ import pytest
 
 from libs.events.database import Database
 from libs.webapi import keys
-
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 
 async def listed(client: httpx.AsyncClient, **filters: str) -> list[dict[str, Any]]:

@@ -7,18 +7,15 @@ from datetime import timedelta
 from email.message import Message
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
-from typing import Any
 
 import httpx
 import pytest
 
 from libs.events.database import Database
 from services.notify.door import Door
-
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 
 def a_return(message_id: str, status: str, *, complaint: bool = False) -> bytes:

@@ -13,11 +13,8 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 
 from libs.events.database import Database
-
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-Clock = Any
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 
 async def test_the_owner_is_told_of_a_case_once_however_often_the_event_comes(world: World) -> None:

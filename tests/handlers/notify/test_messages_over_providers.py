@@ -10,11 +10,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
-Gateway = Any
+from tests.handlers.notify.gateway import Gateway
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 BY_SMS: dict[str, Any] = {
     "channels": {"courtesy": ["sms"], "work": ["chat", "email"]},

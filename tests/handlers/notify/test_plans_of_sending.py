@@ -14,12 +14,9 @@ from libs.events.database import Database
 from services.notify.domain.messages import Status
 from services.notify.domain.outcomes import Settlement
 from services.notify.store import confirmations, delivery, ledger, profiles
-
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-MailTrap = Any
-Clock = Any
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 ID = UUID(int=1)
 NOW = None

@@ -17,11 +17,9 @@ from libs.events.database import Database
 from services.notify.api import build_app
 from services.notify.links import ConfirmationLinks
 from services.notify.mime import Mailbox
-
-World = Any
-Post = Any
-MailTrap = Any
-Clock = Any
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 KEY = "the signing key of mailgun"
 PRIVATE = ec.generate_private_key(ec.SECP256R1())

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,12 +14,9 @@ from services.notify.clients import MailServerAway
 from services.notify.domain.messages import Entry
 from services.notify.domain.outcomes import RETRY
 from services.notify.letters import Addressed
-
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Post = Any
-Clock = Any
-MailTrap = Any
+from tests.handlers.notify.mail_trap import MailTrap, said
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["pipelined", "one by one"])
@@ -44,12 +40,12 @@ async def test_the_owners_mail_says_what_by_when_and_where(world: World, post: P
     assert mail["Auto-Submitted"] == "auto-generated"
     assert mail["Content-Language"] == "ru"
     assert mail["Date"].datetime == world.database.clock()
-    plain = mail.get_body(("plain",)).get_content()
+    plain = said(mail)
     assert "3 из 10" in plain
     assert "среда, 4 марта, 12:00 (GMT+3)" in plain
     assert "https://portal.example/cases/case-1" in plain
     assert "перешло к Вам от коллеги" in plain
-    assert "https://portal.example/cases/case-1" in mail.get_body(("html",)).get_content()
+    assert "https://portal.example/cases/case-1" in said(mail, "html")
 
     assert (row.status, row.attempt, row.failures) == ("sent", 1, 0)
     assert await world.published_types() == ["message.queued", "message.sent"]
@@ -76,8 +72,8 @@ async def test_each_reads_of_a_no_in_their_own_language(world: World, post: Post
         "mary@company.example": "Not solved: the case went up to you",
     }
     for mail in mails.values():
-        assert "https://portal.example/cases/case-1" in mail.get_body(("plain",)).get_content()
-    assert "Owner: Анна Петрова" in mails["mary@company.example"].get_body(("plain",)).get_content()
+        assert "https://portal.example/cases/case-1" in said(mail)
+    assert "Owner: Анна Петрова" in said(mails["mary@company.example"])
 
 
 async def test_a_customer_is_asked_in_the_language_of_the_profile_at_the_moment_of_sending(
@@ -90,7 +86,7 @@ async def test_a_customer_is_asked_in_the_language_of_the_profile_at_the_moment_
     (mail,) = trap.mails
     assert mail["To"] == "John Doe <new@mail.example>"
     assert mail["Subject"] == "Is it really solved?"
-    assert "https://otklik.example/c/" in mail.get_body(("plain",)).get_content()
+    assert "https://otklik.example/c/" in said(mail)
 
 
 async def test_a_consent_withdrawn_before_sending_holds_the_message_back(
@@ -337,7 +333,7 @@ async def test_a_message_erased_in_the_last_moment_is_broken_off_before_its_last
         allowed: bool = await mark(entry)
         return allowed
 
-    post.journal.before_last_dot = erase_first
+    post.journal.before_last_dot = erase_first  # type: ignore[method-assign]  # in the last moment
     await post.rest()
     assert await world.statuses() == [("customer:c-1", "suppressed", "erased")]
     assert trap.mails == []
@@ -354,7 +350,7 @@ async def test_a_case_reopened_in_the_last_moment_stops_the_question(world: Worl
         allowed: bool = await mark(entry)
         return allowed
 
-    post.journal.before_last_dot = reopen_first
+    post.journal.before_last_dot = reopen_first  # type: ignore[method-assign]  # in the last moment
     await post.rest()
     assert await world.statuses_of_questions() == [("customer:c-1", "suppressed", "outdated")]
     assert [envelope.rcpt_tos for envelope in trap.envelopes] == [["anna@company.example"]], "the owner alone is told"
@@ -374,7 +370,7 @@ async def test_a_deferred_question_about_a_case_that_was_closed_meanwhile_is_out
         return allowed
 
     mark = post.journal.before_last_dot
-    post.journal.before_last_dot = close_after
+    post.journal.before_last_dot = close_after  # type: ignore[method-assign]  # in the last moment
     await post.rest()
     clock.move(timedelta(minutes=1))
     await post.rest()
@@ -433,15 +429,15 @@ async def test_a_database_that_goes_away_before_the_last_dot_stops_the_mail(
     await world.cases(world.assigned())
     mark = post.journal.before_last_dot
 
-    async def gone(_entry: Entry) -> bool:
+    async def gone(entry: Entry) -> bool:  # noqa: ARG001 - whichever it is
         raise Unavailable("gone")
 
-    post.journal.before_last_dot = gone
+    post.journal.before_last_dot = gone  # type: ignore[method-assign]  # in the last moment
     await post.rest()
     row = await world.row()
     assert (row.status, row.failures) == ("queued", 1)
     assert trap.mails == []
-    post.journal.before_last_dot = mark
+    post.journal.before_last_dot = mark  # type: ignore[method-assign]  # in the last moment
     clock.move(timedelta(minutes=1))
     await post.rest()
     assert (await world.row()).status == "sent"

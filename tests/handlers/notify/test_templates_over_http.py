@@ -1,7 +1,6 @@
 """Templates over HTTP: drafted, checked, looked at, published; and what mails that are under way are written by."""
 
 from datetime import timedelta
-from typing import Any
 
 import httpx
 import pytest
@@ -10,11 +9,9 @@ from libs.events.database import Database
 from services.notify.shipping import release
 from services.notify.store import templates
 from services.notify.templating import Source, shipped
-
-World = Any
-Post = Any
-MailTrap = Any
-Clock = Any
+from tests.handlers.notify.mail_trap import MailTrap
+from tests.handlers.notify.post import Post
+from tests.handlers.notify.world import Clock, World
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from typing import Any
 
 from libs.events.contracts.cases import ThanksRequested
 from libs.events.event import Event
+from tests.handlers.notify.world import World
 
-World = Any
 MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 

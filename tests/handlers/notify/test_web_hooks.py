@@ -6,43 +6,23 @@ import os
 import signal
 import socket
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
-from random import Random
-from typing import Any, Final
 from uuid import UUID
 
-import httpx
-import pytest
-from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
-from libs.events import crashpoint, inbox
-from libs.events.database import Database
-from libs.events.event import Event
-from libs.webapi import keys
-from services.notify.api import HookRules, build_app
+from libs.events import crashpoint
 from services.notify.domain.addresses import Networks
 from services.notify.domain.hook_signatures import key_of, signature
-from services.notify.hook_handlers import handle_for_hooks, wanted_types
-from services.notify.hook_sending import HookSender, forget_old_deliveries
-from services.notify.links import ConfirmationLinks
-from services.notify.mime import Mailbox
-from services.notify.receivers import Receivers
-
-# Test files cannot import one another: these are the classes in conftest.
-World = Any
-Clock = Any
-Api = Callable[..., Awaitable[httpx.AsyncClient]]
+from services.notify.hook_handlers import wanted_types
+from services.notify.hook_sending import forget_old_deliveries
+from tests.handlers.notify.web_hooks import CONTACT, Hooks, Receiver, answers, goes_on_for_ever, hangs
+from tests.handlers.notify.world import Clock, World
 
 ROOT = Path(__file__).parents[3]
-LOOPBACK: Final = Networks.parse(["127.0.0.0/8"])
-CONTACT: Final = {"employee_id": "e-9", "name": "Олег", "email": "oleg@company.example", "language": "ru"}
-_DELIVERIES = text("SELECT * FROM hook_deliveries ORDER BY created_at, event_id")
 _BODIES = text("SELECT * FROM hook_bodies")
 _FILL = text("""
     INSERT INTO hook_deliveries (subscription_id, event_id, type, sees, status, due_at, created_at, changed_at)
@@ -53,164 +33,6 @@ _FILL_BODIES = text("""
     INSERT INTO hook_bodies (event_id, sees, body, created_at)
     SELECT event_id, sees, CAST('{}' AS bytea), created_at FROM hook_deliveries ON CONFLICT DO NOTHING
 """)
-
-
-@dataclass(repr=False)
-class Receiver:
-    """A real end point that does as it is told."""
-
-    port: int = 0
-    got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-    script: list[Callable[[web.Request], Awaitable[web.StreamResponse]]] = field(default_factory=list)
-    usually: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
-    most_at_once: int = 0
-    _at_once: int = 0
-
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
-        try:
-            body = await request.read()
-            self.got.append(({name.lower(): value for name, value in request.headers.items()}, body))
-            action = self.script.pop(0) if self.script else self.usually
-            return web.Response(status=204) if action is None else await action(request)
-        finally:
-            self._at_once -= 1
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hooks"
-
-    @property
-    def ids(self) -> list[str]:
-        return [headers["webhook-id"] for headers, _ in self.got]
-
-    def bodies(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, body in self.got]
-
-
-def answers(status: int, **headers: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def answer(_request: web.Request) -> web.StreamResponse:
-        return web.Response(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
-
-    return answer
-
-
-async def hangs(_request: web.Request) -> web.StreamResponse:
-    await asyncio.Event().wait()
-    raise AssertionError
-
-
-async def goes_on_for_ever(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(status=200)
-    await response.prepare(request)
-    while True:
-        await response.write(b"x" * 65_536)
-
-
-@pytest.fixture
-async def a_receiver() -> AsyncIterator[Callable[[], Awaitable[Receiver]]]:
-    runners: list[web.AppRunner] = []
-
-    async def start() -> Receiver:
-        receiver = Receiver()
-        app = web.Application()
-        app.router.add_route("*", "/{path:.*}", receiver.handle)
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        runners.append(runner)
-        receiver.port = runner.addresses[0][1]
-        return receiver
-
-    yield start
-    for runner in runners:
-        await runner.cleanup()
-
-
-@pytest.fixture
-async def receiver(a_receiver: Callable[[], Awaitable[Receiver]]) -> Receiver:
-    return await a_receiver()
-
-
-class Hooks:
-    """The part of a process that delivers, and the API as a subscribing service sees it."""
-
-    def __init__(self, world: World, client: httpx.AsyncClient) -> None:
-        self.world = world
-        self.client = client
-        self._senders: list[HookSender] = []
-        self.sender = self.a_sender()
-
-    def a_sender(self, **options: Any) -> HookSender:  # noqa: ANN401 - whatever a test wants otherwise
-        timeout = options.pop("timeout", timedelta(seconds=20))
-        networks = options.pop("networks", LOOPBACK)
-        resolver = options.pop("resolver", None)
-        receivers = Receivers(networks=networks, in_flight=16, timeout=timeout, resolver=resolver)
-        options = {"in_flight": 16, "per_subscription": 8, "random": Random(7), **options}
-        self._senders.append(HookSender(self.world.database, receivers, **options))
-        return self._senders[-1]
-
-    async def close(self) -> None:
-        for sender in self._senders:
-            await sender.close()
-
-    async def subscribe(self, url: str, **changes: object) -> dict[str, Any]:
-        body = {"name": "all", "url": url, "types": ["*"], "contact": CONTACT, **changes}
-        response = await self.client.post("/v1/subscriptions", json=body)
-        assert response.status_code == 201, response.text
-        made: dict[str, Any] = response.json()
-        return made
-
-    async def happen(self, *events: Event[Any]) -> None:
-        """As the consumer of the streams takes them."""
-        async with self.world.database.transaction() as tx:
-            new = await inbox.mark(tx, "notify.hooks", [(event.id, event.id) for event in events])
-            await handle_for_hooks(tx, [event for event in events if event.id in new])
-
-    async def rest(self, sender: HookSender | None = None) -> None:
-        """Step until nothing is due and nothing is on its way."""
-        deadline = time.monotonic() + 40
-        sender = sender or self.sender
-        while await sender.step():
-            assert time.monotonic() < deadline, "the sender does not come to rest"
-
-    async def deliveries(self) -> Sequence[Row[Any]]:
-        async with self.world.database.reading() as tx:
-            rows: Sequence[Row[Any]] = await tx.fetch(_DELIVERIES)
-        return rows
-
-    async def statuses(self) -> list[tuple[str, str | None, int | None]]:
-        return [(row.status, row.trouble, row.status_code) for row in await self.deliveries()]
-
-
-@pytest.fixture
-async def api(database: Database, links: ConfirmationLinks) -> AsyncIterator[Api]:
-    """Makes clients of the API, each as a service of its own."""
-    sender = Mailbox("Ромашка", "care@romashka.example")
-    rules = HookRules(LOOPBACK, plain_http=True)
-    app = build_app(database, links=links, sender=sender, time_zone="Europe/Moscow", hooks=rules)
-    made: list[httpx.AsyncClient] = []
-
-    async def client(name: str, *scopes: str) -> httpx.AsyncClient:
-        async with database.transaction() as tx:
-            key = await keys.create_key(tx, name=name, scopes=["subscriptions:read", "subscriptions:write", *scopes])
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
-        headers = {"Authorization": f"Bearer {key}"}
-        made.append(httpx.AsyncClient(transport=transport, base_url="http://notify.test", headers=headers))
-        return made[-1]
-
-    yield client
-    for each in made:
-        await each.aclose()
-
-
-@pytest.fixture
-async def hooks(world: World, api: Api) -> AsyncIterator[Hooks]:
-    hooks = Hooks(world, await api("billing", "events:comments", "events:people", "on-behalf"))
-    yield hooks
-    await hooks.close()
 
 
 async def test_an_event_is_delivered_once_signed_with_what_the_subscriber_may_see(
@@ -463,80 +285,6 @@ async def test_one_or_a_range_is_delivered_anew_under_the_same_ids(
     rest = (await hooks.client.get(log, params={"limit": 3, "cursor": first["next_cursor"]})).json()
     assert [each["event_id"] for each in first["items"] + rest["items"]] == ids[::-1]
     assert rest["next_cursor"] is None
-
-
-async def test_a_rotated_secret_signs_beside_the_old_one_for_a_while(
-    hooks: Hooks, world: World, receiver: Receiver, clock: Clock
-) -> None:
-    made = await hooks.subscribe(receiver.url)
-    rotated = (await hooks.client.post(f"/v1/subscriptions/{made['id']}/secret", json={})).json()
-    assert rotated["secret"] != made["secret"]
-    test = await hooks.client.post(f"/v1/subscriptions/{made['id']}/test")
-    assert test.status_code == 202
-    await hooks.rest()
-    clock.move(timedelta(days=2))
-    await hooks.happen(world.assigned())
-    await hooks.rest()
-    (first, tested), (second, body) = receiver.got
-    assert json.loads(tested)["type"] == "subscription.test"
-    old, new = key_of(made["secret"]), key_of(rotated["secret"])
-    for (headers, content), known in (((first, tested), [new, old]), ((second, body), [new])):
-        timestamp = int(headers["webhook-timestamp"])
-        expected = signature(known, id_=headers["webhook-id"], timestamp=timestamp, body=content)
-        assert headers["webhook-signature"] == expected
-
-
-async def test_a_key_sees_its_own_subscriptions_and_what_its_scopes_allow(
-    hooks: Hooks, api: Api, receiver: Receiver
-) -> None:
-    made = await hooks.subscribe(receiver.url)
-    other = await api("reports")
-    assert (await other.get("/v1/subscriptions")).json()["items"] == []
-    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/disable"), ("POST", "/test"), ("GET", "/deliveries")):
-        answer = await other.request(method, f"/v1/subscriptions/{made['id']}{path}")
-        assert answer.status_code == 404, (method, path)
-    body = {"name": "x", "url": receiver.url, "types": ["*"], "contact": CONTACT, "sees": ["facts", "people"]}
-    refused = await other.post("/v1/subscriptions", json=body)
-    assert (refused.status_code, refused.json()["scope"]) == (403, "events:people")
-    operator = {"Otklik-Person": "p-1", "Otklik-Role": "operator"}
-    listed = await hooks.client.get("/v1/subscriptions", headers=operator)
-    assert [each["id"] for each in listed.json()["items"]] == [made["id"]]
-    assert (await hooks.client.post("/v1/subscriptions", json=body, headers=operator)).status_code == 403
-
-
-async def test_a_subscription_is_changed_disabled_and_deleted(hooks: Hooks, world: World, receiver: Receiver) -> None:
-    made = await hooks.subscribe("http://127.0.0.1:1/", sees=["facts", "people"])
-    path = f"/v1/subscriptions/{made['id']}"
-    await hooks.happen(world.profile())
-    tag = (await hooks.client.get(path)).headers["ETag"]
-    body = {"name": "all", "url": receiver.url, "types": ["customer.*"], "contact": CONTACT}
-    assert (await hooks.client.put(path, json=body, headers={"If-Match": '"9"'})).status_code == 412
-    assert (await hooks.client.put(path, json=body, headers={"If-Match": tag})).json()["sees"] == ["facts"]
-    # What waited goes to the new address, and with no more than what may be seen by now.
-    await hooks.rest()
-    (told,) = receiver.bodies()
-    assert "name" not in told["data"]
-    assert told["data"]["customer_id"] == "c-1"
-    assert (await hooks.client.post(f"{path}/disable")).json()["disabled_reason"] == "by_hand"
-    assert (await hooks.client.post(f"{path}/test")).status_code == 409
-    assert (await hooks.client.delete(path)).status_code == 204
-    assert await hooks.deliveries() == []
-    assert (await hooks.client.get(path)).status_code == 404
-
-
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [
-        ({"url": "ftp://x.example/"}, "/url"),
-        ({"types": ["case.unheard.v1"]}, "/types/0"),
-        ({"sees": ["people"]}, "/sees"),
-        ({"contact": {**CONTACT, "email": "nobody"}}, "/contact/email"),
-    ],
-)
-async def test_what_cannot_be_is_refused_by_its_field(hooks: Hooks, change: dict[str, Any], pointer: str) -> None:
-    body = {"name": "all", "url": "http://127.0.0.1:1/", "types": ["*"], "contact": CONTACT, **change}
-    refused = await hooks.client.post("/v1/subscriptions", json=body)
-    assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, pointer)
 
 
 async def test_old_deliveries_are_forgotten(hooks: Hooks, world: World, receiver: Receiver, clock: Clock) -> None:
