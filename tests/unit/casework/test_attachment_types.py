@@ -92,6 +92,7 @@ def test_office_files_are_archives_with_the_right_members() -> None:
         archive("mimetype"),
         archive("mimetype", "content.xml", compression=zipfile.ZIP_DEFLATED),
         archive("mimetype", "content.xml", says="application/java-archive"),
+        archive("mimetype", "content.xml", says=f"{ODT}-template"),
         archive("mimetype", "content.xml") + b"<script>",
         b"#!/bin/sh\n" + archive("mimetype", "content.xml"),
         archive("mimetype", "content.xml")[:-30],

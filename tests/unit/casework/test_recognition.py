@@ -68,6 +68,16 @@ def test_a_few_lucky_cases_are_not_sure_enough_and_below_the_minimum_nobody_is_c
     assert not lucky.is_exceptional
 
 
+def test_where_everybody_does_badly_doing_a_little_better_is_no_reason() -> None:
+    badly = a_tally("others", 10, 100)
+    better, well = of(ANNA, [a_tally("anna", 40, 100), badly]), of(ANNA, [a_tally("anna", 65, 100), badly])
+    assert better is not None
+    assert well is not None
+    assert better.low > 2 * better.expected
+    assert not better.is_exceptional
+    assert well.is_exceptional
+
+
 def test_hard_cases_are_not_held_against_anybody() -> None:
     easy = [a_tally("others", 95, 100, difficulty=3)]
     hard = [a_tally("others", 30, 100, difficulty=1)]
