@@ -6,24 +6,19 @@ outbox are decoded and given to the portal's handler.
 
 from __future__ import annotations
 
-import asyncio
-import html
-import re
 import tempfile
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 import httpx
-import uvicorn
-from argon2 import PasswordHasher
 from pydantic import SecretStr
-from sqlalchemy import text
 
+from deploy.local.preparation import PORTAL_SCOPES
 from libs.events import outbox
 from libs.events.codec import Record, decode
 from libs.events.contracts.cases import Employee
@@ -34,13 +29,14 @@ from libs.events.contracts.scores import ResponseScored
 from libs.events.database import Database
 from libs.events.dead_letters import Entry
 from libs.events.event import Contract, Event
-from libs.events.health import Health
-from libs.events.loop import Loop
 from libs.events.testing import MemoryBroker
 from libs.events.topics import DECISIONS, TOPICS, Topic
 from libs.webapi.keys import create_key
 from services.casework.api import build_app as casework_app
+from services.casework.domain.names import AgentId
+from services.casework.domain.recognition import Standing
 from services.casework.handlers import handle_customers, handle_scores
+from services.casework.store import recognition
 from services.casework.store.attachment_files import AttachmentFiles
 from services.ingest.api import build_app as ingest_app
 from services.notify.api import build_app as notify_app
@@ -62,149 +58,14 @@ from services.scoring.api import build_app as scoring_app
 from services.scoring.domain.comments.suggestions import Suggestion
 from services.scoring.handlers import score_responses
 from services.scoring.store import comments, theme_suggestions
+from tests.portal_first_day import AGENTS, EMPTY, FIRST_SETTINGS, LARGEST_FILE, LINKS, PEOPLE, QUICK, UNORGANISED
+from tests.portal_lines import Line, SetClock
+from tests.portal_visitor import PASSWORD, Visitor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from fastapi import FastAPI
-
-SECONDS: Final = 60.0
-"""No test waits longer for anything."""
-PASSWORD: Final = "correct horse battery"
-LARGEST_FILE: Final = 200_000
-"""Bytes of a file that somebody attaches to a case."""
-QUICK: Final = PasswordHasher(time_cost=1, memory_cost=1024, parallelism=1)
-PEOPLE: Final = (
-    ("irina", "Ирина Соколова", "agent", "ru"),
-    ("pavel", "Pavel Orlov", "agent", "en"),
-    ("olga", "Ольга Лебедева", "manager", "ru"),
-    ("viktor", "Victor Gromov", "executive", "en"),
-    ("anna", "Анна Котова", "employee", "ru"),
-    ("oleg", "Oleg Sidorov", "operator", "en"),
-    ("ada", "Ada Root", "administrator", "en"),
-)
-_EMPTY: Final = {
-    "portal": text(
-        "TRUNCATE people, sessions, invitations, login_attempts, events, forgotten_customers, daily_counts, inbox,"
-        " outbox"
-    ),
-    "casework": text(
-        "TRUNCATE customers, answers, cases, timeline, mentions, resolutions, attachments, agent_loads, initiatives,"
-        " initiative_cases, initiative_history, recomputations, recomputed_breaches, saved_filters, idempotency_keys,"
-        " recognitions, recognition_months, recognition_choices,"
-        " inbox, outbox CASCADE"
-    ),
-    "scoring": text(
-        "TRUNCATE responses, instrument_versions, tallies, day_counts, month_counts, driver_runs, customers,"
-        " theme_suggestions, theme_tallies, theme_day_counts, theme_month_counts, inbox, outbox CASCADE"
-    ),
-    "notify": text(
-        "TRUNCATE profiles, messages, confirmations, waits, suppressions, soft_bounces, contact_choices, initiatives,"
-        " answers, resolutions, erasures, lists, members, campaigns, campaign_history, campaign_recipients,"
-        " digests, digest_quotes, digest_refusals, providers,"
-        " subscriptions, hook_bodies, hook_deliveries, contact_rules, idempotency_keys, inbox, outbox CASCADE"
-    ),
-    "ingest": text(
-        "TRUNCATE imports, import_errors, sources, source_secrets, vendor_accounts, polls, fetches, deliveries,"
-        " responses, idempotency_keys, outbox CASCADE"
-    ),
-}
-_UNORGANISED: Final = (
-    text(
-        "UPDATE agents SET team_id = NULL, department_id = NULL, capacity = 20, disabled = false, absent_from = NULL,"
-        " languages = '{}', programs = '{}', touchpoints = '{}', themes = '{}', absences = '{}', calendar_id = NULL"
-    ),
-    text("DELETE FROM teams"),
-    text("DELETE FROM departments"),
-    text("DELETE FROM agents WHERE id NOT IN ('irina', 'pavel', 'olga', 'viktor')"),
-    text("DELETE FROM calendars"),
-    text("DELETE FROM outreach_rules WHERE version > 1"),
-    text("DELETE FROM program_policies WHERE program <> '~light'"),
-    text("DELETE FROM conversation_guides WHERE id LIKE 'own-%'"),
-)
-_FIRST_SETTINGS: Final = (
-    text("DELETE FROM theme_taxonomies WHERE version > 1"),
-    text("DELETE FROM segment_rules WHERE version > 1"),
-    text("DELETE FROM segment_valuations WHERE rules_version > 1"),
-)
-_AGENTS: Final = {"irina": 3, "pavel": 1, "olga": 3, "viktor": 3}
-_LINKS: Final = "a secret of links in the tests that is long enough"
-_KEYS: Final = {
-    "casework": ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf"),
-    "scoring": ("customers:read", "rules:read", "rules:write", "metrics:read", "on-behalf"),
-    "ingest": ("sources:read", "sources:write", "responses:write", "deliveries:read", "deliveries:write", "on-behalf"),
-    "notify": (
-        "messages:read",
-        "messages:write",
-        "campaigns:read",
-        "campaigns:write",
-        "templates:write",
-        "contacts:write",
-        "providers:write",
-        "subscriptions:read",
-        "subscriptions:write",
-        "events:comments",
-        "events:people",
-        "on-behalf",
-    ),
-}
-
-
-class SetClock:
-    """The system's clock until a test sets it."""
-
-    def __init__(self) -> None:
-        self.shift = timedelta()
-
-    def __call__(self) -> datetime:
-        return datetime.now(UTC) + self.shift
-
-
-@dataclass
-class Outage:
-    """Lets the requests to a service through until a test says otherwise."""
-
-    transport: httpx.AsyncBaseTransport
-    error: Exception | None = None
-    answer: httpx.Response | None = None
-    seen: list[httpx.Request] = field(default_factory=list)
-
-
-class Sending(httpx.AsyncByteStream):
-    """What is sent, and what its sender broke it off with."""
-
-    def __init__(self, body: httpx.AsyncByteStream) -> None:
-        self._body = body
-        self.error: Exception | None = None
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for piece in self._body:
-                yield piece
-        except Exception as error:
-            self.error = error
-            raise
-
-
-class Line(httpx.AsyncBaseTransport):
-    """The line to a service, which a test can cut."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self.app = app
-        self.state = Outage(httpx.ASGITransport(app))
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        self.state.seen.append(request)
-        if self.state.error is not None:
-            raise self.state.error
-        if self.state.answer is not None:
-            return self.state.answer
-        assert isinstance(request.stream, httpx.AsyncByteStream)
-        request.stream = sending = Sending(request.stream)
-        answer = await self.state.transport.handle_async_request(request)
-        if sending.error is not None:
-            raise sending.error  # as over a network: the service sees a broken line, and the sender their own error
-        return answer
 
 
 @dataclass
@@ -239,14 +100,14 @@ class Company:
         for line in self.lines.values():
             line.state.error = line.state.answer = None
             line.state.seen.clear()
-        for name, statement in _EMPTY.items():
+        for name, statement in EMPTY.items():
             async with self.databases[name].transaction() as tx:
                 await tx.execute(statement)
         async with self.databases["casework"].transaction() as tx:
-            for statement in _UNORGANISED:
+            for statement in UNORGANISED:
                 await tx.execute(statement)
         async with self.databases["scoring"].transaction() as tx:
-            for statement in _FIRST_SETTINGS:
+            for statement in FIRST_SETTINGS:
                 await tx.execute(statement)
         async with self.database.transaction() as tx:
             for id_, name, role, language in PEOPLE:
@@ -388,6 +249,27 @@ class Company:
             found = [Suggestion("ru", phrase, phrase, 7, 30.5, examples) for phrase in phrases]
             await theme_suggestions.finish(tx, found, searched_at=tx.now, rest=timedelta(hours=1))
 
+    async def proposed(self, month: date, *agents: str) -> None:
+        """People who closed loops exceptionally well in a month."""
+        found = [
+            Standing(
+                agent_id=AgentId(agent),
+                cases=20,
+                confirmed=19,
+                in_time=20,
+                never_reopened=20,
+                well=19,
+                share=0.95,
+                low=0.76,
+                high=0.99,
+                expected=0.5,
+            )
+            for agent in agents
+        ]
+        async with self.databases["casework"].transaction() as tx:
+            await recognition.begin(tx, month)
+            assert await recognition.propose(tx, month, found) == len(agents)
+
     async def set_aside(
         self,
         topic: Topic,
@@ -445,40 +327,47 @@ class Company:
 
     async def ingest(self, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
         """Ask ingest directly, past the portal."""
-        key = self.settings.ingest_key.get_secret_value()
-        transport = self.lines["ingest"].state.transport
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://ingest", headers={"Authorization": f"Bearer {key}"}
-        ) as client:
-            answer = await client.request(method, path, json=json)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
+        return await self._ask("ingest", self.settings.ingest_key, method, path, json=json)
+
+    async def casework(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: object = None
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Ask casework directly, past the portal."""
+        return await self._ask("casework", self.settings.casework_key, method, path, params=params, json=json)
 
     async def casework_as(self, person: str, role: str, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
         """Ask casework directly in somebody's name."""
-        spoken_for = {"Otklik-Person": person, "Otklik-Role": role}
-        return await self.casework(method, path, json=json, headers=spoken_for)
+        key = self.settings.casework_key
+        return await self._ask("casework", key, method, path, json=json, spoken_for=(person, role))
 
-    async def casework(
+    async def notify(self, person: str, role: str, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Ask notify directly in somebody's name."""
+        key = self.settings.notify_key
+        return await self._ask("notify", key, method, path, json=json, spoken_for=(person, role))
+
+    async def scoring(self, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
+        """Tell scoring directly, past the portal, as an administrator does."""
+        return await self._ask("scoring", SecretStr(self.scoring_key), method, path, json=json)
+
+    async def _ask(
         self,
+        service: str,
+        key: SecretStr,
         method: str,
         path: str,
         *,
         params: Mapping[str, str] | None = None,
         json: object = None,
-        headers: Mapping[str, str] | None = None,
+        spoken_for: tuple[str, str] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
-        """Ask casework directly, past the portal."""
-        key = self.settings.casework_key.get_secret_value()
-        transport = self.lines["casework"].state.transport
-        async with httpx.AsyncClient(
-            transport=transport,
-            base_url="http://casework",
-            headers={"Authorization": f"Bearer {key}", **(headers or {})},
-        ) as client:
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"}
+        if spoken_for is not None:
+            headers |= {"Otklik-Person": spoken_for[0], "Otklik-Role": spoken_for[1]}
+        transport = self.lines[service].state.transport
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{service}", headers=headers) as client:
             answer = await client.request(method, path, params=params, json=json)
         assert answer.is_success, answer.text
-        return answer.json()
+        return answer.json() if answer.content else None
 
     async def attached(self, case_id: str, name: str, person: str) -> None:
         """Somebody attaches a short text to a case."""
@@ -492,19 +381,6 @@ class Company:
         async with httpx.AsyncClient(transport=transport, base_url="http://casework", headers=headers) as client:
             answer = await client.post(f"/v1/cases/{case_id}/attachments", content=f"{name}\n".encode())
         assert answer.is_success, answer.text
-
-    async def notify(self, person: str, role: str, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Ask notify directly in somebody's name."""
-        headers = {
-            "Authorization": f"Bearer {self.settings.notify_key.get_secret_value()}",
-            "Otklik-Person": person,
-            "Otklik-Role": role,
-        }
-        transport = self.lines["notify"].state.transport
-        async with httpx.AsyncClient(transport=transport, base_url="http://notify", headers=headers) as client:
-            answer = await client.request(method, path, json=json)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
 
     async def shipped(self, id_: str = "second-counter", title: str = "Второе окно в обед", **changes: object) -> None:
         """A change is in force, and notify has heard of it."""
@@ -550,15 +426,6 @@ class Company:
         async with self.databases["notify"].transaction() as tx:
             await notify_scores(tx, answers)
 
-    async def scoring(self, method: str, path: str, *, json: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Tell scoring directly, past the portal, as an administrator does."""
-        headers = {"Authorization": f"Bearer {self.scoring_key}"}
-        transport = self.lines["scoring"].state.transport
-        async with httpx.AsyncClient(transport=transport, base_url="http://scoring", headers=headers) as client:
-            answer = await client.request(method, path, json=json)
-        assert answer.is_success, answer.text
-        return answer.json()
-
     def event(self, payload: Contract, subject: str, *, time: datetime | None = None) -> Event[Any]:
         """An event with a fresh id."""
         return Event.root(
@@ -568,53 +435,6 @@ class Company:
     def visitor(self, **headers: str) -> Visitor:
         """A browser without scripts, at the portal's door."""
         return Visitor(self.app, headers)
-
-
-class Visitor:
-    """Asks for pages and sends their forms as a browser does."""
-
-    def __init__(self, app: FastAPI, headers: Mapping[str, str]) -> None:
-        self.http = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app, client=("10.0.0.9", 1234)), base_url="http://portal", headers=headers
-        )
-        self.page = httpx.Response(200)
-
-    async def get(self, path: str) -> httpx.Response:
-        """Go to an address, redirects followed."""
-        self.page = await self.http.get(path, follow_redirects=True)
-        return self.page
-
-    async def post(
-        self, path: str, fields: Mapping[str, str], *, origin: str | None = "http://portal", follow: bool = True
-    ) -> httpx.Response:
-        """Send a form of the page that was last shown, with its hidden fields."""
-        headers = {} if origin is None else {"Origin": origin}
-        data = self._hidden() | dict(fields)
-        self.page = await self.http.post(path, data=data, headers=headers, follow_redirects=follow)
-        return self.page
-
-    async def send(
-        self, path: str, name: str, content: bytes, media_type: str = "application/octet-stream"
-    ) -> httpx.Response:
-        """Send a file by the form of the page that was last shown."""
-        headers = {"Origin": "http://portal"}
-        files = {"file": (name, content, media_type)}
-        self.page = await self.http.post(path, data=self._hidden(), files=files, headers=headers, follow_redirects=True)
-        return self.page
-
-    def _hidden(self) -> dict[str, str]:
-        found = re.findall(r'<input type="hidden" name="([a-z_]+)" value="([^"]*)">', self.page.text)
-        return {name: html.unescape(value) for name, value in found}
-
-    async def log_in(self, login: str, password: str = PASSWORD) -> Visitor:
-        """Log in by the form."""
-        await self.get("/login")
-        await self.post("/login", {"login": login, "password": password})
-        return self
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self.http.aclose()
 
 
 class Databases(Protocol):
@@ -639,36 +459,6 @@ async def a_company_on(postgres: Databases) -> AsyncIterator[Company]:
         postgres.drop(url)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Let the others work until it is so, within a bound."""
-    async with asyncio.timeout(SECONDS):
-        while not condition():
-            await asyncio.sleep(0)
-
-
-@asynccontextmanager
-async def a_poller(company: Company) -> AsyncIterator[None]:
-    """The poller of the stream, as the runtime's loop runs it."""
-    stop = asyncio.Event()
-    loop = Loop("broadcast", company.broadcast.step, idle=timedelta(milliseconds=5), health=Health())
-    task = asyncio.create_task(loop.run(stop))
-    yield
-    stop.set()
-    await task
-
-
-@asynccontextmanager
-async def a_server(company: Company) -> AsyncIterator[str]:
-    """The portal behind a real server, with its poller running; its address."""
-    server = uvicorn.Server(uvicorn.Config(company.app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
-    serving = asyncio.create_task(server.serve())
-    await until(lambda: server.started)
-    async with a_poller(company):
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = server.force_exit = True
-    await serving
-
-
 @asynccontextmanager
 async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Company]:
     """The company, with its people."""
@@ -682,7 +472,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
         files = AttachmentFiles(folder, size_limit=LARGEST_FILE, per_case=3)
         await ship(urls["notify"])
         keys = {}
-        for name, scopes in _KEYS.items():
+        for name, scopes in PORTAL_SCOPES.items():
             async with databases[name].transaction() as tx:
                 keys[name] = await create_key(tx, name="portal", scopes=scopes)
         async with databases["scoring"].transaction() as tx:
@@ -704,7 +494,7 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
             "notify": Line(
                 notify_app(
                     databases["notify"],
-                    links=ConfirmationLinks("https://otklik.example.org", [_LINKS]),
+                    links=ConfirmationLinks("https://otklik.example.org", [LINKS]),
                     sender=Mailbox("Отклик", "care@example.org"),
                     time_zone="Europe/Moscow",
                     reports=reports,
@@ -748,13 +538,13 @@ async def a_company(service_database: Callable[[str], str]) -> AsyncIterator[Com
         )
         await company.renew()
         for id_, name, role, language in PEOPLE:
-            if id_ in _AGENTS:
+            if id_ in AGENTS:
                 body = {
                     "name": name,
                     "email": f"{id_}@example.org",
                     "language": language,
                     "role": role,
-                    "seniority": _AGENTS[id_],
+                    "seniority": AGENTS[id_],
                 }
                 await company.casework("PUT", f"/v1/agents/{id_}", json=body)
         yield company

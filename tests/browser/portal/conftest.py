@@ -10,7 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.portal_company import PASSWORD, SECONDS, Company, Databases, a_company_on, a_server
+from tests.portal_company import Company, Databases, a_company_on
+from tests.portal_server import SECONDS, a_server
+from tests.portal_visitor import PASSWORD
 
 SCREENSHOTS: Final = os.environ.get("OTKLIK_SCREENSHOTS")
 """A folder for pictures of what the tests see, for those who want to look."""

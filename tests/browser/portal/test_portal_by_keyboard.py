@@ -8,7 +8,8 @@ from playwright.async_api import Locator, Page, expect
 
 from tests.browser.conftest import turned
 from tests.browser.portal.conftest import Desk
-from tests.portal_company import PASSWORD, Company
+from tests.portal_company import Company
+from tests.portal_visitor import PASSWORD
 
 pytestmark = pytest.mark.browser
 SitDown = Callable[..., Awaitable[Desk]]

@@ -9,9 +9,6 @@ import pytest
 from playwright.async_api import Page, expect
 
 from libs.events.topics import CUSTOMERS, SURVEY_SCORES
-from services.casework.domain.names import AgentId
-from services.casework.domain.recognition import Standing
-from services.casework.store import recognition
 from services.notify.sample_digests import FULL
 from services.notify.store import digests
 from tests.browser.conftest import turned
@@ -323,25 +320,7 @@ async def digested(company: Company) -> None:
     """A digest, and people who are proposed to be named in the next."""
     async with company.databases["notify"].transaction() as tx:
         await digests.freeze(tx, FULL.period, FULL.zone, FULL.content, FULL.quotes[1:])
-    month = date(2026, 2, 1)
-    found = [
-        Standing(
-            agent_id=AgentId(agent),
-            cases=20,
-            confirmed=19,
-            in_time=20,
-            never_reopened=20,
-            well=19,
-            share=0.95,
-            low=0.76,
-            high=0.99,
-            expected=0.5,
-        )
-        for agent in ("irina", "olga")
-    ]
-    async with company.databases["casework"].transaction() as tx:
-        await recognition.begin(tx, month)
-        await recognition.propose(tx, month, found)
+    await company.proposed(date(2026, 2, 1), "irina", "olga")
 
 
 async def worded(company: Company) -> str:

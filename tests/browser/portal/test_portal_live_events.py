@@ -6,7 +6,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.portal.conftest import Desk
-from tests.portal_company import SECONDS, Company, until
+from tests.portal_company import Company
+from tests.portal_server import SECONDS, until
 
 pytestmark = pytest.mark.browser
 SitDown = Callable[..., Awaitable[Desk]]

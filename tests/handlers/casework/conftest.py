@@ -1,19 +1,16 @@
 """Casework on a real database: deliveries as the runtime makes them, a clock that the test sets, and what went out."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 import pytest
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 
-from libs.events import inbox, outbox
-from libs.events.codec import Record, decode
+from libs.events import inbox
 from libs.events.contracts.customers import CustomerErased, CustomerProfileChanged
 from libs.events.contracts.messages import CampaignCompleted, ConfirmationAnswered
 from libs.events.contracts.scores import ResponseRescored, ResponseRetracted, ResponseScored
@@ -27,10 +24,6 @@ from services.casework.store import people
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 SCOPES = ("cases:read", "cases:write", "settings:read", "settings:write", "on-behalf")
 
-_WAITING = text("""
-    SELECT count(*) AS sessions FROM pg_stat_activity
-     WHERE datname = current_database() AND wait_event_type = 'Lock'
-""")
 # Truncating makes files anew, and waits for the disk for each of them.
 _CLEAR = text("""
     WITH customers_ AS (DELETE FROM customers), answers_ AS (DELETE FROM answers),
@@ -246,70 +239,6 @@ def deliver(database: Database) -> Callable[..., Awaitable[None]]:
                     await handler(tx, fresh)
 
     return handle
-
-
-@pytest.fixture
-def published(database: Database) -> Callable[[], Awaitable[list[tuple[str, Event[Any]]]]]:
-    """What is in the outbox, oldest first: (key, event)."""
-
-    async def read() -> list[tuple[str, Event[Any]]]:
-        async with database.engine.connect() as connection:
-            waiting = await outbox.oldest(connection, 100_000)
-        found = []
-        for row in waiting:
-            record = row.record
-            event = decode(Record(record.topic, 0, row.id, record.key.encode(), record.value, record.headers))
-            assert event is not None
-            found.append((record.key, event))
-        return found
-
-    return read
-
-
-@pytest.fixture
-def statements(database: Database) -> Callable[[], AbstractContextManager[list[str]]]:
-    """The statements that were executed inside the block."""
-
-    @contextmanager
-    def count() -> Iterator[list[str]]:
-        seen: list[str] = []
-
-        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-            seen.append(statement)
-
-        engine = database.engine.sync_engine
-        sqlalchemy_event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            sqlalchemy_event.remove(engine, "before_cursor_execute", note)
-
-    return count
-
-
-@pytest.fixture
-def somebody_waits(database: Database) -> Callable[[], Awaitable[None]]:
-    """Return as soon as a session waits for another one's lock."""
-
-    async def wait() -> None:
-        async with asyncio.timeout(10), database.engine.connect() as connection:
-            while True:
-                row = (await connection.execute(_WAITING)).one()
-                await connection.rollback()
-                if row.sessions:
-                    return
-                await asyncio.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
-def rows(database: Database) -> Callable[..., Awaitable[Sequence[Any]]]:
-    async def fetch(statement: str, **parameters: object) -> Sequence[Any]:
-        async with database.reading() as tx:
-            return await tx.fetch(text(statement), parameters)
-
-    return fetch
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import text
 
 from libs.events.contracts.responses import Instrument
 from libs.events.database import Database
@@ -35,11 +34,6 @@ MONDAY = datetime(2026, 3, 2, 9, tzinfo=UTC)
 INSTRUMENT = Instrument(metric="nps", question="?", scale_min=0, scale_max=10, kind="transactional", channel="email")
 SOURCE = Source("shop", "generic", "retail", INSTRUMENT, None, None, "UTC", FieldMap(), enabled=True, version=1)
 
-_WAITING = text("""
-    SELECT count(*) AS sessions FROM pg_stat_activity
-     WHERE datname = current_database() AND wait_event_type = 'Lock'
-""")
-
 
 def an_arrival(response: str, minute: int, *, key: str | None = None) -> Arrival:
     revised_at = MONDAY + timedelta(minutes=minute)
@@ -65,20 +59,6 @@ async def other(url: str) -> AsyncIterator[Database]:
     database = Database.connect(url, pool_size=3)
     yield database
     await database.close()
-
-
-@pytest.fixture
-def somebody_waits(database: Database) -> Callable[[], Awaitable[None]]:
-    async def until() -> None:
-        async with asyncio.timeout(10):
-            while True:
-                async with database.reading() as tx:
-                    row = await tx.fetch_one(_WAITING)
-                if row is not None and row.sessions:
-                    return
-                await asyncio.sleep(0.01)
-
-    return until
 
 
 async def test_a_revision_waits_for_the_one_before_it(

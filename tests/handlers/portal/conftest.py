@@ -2,7 +2,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.portal_company import Company, Databases, Visitor, a_company_on
+from tests.portal_company import Company, Databases, a_company_on
+from tests.portal_visitor import Visitor
 
 
 @pytest.fixture(scope="session")
@@ -36,5 +37,29 @@ async def irina(company: Company) -> AsyncIterator[Visitor]:
 async def olga(company: Company) -> AsyncIterator[Visitor]:
     """The manager Olga, logged in."""
     visitor = await company.visitor().log_in("olga")
+    yield visitor
+    await visitor.close()
+
+
+@pytest.fixture
+async def ada(company: Company) -> AsyncIterator[Visitor]:
+    """The administrator Ada, logged in; she reads English."""
+    visitor = await company.visitor().log_in("ada")
+    yield visitor
+    await visitor.close()
+
+
+@pytest.fixture
+async def oleg(company: Company) -> AsyncIterator[Visitor]:
+    """The operator Oleg, logged in; he reads English."""
+    visitor = await company.visitor().log_in("oleg")
+    yield visitor
+    await visitor.close()
+
+
+@pytest.fixture
+async def viktor(company: Company) -> AsyncIterator[Visitor]:
+    """The executive Victor, logged in; he reads English."""
+    visitor = await company.visitor().log_in("viktor")
     yield visitor
     await visitor.close()

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import LARGEST_FILE, Company, Visitor, until
+from tests.portal_company import Company
+from tests.portal_first_day import LARGEST_FILE
+from tests.portal_server import until
+from tests.portal_visitor import Visitor, text_of
 
 PDF = b"%PDF-1.7\n" + b"0123456789abcdef" * 4_000
 

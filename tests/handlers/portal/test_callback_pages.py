@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import httpx
 from sqlalchemy import text
 
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 _TO_OLGA = text("UPDATE cases SET owner_id = 'olga' WHERE id = :id")
 _TO_IRINA = text("UPDATE cases SET owner_id = 'irina' WHERE id = :id")

@@ -1,15 +1,13 @@
 """Campaigns and messages: written down, approved by a second person, followed; over plain forms and the real notify."""
 
 import re
-from collections.abc import AsyncIterator
 
 import httpx
-import pytest
 from sqlalchemy import text
 
 from services.notify import campaigns
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 ENGLISH = {
     "en_subject": "A second counter at noon",
@@ -17,22 +15,6 @@ ENGLISH = {
     "en_changed": "There are two counters now.",
 }
 _IN_DOUBT = text("UPDATE messages SET status = 'doubtful', reason = 'timeout' WHERE status = 'queued'")
-
-
-@pytest.fixture
-async def viktor(company: Company) -> AsyncIterator[Visitor]:
-    """The executive, who reads English."""
-    visitor = await company.visitor().log_in("viktor")
-    yield visitor
-    await visitor.close()
-
-
-@pytest.fixture
-async def oleg(company: Company) -> AsyncIterator[Visitor]:
-    """The operator, who reads English."""
-    visitor = await company.visitor().log_in("oleg")
-    yield visitor
-    await visitor.close()
 
 
 def filled(page: str) -> dict[str, str]:

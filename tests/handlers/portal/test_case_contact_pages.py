@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import httpx
 
-from tests.handlers.portal.test_case_pages import text_of
 from tests.handlers.portal.test_loop_pages import organised
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 
 def local(company: Company, **ahead: float) -> str:

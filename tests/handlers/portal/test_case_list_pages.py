@@ -7,8 +7,9 @@ import re
 import httpx
 from sqlalchemy import text
 
-from tests.handlers.portal.test_case_pages import rows, text_of
-from tests.portal_company import Company, Visitor
+from tests.handlers.portal.test_case_pages import rows
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 IN_TEAM = text("UPDATE agents SET team_id = 'front' WHERE id = 'irina'")
 

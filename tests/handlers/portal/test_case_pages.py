@@ -10,16 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from libs.events.contracts.scores import PriorityPart
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 
 def rows(page: httpx.Response) -> list[str]:
     """The customers in a list, from top to bottom."""
     return re.findall(r'<span class="case-who"><b>([^<]+)</b>', page.text)
-
-
-def text_of(page: httpx.Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
 
 
 async def test_an_agent_sees_their_own_cases_first_and_everybodys_when_asked(company: Company, irina: Visitor) -> None:

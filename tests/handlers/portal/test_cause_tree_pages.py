@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 
 async def test_a_cause_is_made_renamed_moved_and_retired_after_a_look_at_what_it_touches(

@@ -2,9 +2,9 @@
 
 import re
 
-from tests.handlers.portal.test_case_pages import text_of
 from tests.handlers.portal.test_loop_pages import organised
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 PAVEL = {
     "name": "Pavel Orlov",

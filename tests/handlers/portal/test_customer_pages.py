@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.handlers.portal.test_nps_page import shown
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 RULES = (
     '{"default": "standard", "rules": [{"tier": "key", "when": [{"field": "current_value", "op": ">=", "value": %s}]}]}'
@@ -43,7 +43,7 @@ async def test_a_customer_is_found_by_id_and_shows_the_tier_with_its_reason(vikt
 
     assert page.status_code == 200
     assert "maria@example.org" in page.text
-    assert "Tier: standard. Why: no rule fits" in shown(page)
+    assert "Tier: standard. Why: no rule fits" in text_of(page)
     assert 'href="/accounts/acme"' in page.text
     assert (await viktor.get("/customers?id=nobody")).status_code == 404
 
@@ -53,13 +53,13 @@ async def test_rules_are_tried_out_before_they_are_put_into_force(viktor: Visito
     tried = await viktor.post("/segments", {"document": RULES % 400, "do": "try"})
 
     assert tried.status_code == 200
-    assert "1 of 1 customers would move" in shown(tried)
-    assert re.search(r"c/1 : standard → key customer , because current value is at least 400", shown(tried))
-    assert "Version 1 " in shown(await viktor.get("/segments"))
+    assert "1 of 1 customers would move" in text_of(tried)
+    assert re.search(r"c/1 : standard → key customer , because current value is at least 400", text_of(tried))
+    assert "Version 1 " in text_of(await viktor.get("/segments"))
 
     saved = await viktor.post("/segments", {"document": RULES % 400, "do": "save"})
     assert "The rules are in force." in saved.text
-    assert "key customer if current value is at least 400" in shown(saved)
+    assert "key customer if current value is at least 400" in text_of(saved)
     outdated = await viktor.post("/segments", {"document": RULES % 300, "do": "save", "version": "1"})
     assert outdated.status_code == 409
     assert "&#34;value&#34;: 300" in outdated.text
@@ -69,7 +69,7 @@ async def test_what_is_wrong_with_rules_is_named_by_its_place(viktor: Visitor) -
     await viktor.get("/segments")
     page = await viktor.post("/segments", {"document": RULES % '"much"', "do": "try"})
     assert page.status_code == 422
-    assert "rule 1 → condition 1 → value:" in shown(page)
+    assert "rule 1 → condition 1 → value:" in text_of(page)
     page = await viktor.post("/segments", {"document": '{\n"rules": [\n', "do": "save"})
     assert page.status_code == 422
     assert "look at line 2" in page.text
@@ -105,17 +105,17 @@ async def test_rules_are_changed_row_by_row_tried_and_put_into_force(viktor: Vis
         "main.0.when.1.value": "decision_maker; end_user",
     }
     tried = await viktor.post("/segments", {**changed, "do": "try"})
-    assert "1 of 1 customers would move" in shown(tried)
+    assert "1 of 1 customers would move" in text_of(tried)
     # Two other rules became one that is never reached; nothing is in force yet.
-    assert "Version 1 " in shown(await viktor.get("/segments"))
+    assert "Version 1 " in text_of(await viktor.get("/segments"))
 
     program = rows_of(await viktor.post("/segments", {**changed, "do": "add-program"}))
     unnamed = await viktor.post("/segments", {**program, "do": "save"})
     assert (unnamed.status_code, "Each program needs a name of its own." in unnamed.text) == (422, True)
     saved = await viktor.post("/segments", {**program, "p1.program": "b2b", "do": "save"})
     assert "The rules are in force." in saved.text
-    assert "is at least 400 and role in the account is one of «decision_maker»" not in shown(saved)
-    assert re.search(r"key customer if current value is at least 400 and .* one of", shown(saved))
+    assert "is at least 400 and role in the account is one of «decision_maker»" not in text_of(saved)
+    assert re.search(r"key customer if current value is at least 400 and .* one of", text_of(saved))
     assert "p1.program" in saved.text
     late = await viktor.post("/segments", {**changed, "do": "save", "version": "1"})
     assert (late.status_code, rows_of(late)["main.0.when.0.value"]) == (409, "400")
@@ -128,7 +128,7 @@ async def test_a_mistake_stands_at_its_field_in_the_readers_language(viktor: Vis
     assert re.search(
         r'id="main.1.when.0.value"[^>]*aria-invalid="true" aria-describedby="main.1.when.0.value-error"', page.text
     )
-    assert "нужно число не больше 1 000 000 000 000 000" in shown(page).replace("\xa0", " ")
+    assert "нужно число не больше 1 000 000 000 000 000" in text_of(page).replace("\xa0", " ")
     assert rows_of(page)["main.1.when.0.value"] == "много"
 
 
@@ -196,7 +196,7 @@ async def test_a_customers_page_says_what_they_answered_and_leads_to_how_they_ar
 
     page = await viktor.get("/customers/c/1")
 
-    assert re.search(r"Answers 3 Очередь на сорок минут", shown(page))
+    assert re.search(r"Answers 3 Очередь на сорок минут", text_of(page))
     assert 'href="/reach/c/1"' in page.text
 
 
@@ -208,6 +208,6 @@ async def test_nobody_joins_versions_of_a_question_unseen(company: Company, vikt
     assert 'name="revision" value="1"' in page.text
     assert "Written down." not in page.text
     joined = await viktor.post(path, {"same_as": "1"})
-    assert "same question as version 1" in shown(joined)
+    assert "same question as version 1" in text_of(joined)
     late = await viktor.post(path, {"same_as": "", "revision": "1"})
-    assert "Somebody else decided about this version meanwhile" in shown(late)
+    assert "Somebody else decided about this version meanwhile" in text_of(late)

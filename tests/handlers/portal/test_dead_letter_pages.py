@@ -16,30 +16,11 @@ from services.portal.clients import ServiceAwayError
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.domain.letters import LONGEST, payload_seen_by
 from services.portal.domain.people import Role
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 SCORES = "casework.scores"
 LETTER = f"/dead-letters/{SCORES}%3A0"
-
-
-@pytest.fixture
-async def ada(company: Company) -> AsyncIterator[Visitor]:
-    """The administrator, logged in; she reads English."""
-    visitor = await company.visitor().log_in("ada")
-    yield visitor
-    await visitor.close()
-
-
-@pytest.fixture
-async def oleg(company: Company) -> AsyncIterator[Visitor]:
-    """The operator, logged in; he reads English."""
-    visitor = await company.visitor().log_in("oleg")
-    yield visitor
-    await visitor.close()
-
-
-def shown(page: httpx.Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
 
 
 def listed(page: httpx.Response) -> list[str]:
@@ -75,7 +56,7 @@ async def test_the_list_is_filtered_by_consumer_and_state(company: Company, oleg
         "portal.events%40survey.scores%3A0",
         "casework.scores%3A0",
     ]
-    assert "ValueError: no owner survey.response.scored.v1" in shown(everything)
+    assert "ValueError: no owner survey.response.scored.v1" in text_of(everything)
     assert "for this customer" not in everything.text
     assert listed(await oleg.get("/dead-letters?queue=portal.events%40survey.scores")) == [
         "portal.events%40survey.scores%3A0"
@@ -114,7 +95,7 @@ async def test_a_replay_goes_to_the_one_consumer_in_the_persons_name(company: Co
 
     assert page.url.path == f"/dead-letters/{SCORES}:0"
     assert "The record was replayed." in page.text
-    assert "Replayed by Ada Root (ada)" in shown(page)
+    assert "Replayed by Ada Root (ada)" in text_of(page)
     assert "the owner is back" in page.text
     (replay,) = company.broker.records(SURVEY_SCORES.replays(SCORES))
     assert dict(replay.headers)["replay_of"] == b"survey.scores/2/41"
@@ -230,7 +211,7 @@ async def test_the_overview_counts_what_waits(company: Company, oleg: Visitor) -
     page = await oleg.get("/")
 
     assert "3 records wait for a decision" in page.text
-    assert "casework.scores 2" in shown(page)
+    assert "casework.scores 2" in text_of(page)
     assert listed(await oleg.get("/dead-letters?queue=casework.scores")) == ["casework.scores%3A1", LETTER[14:]]
 
 

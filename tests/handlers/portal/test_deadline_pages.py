@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from services.casework.jobs import Recomputing
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 WEEK = {"name": "Москва", "zone": "Europe/Moscow", "monday": "09:00-13:00, 14:00-18:00", "tuesday": "10:00-18:00"}
 

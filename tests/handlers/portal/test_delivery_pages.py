@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -11,30 +10,11 @@ from sqlalchemy import text
 
 from services.portal.domain.deliveries import body_seen_by, value_seen_by
 from services.portal.domain.people import Role
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 TOKEN = "a token that is long enough"
 ERASE = text("UPDATE deliveries SET body = ''")
-
-
-@pytest.fixture
-async def ada(company: Company) -> AsyncIterator[Visitor]:
-    """The administrator, logged in; she reads English."""
-    visitor = await company.visitor().log_in("ada")
-    yield visitor
-    await visitor.close()
-
-
-@pytest.fixture
-async def oleg(company: Company) -> AsyncIterator[Visitor]:
-    """The operator, logged in; he reads English."""
-    visitor = await company.visitor().log_in("oleg")
-    yield visitor
-    await visitor.close()
-
-
-def shown(page: httpx.Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
 
 
 def listed(page: httpx.Response) -> list[str]:
@@ -95,7 +75,7 @@ async def test_one_delivery_tells_all_that_its_reader_may_see(company: Company, 
         assert ("Nobody called" in page.text) is sees
         assert "<b>back</b>" not in page.text
         assert "c-8" in page.text
-        assert "came 2 times" in shown(page)
+        assert "came 2 times" in text_of(page)
         assert "Events published of it" in page.text
         assert TOKEN not in page.text
 
@@ -104,14 +84,14 @@ async def test_a_delivery_is_understood_again_by_todays_map(company: Company, ol
     await a_source(company, field_map={"score": {"path": "grade"}})
     id_ = await deliver(company, grade="no number")
     page = await oleg.get(f"/deliveries/{id_}")
-    assert "in quarantine" in shown(page)
-    assert "Score (path «grade») is text, not a number" in shown(page)
-    assert "Оценка (путь «grade»): текст, а не число" in shown(await oleg.get("/deliveries?lang=ru"))
+    assert "in quarantine" in text_of(page)
+    assert "Score (path «grade») is text, not a number" in text_of(page)
+    assert "Оценка (путь «grade»): текст, а не число" in text_of(await oleg.get("/deliveries?lang=ru"))
     await oleg.get("/deliveries?lang=en")
     await oleg.get(f"/deliveries/{id_}")
     await a_source(company)
     replayed = await oleg.post(f"/deliveries/{id_}/replay", {})
-    assert "It is now: understood." in shown(replayed)
+    assert "It is now: understood." in text_of(replayed)
 
 
 async def test_what_is_no_longer_kept_is_said(company: Company, ada: Visitor) -> None:

@@ -8,14 +8,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from services.casework.domain.names import AgentId
-from services.casework.domain.recognition import Standing
-from services.casework.store import recognition
 from services.notify.domain.digests import Thanked
 from services.notify.sample_digests import FULL
 from services.notify.store import digests
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 FEBRUARY = date(2026, 2, 1)
 
@@ -25,28 +22,6 @@ async def frozen(company: Company, **changes: Any) -> None:  # noqa: ANN401 - me
     content = type(FULL.content)(**{name: getattr(FULL.content, name) for name in FULL.content.__slots__} | changes)
     async with company.databases["notify"].transaction() as tx:
         assert await digests.freeze(tx, FULL.period, FULL.zone, content, FULL.quotes[1:])
-
-
-async def proposed(company: Company, *agents: str) -> None:
-    """People who closed loops exceptionally well in February."""
-    async with company.databases["casework"].transaction() as tx:
-        await recognition.begin(tx, FEBRUARY)
-        found = [
-            Standing(
-                agent_id=AgentId(agent),
-                cases=20,
-                confirmed=19,
-                in_time=20,
-                never_reopened=20,
-                well=19,
-                share=0.95,
-                low=0.76,
-                high=0.99,
-                expected=0.5,
-            )
-            for agent in agents
-        ]
-        assert await recognition.propose(tx, FEBRUARY, found) == len(agents)
 
 
 async def fields_of(visitor: Visitor, action: str) -> dict[str, str]:
@@ -90,7 +65,7 @@ async def test_what_is_late_is_shown_to_those_who_lead(company: Company, olga: V
 async def test_a_manager_names_others_with_the_numbers_before_their_eyes(
     company: Company, olga: Visitor, irina: Visitor
 ) -> None:
-    await proposed(company, "irina", "olga")
+    await company.proposed(FEBRUARY, "irina", "olga")
     assert (await irina.get("/recognition")).status_code == 403
     shown = text_of(await olga.get("/recognition"))
     assert "19 из 20 · 95 %: от 76 до 99 %" in shown
@@ -110,7 +85,7 @@ async def test_a_manager_names_others_with_the_numbers_before_their_eyes(
 async def test_who_is_named_may_say_no_afterwards_and_stands_on_the_page_no_more(
     company: Company, olga: Visitor, irina: Visitor
 ) -> None:
-    await proposed(company, "irina")
+    await company.proposed(FEBRUARY, "irina")
     async with company.databases["casework"].transaction() as tx:
         await tx.execute(
             text("UPDATE recognitions SET status = 'approved', decided_by = 'olga', decided_at = :now"), {"now": tx.now}

@@ -4,8 +4,8 @@ import re
 
 import httpx
 
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 
 async def solved(company: Company, customer: str, cause: str, **effort: object) -> None:

@@ -20,7 +20,9 @@ from services.portal.broadcast import Broadcast
 from services.portal.domain.stream import Position, StreamEvent
 from services.portal.handlers import forget_customers
 from services.portal.jobs import Pruning
-from tests.portal_company import PASSWORD, SECONDS, Company, a_poller, a_server, until
+from tests.portal_company import Company
+from tests.portal_server import SECONDS, a_poller, a_server, until
+from tests.portal_visitor import PASSWORD
 
 INSERT = text("""
     INSERT INTO events (event_id, type, subject, happened_at, received_at, facts)

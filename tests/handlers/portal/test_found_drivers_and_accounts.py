@@ -4,8 +4,8 @@ from typing import Any
 
 import httpx
 
-from tests.handlers.portal.test_nps_page import shown
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 AT = "2026-11-20T10:00:00Z"
 
@@ -31,12 +31,12 @@ async def test_drivers_are_told_with_interval_and_stake(company: Company, olga: 
     page = await olga.get("/drivers?program=rent&lang=en")
 
     assert page.status_code == 200
-    assert "Touchpoint" in shown(page)
-    assert "20.0 % of the differences (95 % interval 10.0–30.0 %)" in shown(page)
-    assert "−12 (−20 … −4) 7 customers, value 125,000" in shown(page)
-    assert "the small ones together" in shown(page)
+    assert "Touchpoint" in text_of(page)
+    assert "20.0 % of the differences (95 % interval 10.0–30.0 %)" in text_of(page)
+    assert "−12 (−20 … −4) 7 customers, value 125,000" in text_of(page)
+    assert "the small ones together" in text_of(page)
     assert page.text.count("driver-unsure") == 1
-    assert "Region (all alike)" in shown(page)
+    assert "Region (all alike)" in text_of(page)
 
 
 async def test_an_account_names_the_decision_maker_whom_the_mean_hides(company: Company, olga: Visitor) -> None:
@@ -58,13 +58,13 @@ async def test_an_account_names_the_decision_maker_whom_the_mean_hides(company: 
 
     page = await olga.get("/accounts/acme?lang=en")
 
-    assert "A decision maker is a detractor: Мария (4)" in shown(page)
-    assert "2 of 3 contacts answered. If all contacts had answered: 95 % sure between 2.4 and 8.1." in shown(page)
+    assert "A decision maker is a detractor: Мария (4)" in text_of(page)
+    assert "2 of 3 contacts answered. If all contacts had answered: 95 % sure between 2.4 and 8.1." in text_of(page)
 
     line = {"account_id": "acme", "account_name": None, "kind": "relationship", "score": 5.3, "n": 2, "contacts": 3}
     line |= {"ci_low": 2.4, "ci_high": 8.1}
     company.lines["scoring"].state.answer = httpx.Response(200, json={"items": [line | {"flagged": True}]})
-    assert "5.3 of 10 2.4 … 8.1" in shown(await olga.get("/accounts?show=flagged&lang=en"))
+    assert "5.3 of 10 2.4 … 8.1" in text_of(await olga.get("/accounts?show=flagged&lang=en"))
 
 
 async def test_silences_say_who_and_why(company: Company, olga: Visitor) -> None:
@@ -73,7 +73,7 @@ async def test_silences_say_who_and_why(company: Company, olga: Visitor) -> None
     answer = {"items": [silent | {"invited_at": AT}], "next_cursor": "further"}
     company.lines["scoring"].state.answer = httpx.Response(200, json=answer)
     page = await olga.get("/silences?lang=ru")
-    assert "Мария приглашение не дошло Acme · принимает решения" in shown(page)
+    assert "Мария приглашение не дошло Acme · принимает решения" in text_of(page)
     assert "cursor=further" in page.text
 
 
@@ -90,8 +90,8 @@ async def test_a_group_too_small_to_be_shown_is_said_to_be_hidden(company: Compa
     company.lines["scoring"].state.answer = httpx.Response(200, json={"items": [hidden], "instrument_breaks": []})
     page = await olga.get("/nps?touchpoint=branch&lang=en")
     assert page.status_code == 200
-    assert "Too few answered: the number is not shown" in shown(page)
-    assert "hidden: too few answers" in shown(page)
+    assert "Too few answered: the number is not shown" in text_of(page)
+    assert "hidden: too few answers" in text_of(page)
 
 
 async def test_effort_is_shown_on_its_own_scale(company: Company, olga: Visitor) -> None:
@@ -100,5 +100,5 @@ async def test_effort_is_shown_on_its_own_scale(company: Company, olga: Visitor)
     item |= {"good_share_ci_low": 0.6, "good_share_ci_high": 0.86}
     company.lines["scoring"].state.answer = httpx.Response(200, json={"items": [item], "instrument_breaks": []})
     page = await olga.get("/nps?metric=ces&touchpoint=branch&lang=en&by=program")
-    assert "5.25 from 40 answers 95 % sure it lies between 4.90 and 5.60" in shown(page)
-    assert "75 % say that it was easy (95 % sure between 60 and 86 %)" in shown(page)
+    assert "5.25 from 40 answers 95 % sure it lies between 4.90 and 5.60" in text_of(page)
+    assert "75 % say that it was easy (95 % sure between 60 and 86 %)" in text_of(page)

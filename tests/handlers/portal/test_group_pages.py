@@ -4,10 +4,10 @@ import re
 
 import httpx
 
-from tests.handlers.portal.test_case_pages import text_of
 from tests.handlers.portal.test_colleague_pages import PAVEL
 from tests.handlers.portal.test_loop_pages import organised
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 DEPARTMENT = {"id": "retail", "name": "Розница", "manager_id": "olga", "task_hours": "24", "calendar_id": ""}
 TEAM = {

@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 GUIDE = {
     "title_ru": "Очередь в отделении",

@@ -2,14 +2,12 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
 
 import httpx
-import pytest
 from sqlalchemy import text
 
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 FIELDS = {
     "name": "Склад",
@@ -27,14 +25,6 @@ _FAILED = text("""
              {"at": "2026-01-05T10:05:00Z", "status_code": 500, "trouble": "status", "took_ms": 31}]'
 """)
 _WRITTEN = text("SELECT status FROM hook_deliveries")
-
-
-@pytest.fixture
-async def oleg(company: Company) -> AsyncIterator[Visitor]:
-    """The operator, who reads English."""
-    visitor = await company.visitor().log_in("oleg")
-    yield visitor
-    await visitor.close()
 
 
 async def subscribed(visitor: Visitor) -> str:

@@ -1,7 +1,6 @@
 """The pages of imports: a file looked at before it is sent, sent in pieces, and what became of its rows."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -9,7 +8,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 INSTRUMENT = {
     "metric": "nps",
@@ -35,30 +35,10 @@ COLUMNS = {
 }
 
 
-@pytest.fixture
-async def oleg(company: Company) -> AsyncIterator[Visitor]:
-    """The operator, logged in; he reads English."""
-    visitor = await company.visitor().log_in("oleg")
-    yield visitor
-    await visitor.close()
-
-
-@pytest.fixture
-async def ada(company: Company) -> AsyncIterator[Visitor]:
-    """The administrator, logged in; she reads English."""
-    visitor = await company.visitor().log_in("ada")
-    yield visitor
-    await visitor.close()
-
-
 @pytest.fixture(autouse=True)
 async def _shop(company: Company) -> None:
     body = {"vendor": "typeform", "program": "retail", "instrument": INSTRUMENT, "field_map": {"score": None}}
     await company.ingest("PUT", "/v1/sources/shop", json=body | {"secret": "a secret of typeform"})
-
-
-def shown(page: httpx.Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
 
 
 async def send(visitor: Visitor, address: str, content: bytes, **headers: str) -> httpx.Response:
@@ -82,7 +62,7 @@ async def started(visitor: Visitor, size: int = len(FILE), **said: str) -> dict[
 async def test_a_file_is_looked_at_sent_in_pieces_and_told_about(company: Company, oleg: Visitor) -> None:
     looked = await send(oleg, "/imports/look?source=shop&whole=yes&map-response_id=column:Номер ответа", FILE)
     assert looked.status_code == 200
-    text = shown(looked)
+    text = text_of(looked)
     assert "CSV, Windows-1251" in text
     assert '<option value="semicolon" selected>' in looked.text
     assert '<option value="day-first" selected>' in looked.text
@@ -94,7 +74,7 @@ async def test_a_file_is_looked_at_sent_in_pieces_and_told_about(company: Compan
     import_ = await started(oleg, encoding="windows-1251")
     assert (import_["offset"], import_["finished"]) == (0, False)
     address = f"/imports/{import_['id']}"
-    assert "is being read" in shown(await oleg.get(address))
+    assert "is being read" in text_of(await oleg.get(address))
     first = (await send(oleg, f"{address}/content?offset=0", FILE[:120])).json()
     assert first["offset"] <= 120
     done = (await send(oleg, f"{address}/content?offset={first['offset']}", FILE[first["offset"] :])).json()
@@ -103,11 +83,11 @@ async def test_a_file_is_looked_at_sent_in_pieces_and_told_about(company: Compan
     assert again.json() == done
 
     page = await oleg.get(address)
-    assert "finished" in shown(page)
-    assert re.search(r"Accepted\s*2 .*Errors\s*1", shown(page))
-    assert "Score (question «Оценка») is 11 outside the scale 0 to 10" in shown(page)
-    assert "Windows-1251" in shown(page)
-    listed = shown(await oleg.get("/imports"))
+    assert "finished" in text_of(page)
+    assert re.search(r"Accepted\s*2 .*Errors\s*1", text_of(page))
+    assert "Score (question «Оценка») is 11 outside the scale 0 to 10" in text_of(page)
+    assert "Windows-1251" in text_of(page)
+    listed = text_of(await oleg.get("/imports"))
     assert "answers.csv" in listed
     assert "3 rows" in listed
     assert "2 accepted, 0 known already, 1 errors" in listed
@@ -132,12 +112,12 @@ async def test_the_errors_are_a_file_in_the_reader_s_language(company: Company, 
 async def test_what_cannot_be_read_so_says_why_and_offers_its_columns(oleg: Visitor) -> None:
     looked = await send(oleg, "/imports/look?source=shop&whole=yes", b"one;two\n1;2\n")
     assert looked.status_code == 200
-    assert "no column was chosen for: Answered or Score" in shown(looked)
+    assert "no column was chosen for: Answered or Score" in text_of(looked)
     assert '<option value="column:two" >two</option>' in looked.text
     assert 'id="start"' not in looked.text
-    assert "The file is empty".lower() in shown(await send(oleg, "/imports/look?source=shop&whole=yes", b"")).lower()
+    assert "The file is empty".lower() in text_of(await send(oleg, "/imports/look?source=shop&whole=yes", b"")).lower()
     looked = await send(oleg, "/imports/look?source=shop&whole=yes&lang=ru", b"score;date\n9;02/03/2026\n")
-    assert "первым может быть и день, и месяц" in shown(looked)
+    assert "первым может быть и день, и месяц" in text_of(looked)
 
 
 async def test_a_file_that_broke_off_can_be_gone_on_with(company: Company, oleg: Visitor) -> None:
@@ -145,7 +125,7 @@ async def test_a_file_that_broke_off_can_be_gone_on_with(company: Company, oleg:
     await send(oleg, f"/imports/{import_['id']}/content?offset=0", FILE[:120])
     company.clock.shift = timedelta(minutes=1)
     page = await oleg.get(f"/imports/{import_['id']}")
-    assert "broken off" in shown(page)
+    assert "broken off" in text_of(page)
     assert f'data-size="{len(FILE)}"' in page.text
     ahead = await send(oleg, f"/imports/{import_['id']}/content?offset=100000", FILE)
     assert ahead.json()["offset"] <= 120  # there it goes on

@@ -1,13 +1,12 @@
 """Changes: proposed from evidence, decided, done, over plain forms and the real casework."""
 
 import re
-from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.handlers.portal.test_case_pages import text_of
 from tests.handlers.portal.test_loop_pages import organised, solved
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 PROPOSAL = {
     "title": "Второе окно в обед",
@@ -18,14 +17,6 @@ PROPOSAL = {
     "owner_id": "olga",
     "since": "2020-01-01",
 }
-
-
-@pytest.fixture
-async def viktor(company: Company) -> AsyncIterator[Visitor]:
-    """The executive, who reads English."""
-    visitor = await company.visitor().log_in("viktor")
-    yield visitor
-    await visitor.close()
 
 
 async def proposed(company: Company, visitor: Visitor) -> str:

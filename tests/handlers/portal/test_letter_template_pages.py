@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from services.notify.shipping import release
 from services.notify.store import templates
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 _EMPTY = text("TRUNCATE templates, templates_in_use")
 

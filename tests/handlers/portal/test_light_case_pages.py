@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from services.casework.handlers import handle_scores
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 RULES = "/v1/outreach-rules"
 FIRST = {

@@ -15,7 +15,9 @@ from services.portal.clients import Casework, Ingest, Notify, Scoring, Service
 from services.portal.clients.dead_letters import DeadLetters
 from services.portal.domain.people import PersonId
 from services.portal.jobs import Pruning
-from tests.portal_company import PASSWORD, QUICK, Company, Visitor
+from tests.portal_company import Company
+from tests.portal_first_day import QUICK
+from tests.portal_visitor import PASSWORD, Visitor
 
 EVERYTHING = text("SELECT string_agg(CAST(sessions AS text), ' ') AS everything, count(*) AS n FROM sessions")
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -10,8 +9,9 @@ import pytest
 from deploy.cli_accounts import make
 from deploy.troubles import CommandError
 from services.portal.domain.accountforms import person_of
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import PASSWORD, QUICK, Company, Visitor
+from tests.portal_company import Company
+from tests.portal_first_day import QUICK
+from tests.portal_visitor import PASSWORD, Visitor, text_of
 
 NINA = {
     "id": "nina",
@@ -22,14 +22,6 @@ NINA = {
     "language": "ru",
 }
 CHOSEN = "a password of her own"
-
-
-@pytest.fixture
-async def ada(company: Company) -> AsyncIterator[Visitor]:
-    """The administrator, logged in; she reads English."""
-    visitor = await company.visitor().log_in("ada")
-    yield visitor
-    await visitor.close()
 
 
 async def invited(ada: Visitor) -> str:

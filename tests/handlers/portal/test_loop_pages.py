@@ -6,8 +6,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.handlers.portal.test_case_pages import rows, text_of
-from tests.portal_company import Company, Visitor
+from tests.handlers.portal.test_case_pages import rows
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 
 async def solved(company: Company, customer: str, *, hours_ago: float = 3, cause: str = "service.waiting") -> str:

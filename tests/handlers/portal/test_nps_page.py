@@ -6,11 +6,8 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from tests.portal_company import Company, Visitor
-
-
-def shown(page: httpx.Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 
 async def test_the_number_comes_with_its_answers_and_its_interval(company: Company, olga: Visitor) -> None:
@@ -18,7 +15,7 @@ async def test_the_number_comes_with_its_answers_and_its_interval(company: Compa
 
     page = await olga.get("/nps")
 
-    text = shown(page)
+    text = text_of(page)
     assert re.search(r"\+38 по 40 ответам с уверенностью 95 % — от \+(\d+) до \+(\d+)", text)
     assert "Критики 10 25 %" in text
     assert "Нейтральные 5 13 %" in text
@@ -46,7 +43,7 @@ async def test_survey_kinds_are_never_added_up(company: Company, olga: Visitor) 
     await company.measured(10, 10, kind="transactional")
     await company.measured(2, 2, 2, touchpoint=None, kind="relationship")
 
-    text = shown(await olga.get("/nps"))
+    text = text_of(await olga.get("/nps"))
 
     assert re.search(r"После точки контакта \+100 по 2 ответам", text)
     assert re.search(r"Отношения в целом −100 по 3 ответам", text)
@@ -61,7 +58,7 @@ async def test_each_touchpoint_has_its_line_and_leads_to_its_own_page(company: C
     assert [name for _, name in lines] == ["Отделение &amp; касса", "app"]
 
     one = await olga.get(lines[0][0].replace("&amp;", "&"))
-    assert "по 3 ответам" in shown(one)
+    assert "по 3 ответам" in text_of(one)
     assert "<option selected>Отделение &amp; касса</option>" in one.text
 
 
@@ -71,7 +68,7 @@ async def test_only_the_asked_days_count(company: Company) -> None:
     visitor = await company.visitor().log_in("olga")
 
     assert "Пока никто не ответил" in (await visitor.get("/nps?period=today")).text
-    assert "по 2 ответам" in shown(await visitor.get("/nps?period=week"))
+    assert "по 2 ответам" in text_of(await visitor.get("/nps?period=week"))
     assert "Пока никто не ответил" in (await visitor.get("/nps?period=week&touchpoint=elsewhere")).text
     await visitor.close()
 

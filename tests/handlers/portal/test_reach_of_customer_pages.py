@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.handlers.portal.test_nps_page import shown
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 PROFILE = {"name": "Мария Кузнецова", "email": "maria@example.org", "language": "ru", "time_zone": "Europe/Moscow"}
 SECRET = "Bearer secret-of-the-provider"
@@ -32,7 +32,7 @@ async def oleg(company: Company) -> AsyncIterator[Visitor]:
 
 
 async def test_it_is_told_for_what_a_customer_is_written_to_and_over_which_channels(viktor: Visitor) -> None:
-    page = shown(await viktor.get("/reach/customer-1"))
+    page = text_of(await viktor.get("/reach/customer-1"))
 
     assert "maria@example.org" in page
     assert re.search(r"What we changed e-mail would go out now E-mail open SMS not used for this", page)
@@ -45,7 +45,7 @@ async def test_who_changed_how_they_are_reached_is_told_with_the_way_it_came(com
     changed = PROFILE | {"time_zone": "Asia/Omsk", "language": "en", "email_consent": False}
     await company.scoring("PUT", "/v1/customers/customer-1", json=changed)
 
-    page = shown(await viktor.get("/reach/customer-1"))
+    page = text_of(await viktor.get("/reach/customer-1"))
 
     assert re.search(r"Consent to e-mail: yes → no \d+ \w+, [\d:]+ · from the company&#39;s systems · tests", page)
     assert "Time zone: Europe/Moscow → Asia/Omsk" in page
@@ -59,7 +59,7 @@ async def test_what_a_customer_said_is_noted_and_holds(viktor: Visitor) -> None:
     unsaid = await viktor.post("/reach/customer-1", said)
     assert (unsaid.status_code, "aria-invalid" in unsaid.text) == (422, True)
 
-    page = shown(await viktor.post("/reach/customer-1", said | {"why": "Said so on the phone"}))
+    page = text_of(await viktor.post("/reach/customer-1", said | {"why": "Said so on the phone"}))
 
     assert "Noted. It holds from the next message on." in page
     assert "What we changed not written to unsubscribed E-mail unsubscribed" in page
@@ -69,7 +69,7 @@ async def test_what_a_customer_said_is_noted_and_holds(viktor: Visitor) -> None:
 async def test_an_address_on_the_list_and_what_was_held_back_are_told(company: Company, viktor: Visitor) -> None:
     listed = {"address": "customer-1@example.org", "reason": "undeliverable", "why": "550 no such user"}
     await company.notify("oleg", "operator", "POST", "/v1/suppressions", json=listed)
-    page = shown(await viktor.get("/reach/customer-1"))
+    page = text_of(await viktor.get("/reach/customer-1"))
     assert page.count("not written to mail to the address came back") == 3
     assert "550 no such user" in page
     assert "for good" in page
@@ -83,7 +83,7 @@ async def test_without_notify_the_page_says_what_scoring_knows(company: Company,
 
 
 async def test_a_provider_is_set_up_and_its_secret_is_never_shown_again(company: Company, oleg: Visitor) -> None:
-    assert "SMS Nobody carries this." in shown(await oleg.get("/providers"))
+    assert "SMS Nobody carries this." in text_of(await oleg.get("/providers"))
     await oleg.get("/providers/new")
     fields = {
         "name": "gateway",
@@ -113,12 +113,12 @@ async def test_a_provider_is_set_up_and_its_secret_is_never_shown_again(company:
     kept = await oleg.post("/providers/new", fields)
 
     assert "Kept. It holds from the next message on." in kept.text
-    assert re.search(r"gateway SMS in use https://sms.example/send delivered 0", shown(kept))
+    assert re.search(r"gateway SMS in use https://sms.example/send delivered 0", text_of(kept))
     form = await oleg.get("/providers/gateway")
     assert SECRET not in form.text
     assert "There are: Authorization, X-Tenant" in form.text
     changed = await oleg.post("/providers/gateway", fields | {"headers": "", "enabled": ""})
-    assert "gateway SMS switched off" in shown(changed)
+    assert "gateway SMS switched off" in text_of(changed)
     assert "secret-of-the-provider" not in changed.text
     (stored,) = await company.notify("oleg", "operator", "GET", "/v1/providers")
     assert stored["headers"] == ["Authorization", "X-Tenant"], "left out, they stay"

@@ -2,21 +2,11 @@
 
 import html
 import re
-from collections.abc import AsyncIterator
 
 import httpx
-import pytest
 
-from tests.handlers.portal.test_case_pages import text_of
-from tests.portal_company import Company, Visitor
-
-
-@pytest.fixture
-async def viktor(company: Company) -> AsyncIterator[Visitor]:
-    """The executive, who reads English."""
-    visitor = await company.visitor().log_in("viktor")
-    yield visitor
-    await visitor.close()
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 
 def filled(page: str) -> dict[str, str | list[str]]:

@@ -5,14 +5,14 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 SURVEY = {
     "program": "retail",
@@ -35,26 +35,6 @@ INSTRUMENT = {
     "channel": "email",
 }
 TALLY_SECRET = "a signing secret of tally"
-
-
-@pytest.fixture
-async def ada(company: Company) -> AsyncIterator[Visitor]:
-    """The administrator, logged in; she reads English."""
-    visitor = await company.visitor().log_in("ada")
-    yield visitor
-    await visitor.close()
-
-
-@pytest.fixture
-async def oleg(company: Company) -> AsyncIterator[Visitor]:
-    """The operator, logged in; he reads English."""
-    visitor = await company.visitor().log_in("oleg")
-    yield visitor
-    await visitor.close()
-
-
-def shown(page: httpx.Response) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page.text))
 
 
 async def a_source(company: Company, name: str = "shop", vendor: str = "tally", **changes: object) -> dict[str, Any]:
@@ -109,36 +89,36 @@ async def test_a_source_is_set_up_from_its_vendor_to_its_first_accepted_answer(c
     made = await oleg.post("/sources/new/tally", SURVEY | {"name": "shop", "secret": TALLY_SECRET})
     assert made.status_code == 200
     assert "https://hooks.example.org/v1/webhooks/shop<" in made.text
-    assert "signing secret" in shown(made)
+    assert "signing secret" in text_of(made)
 
     waiting = await oleg.get("/sources/shop/test")
     assert '<noscript><meta http-equiv="refresh" content="2; url=/sources/shop/test?after=&amp;n=1">' in waiting.text
     assert (await deliver(company, a_form()))["status"] == "quarantined"
     arrived = await oleg.get("/sources/shop/test?after=&n=1")
     assert "http-equiv" not in arrived.text
-    assert "in quarantine" in shown(arrived)
+    assert "in quarantine" in text_of(arrived)
 
     await oleg.get(re.findall(r'href="(/sources/shop/map\?delivery=[^"]+)"', arrived.text)[0])
     assert re.search(r'value="question:q1" selected>How likely are you to recommend us\? = 3', oleg.page.text)
-    assert shown(oleg.page).count("a guess") == 2  # the vendor itself says who the customer is
+    assert text_of(oleg.page).count("a guess") == 2  # the vendor itself says who the customer is
     tried = await oleg.post(
         "/sources/shop/map",
         {"score": "question:q2", "comment": "question:q2", "delivery": delivery_of(oleg.page), "do": "try"},
     )
-    assert "What fails: Score" in shown(tried)
+    assert "What fails: Score" in text_of(tried)
     chosen = {"score": "question:q1", "comment": "question:q2", "delivery": delivery_of(oleg.page)}
     tried = await oleg.post("/sources/shop/map", chosen | {"do": "try"})
-    assert "The delivery is understood." in shown(tried)
+    assert "The delivery is understood." in text_of(tried)
     assert await company.ingest("GET", "/v1/deliveries?status=accepted") == {"items": [], "next_cursor": None}
 
     saved = await oleg.post("/sources/shop/map", chosen | {"do": "save"})
     assert str(saved.url).endswith("/sources/shop/replay?done=map")
-    assert "1 delivery waits in quarantine" in shown(saved)
+    assert "1 delivery waits in quarantine" in text_of(saved)
     done = await oleg.post("/sources/shop/replay", {})
-    assert "1 delivery looked at: 1 is understood now, 0 still wait" in shown(done)
+    assert "1 delivery looked at: 1 is understood now, 0 still wait" in text_of(done)
     [accepted] = (await company.ingest("GET", "/v1/deliveries?source=shop"))["items"]
     assert accepted["status"] == "accepted"
-    assert "Last delivery" in shown(await oleg.get("/sources"))
+    assert "Last delivery" in text_of(await oleg.get("/sources"))
 
 
 def delivery_of(page: httpx.Response) -> str:
@@ -163,7 +143,7 @@ async def test_a_token_is_made_shown_once_and_opens_the_door_at_the_end_of_the_a
     again = await ada.post("/sources/forms/secrets", {})
     [other] = re.findall(r"<code>https://hooks\.example\.org/v1/webhooks/forms/([^<]{40,})</code>", again.text)
     assert other != token
-    assert "valid until" in shown(await ada.get("/sources/forms"))
+    assert "valid until" in text_of(await ada.get("/sources/forms"))
     assert "Two secrets are valid already" in (await ada.post("/sources/forms/secrets", {})).text
 
 
@@ -191,7 +171,7 @@ async def test_what_is_wrong_is_said_at_its_field_and_what_was_entered_stays(
     entered = {**SURVEY, "name": "shop", "secret": TALLY_SECRET, "program": "my program", **change}
     refused = await oleg.post("/sources/new/tally", entered)
     assert refused.status_code in (409, 422)
-    assert says in shown(refused)
+    assert says in text_of(refused)
     assert 'aria-invalid="true"' in refused.text
     assert 'value="my program"' in refused.text
     assert [source["name"] for source in (await company.ingest("GET", "/v1/sources"))["items"]] == ["taken"]
@@ -238,7 +218,7 @@ async def test_a_pasted_delivery_is_tried_and_kept_nowhere(company: Company, ole
     assert 'value="question:q1" selected' in looked.text
     assert "Жду неделю" in looked.text
     tried = await oleg.post("/sources/shop/map", pasted | {"score": "question:q1", "do": "try"})
-    assert "The delivery is understood." in shown(tried)
+    assert "The delivery is understood." in text_of(tried)
     assert (await company.ingest("GET", "/v1/deliveries"))["items"] == []
 
 
@@ -274,9 +254,9 @@ async def test_the_account_at_the_vendor_goes_in_and_its_token_never_comes_out(c
     assert "The account was not saved" in refused.text
     account = {"token": "tfp_0123456789", "survey": "abc", "poll_minutes": "15"}
     saved = await oleg.post("/sources/forms/account", account)
-    assert "every 15 minutes" in shown(saved)
+    assert "every 15 minutes" in text_of(saved)
     assert "tfp_" not in saved.text
-    assert "Webhooks had lost 0 answers" in shown(await oleg.get("/sources"))
+    assert "Webhooks had lost 0 answers" in text_of(await oleg.get("/sources"))
     await oleg.get("/sources/forms")
     assert "None yet" in (await oleg.post("/sources/forms/account/delete", {})).text
     await a_source(company, "tally-one")
@@ -289,7 +269,7 @@ async def test_hundreds_of_quarantined_deliveries_are_understood_again_in_batche
     await a_source(company)
     for number in range(230):
         await deliver(company, a_form(f"r-{number}", comment="x"))
-    assert "More than 50 deliveries wait" in shown(await oleg.get("/sources/shop/replay"))
+    assert "More than 50 deliveries wait" in text_of(await oleg.get("/sources/shop/replay"))
     await company.ingest(
         "PUT",
         "/v1/sources/shop",
@@ -303,7 +283,7 @@ async def test_hundreds_of_quarantined_deliveries_are_understood_again_in_batche
     done = await oleg.post("/sources/shop/replay", {})
     while "data-go-on" in done.text:
         done = await oleg.post("/sources/shop/replay", {})
-    assert "230 deliveries looked at: 230 are understood now, 0 still wait" in shown(done)
+    assert "230 deliveries looked at: 230 are understood now, 0 still wait" in text_of(done)
 
 
 @pytest.mark.parametrize("path", ["/sources", "/deliveries"])
@@ -311,7 +291,7 @@ async def test_when_ingest_is_away_the_lists_say_so(company: Company, oleg: Visi
     company.lines["ingest"].state.error = httpx.ConnectError("away")
     away = await oleg.get(path)
     assert away.status_code == 503
-    assert "cannot be reached just now" in shown(away)
+    assert "cannot be reached just now" in text_of(away)
 
 
 async def test_ingest_is_asked_in_the_name_of_the_person(company: Company, oleg: Visitor) -> None:

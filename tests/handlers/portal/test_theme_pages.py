@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from services.scoring.comment_jobs import read_anew
-from tests.handlers.portal.test_nps_page import shown
-from tests.portal_company import Company, Visitor
+from tests.portal_company import Company
+from tests.portal_visitor import Visitor, text_of
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ async def written(company: Company) -> Company:
 async def test_themes_are_shown_with_the_nps_of_those_who_mention_them_and_few_are_hidden(olga: Visitor) -> None:
     page = await olga.get("/themes?period=quarter&lang=en")
 
-    text_ = shown(page)
+    text_ = text_of(page)
     # 9 of 18 are detractors and 9 promoters.
     assert re.search(r"Waiting[^.]*? 18 18 0 NPS 0, 95 % interval from −\d+ to \+\d+", text_)
     assert re.search(r"All answers – 25 \+\d+", text_)
@@ -42,9 +42,9 @@ async def test_what_few_mention_is_named_and_not_counted(written: Company, olga:
         of_app = await olga.get("/themes/of/app?period=quarter&lang=en")
     finally:
         state.privacy_threshold = 1
-    assert "Mentioned by too few to be shown: App and website." in shown(page)
-    assert re.search(r"Waiting[^.]*? 18 18 0 NPS", shown(page))
-    assert "After a touchpoint Too few answered: the number is not shown" in shown(of_app)
+    assert "Mentioned by too few to be shown: App and website." in text_of(page)
+    assert re.search(r"Waiting[^.]*? 18 18 0 NPS", text_of(page))
+    assert "After a touchpoint Too few answered: the number is not shown" in text_of(of_app)
 
 
 @pytest.mark.usefixtures("written")
@@ -73,7 +73,7 @@ async def test_every_employee_sees_the_numbers_and_only_those_who_lead_the_words
 async def test_a_suggestion_becomes_a_theme_with_both_names(written: Company, olga: Visitor) -> None:
     await written.suggested("парковка")
     page = await olga.get("/themes/suggestions")
-    assert "у 7 человек" in shown(page)
+    assert "у 7 человек" in text_of(page)
     (path,) = re.findall(r'action="(/themes/suggestions/[^"]+)"', page.text)
 
     refused = await olga.post(path, {"do": "accept", "name_ru": "Парковка"})
@@ -89,7 +89,7 @@ async def test_a_suggestion_becomes_a_theme_with_both_names(written: Company, ol
 
     taxonomy = await olga.get("/themes/taxonomy")
     assert 'href="/themes/taxonomy/parking_access"' in taxonomy.text
-    assert re.search(r"Версия 2 · .{5,40} · Ольга Лебедева Добавлено: Парковка", shown(taxonomy))
+    assert re.search(r"Версия 2 · .{5,40} · Ольга Лебедева Добавлено: Парковка", text_of(taxonomy))
 
 
 async def test_a_suggestion_goes_to_a_theme_that_there_is_or_is_dismissed(written: Company, olga: Visitor) -> None:
@@ -114,15 +114,15 @@ async def test_words_are_tried_before_they_are_saved_and_stored_comments_follow(
     tried = await olga.post("/themes/taxonomy/app", {**changed, "do": "try"})
 
     assert tried.status_code == 200
-    assert "Из 20 последних комментариев изменились бы 18" in shown(tried)
-    assert re.search(r"Приложения 2 20", shown(tried))
+    assert "Из 20 последних комментариев изменились бы 18" in text_of(tried)
+    assert re.search(r"Приложения 2 20", text_of(tried))
     assert "телефон •••" in tried.text
-    assert "Версия 2" not in shown(await olga.get("/themes/taxonomy"))
+    assert "Версия 2" not in text_of(await olga.get("/themes/taxonomy"))
 
     await olga.get("/themes/taxonomy/app")
     saved = await olga.post("/themes/taxonomy/app", {**changed, "do": "save"})
     assert "Сохранено. Комментарии перечитываются." in saved.text
-    assert re.search(r"Версия 2 .* Изменено: Приложения", shown(saved))
+    assert re.search(r"Версия 2 .* Изменено: Приложения", text_of(saved))
     assert "data-poll" in saved.text
     while await read_anew(written.databases["scoring"]):
         pass
@@ -143,8 +143,8 @@ async def test_what_is_wrong_with_words_is_said_at_their_field(olga: Visitor) ->
 
     assert page.status_code == 422
     assert re.search(r'id="name_en"[^>]*aria-invalid="true" aria-describedby="name_en-error"', page.text)
-    assert "нужно название не длиннее 100 знаков" in shown(page)
-    assert re.search(r"Строка 2: ~ и &amp; стоят между словами", shown(page))
+    assert "нужно название не длиннее 100 знаков" in text_of(page)
+    assert re.search(r"Строка 2: ~ и &amp; стоят между словами", text_of(page))
     assert "приложение\n~ долго" in page.text
 
 
@@ -157,11 +157,11 @@ async def test_a_theme_is_made_retired_and_urgent_words_are_edited(olga: Visitor
     assert (taken.status_code, "уже есть" in taken.text) == (422, True)
     await olga.get("/themes/taxonomy/parking")
     retired = await olga.post("/themes/taxonomy/parking", {**new, "retired": "yes"})
-    assert re.search(r"Версия 3 .* Снято: Парковка", shown(retired))
+    assert re.search(r"Версия 3 .* Снято: Парковка", text_of(retired))
     urgent = await olga.get("/themes/taxonomy/urgent.legal")
     assert 'id="name_ru"' not in urgent.text
     saved = await olga.post("/themes/taxonomy/urgent.legal", {"patterns_ru": "в суд", "do": "save"})
-    assert re.search(r"Версия 4 .* Изменено: Говорит о законе или надзоре", shown(saved))
+    assert re.search(r"Версия 4 .* Изменено: Говорит о законе или надзоре", text_of(saved))
     assert (await olga.get("/themes/taxonomy/urgent.weather")).status_code == 404
 
 

@@ -1,19 +1,15 @@
 """Scoring on a real database: deliveries as the runtime makes them, and what went out."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import httpx
 import pytest
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy import text
 
-from libs.events import inbox, outbox
-from libs.events.codec import Record, decode
+from libs.events import inbox
 from libs.events.contracts.responses import Instrument, ResponseReceived, ResponseRevised
 from libs.events.database import Database
 from libs.events.event import Event
@@ -24,10 +20,6 @@ from services.scoring.handlers import score_responses
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 SCOPES = ("customers:read", "customers:write", "rules:read", "rules:write", "metrics:read", "on-behalf")
 
-_WAITING = text("""
-    SELECT count(*) AS sessions FROM pg_stat_activity
-     WHERE datname = current_database() AND wait_event_type = 'Lock'
-""")
 _CLEAR = text("""
     TRUNCATE customers, accounts, erasures, responses, instrument_versions, cells, tallies, day_counts, month_counts,
              invitations, account_scores, account_scores_due, theme_tallies, theme_day_counts, theme_month_counts,
@@ -112,70 +104,6 @@ def deliver(database: Database) -> Callable[..., Awaitable[None]]:
                 await score_responses(tx, fresh)
 
     return handle
-
-
-@pytest.fixture
-def published(database: Database) -> Callable[[], Awaitable[list[tuple[str, Event[Any]]]]]:
-    """What is in the outbox, oldest first: (key, event)."""
-
-    async def read() -> list[tuple[str, Event[Any]]]:
-        async with database.engine.connect() as connection:
-            waiting = await outbox.oldest(connection, 100_000)
-        found = []
-        for row in waiting:
-            record = row.record
-            event = decode(Record(record.topic, 0, row.id, record.key.encode(), record.value, record.headers))
-            assert event is not None
-            found.append((record.key, event))
-        return found
-
-    return read
-
-
-@pytest.fixture
-def statements(database: Database) -> Callable[[], AbstractContextManager[list[str]]]:
-    """The statements that were executed inside the block."""
-
-    @contextmanager
-    def count() -> Iterator[list[str]]:
-        seen: list[str] = []
-
-        def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-            seen.append(statement)
-
-        engine = database.engine.sync_engine
-        sqlalchemy_event.listen(engine, "before_cursor_execute", note)
-        try:
-            yield seen
-        finally:
-            sqlalchemy_event.remove(engine, "before_cursor_execute", note)
-
-    return count
-
-
-@pytest.fixture
-def somebody_waits(database: Database) -> Callable[[], Awaitable[None]]:
-    """Return as soon as a session waits for another one's lock."""
-
-    async def wait() -> None:
-        async with asyncio.timeout(10), database.engine.connect() as connection:
-            while True:
-                row = (await connection.execute(_WAITING)).one()
-                await connection.rollback()
-                if row.sessions:
-                    return
-                await asyncio.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture
-def rows(database: Database) -> Callable[..., Awaitable[Sequence[Any]]]:
-    async def fetch(statement: str, **parameters: object) -> Sequence[Any]:
-        async with database.reading() as tx:
-            return await tx.fetch(text(statement), parameters)
-
-    return fetch
 
 
 @pytest.fixture
