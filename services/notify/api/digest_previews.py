@@ -6,7 +6,7 @@ from fastapi import Query, Request
 
 from libs.webapi.app import database_of
 from libs.webapi.auth import Principal, requires
-from libs.webapi.problem import of_status
+from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.notify.api.digests import DigestShown, InLanguage, shown
 from services.notify.digest_reports import Reports, ReportsAwayError
@@ -28,10 +28,18 @@ async def preview(
     language: InLanguage = "ru",
     reader: Annotated[Literal["lead", "everybody"], Query(description="Who would read it.")] = "lead",
 ) -> DigestShown:
-    """Asked anew of those who know it, and not kept; `frozen_at` is now. 503 where somebody has no answer."""
+    """Asked anew of those who know it, and not kept; `frozen_at` is now.
+
+    409 where there are no digests, 503 where somebody has no answer.
+    """
     reports: Reports | None = request.app.state.reports
     if reports is None:
-        raise of_status(503, detail="There are no digests here: notify has no keys to those who know what they say.")
+        raise Problem(
+            409,
+            "no-digests",
+            "There are no digests here",
+            detail="notify has no keys to those who know what a digest says.",
+        )
     company = request.app.state.letters.time_zone
     where = zone(company, company)
     database = database_of(request)

@@ -63,6 +63,7 @@ def routes(pages: Pages, notify: Notify, casework: Casework) -> APIRouter:
         said = query.get("said")
         language = said if said in LANGUAGES else pages.words(request, visit.person).language
         context: dict[str, Any] = {"kind": kind, "kinds": KINDS, "reader": reader, "readers": READERS, "said": language}
+        context["told_in"] = pages.words_in(language)
         try:
             digest = await notify.digests.preview(visit.person, kind, language, reader)
         except (ServiceAwayError, Refusal):

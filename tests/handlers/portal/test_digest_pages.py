@@ -132,7 +132,10 @@ async def test_who_leads_sees_beforehand_what_the_next_digest_says_in_both_langu
     assert "Что ждёт решения руководителей" in shown
     english = await olga.get("/digest/preview?said=en&reader=everybody")
     assert '<div lang="en">' in english.text
-    assert "Что ждёт решения руководителей" not in text_of(english)
+    assert "What the numbers say" in text_of(english)
+    assert "What waits for those who lead" not in text_of(english)
+    for_leads = text_of(await olga.get("/digest/preview?said=en&reader=lead"))
+    assert "What waits for those who lead" in for_leads
     assert (await irina.get("/digest/preview")).status_code == 403
     listed = await company.notify("olga", "manager", "GET", "/v1/digests")
     assert listed == [], "nothing is kept of a look"

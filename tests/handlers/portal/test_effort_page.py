@@ -39,7 +39,7 @@ async def test_everybody_sees_effort_and_nobody_sees_codes(company: Company) -> 
     page = await anna.get("/loop/effort?by=root_cause")
     assert page.status_code == 200
     assert "service.waiting" not in page.text
-    assert re.findall(r'<th scope="row">([^<]+)</th>', page.text) == ["branch"]
+    assert re.findall(r'<th scope="row">([^<]+)</th>', page.text) == ["отделение"]
     await anna.close()
 
 

@@ -47,7 +47,7 @@ async def test_rules_are_written_in_rows_tried_on_what_came_and_put_into_force(c
     tried = text_of(await olga.post("/light-cases", FIRST | {"do": "try"}))
     assert "Лёгких обращений: 2, благодарностей: 0, без ответа: 1" in tried
     assert "Правило 1 (лёгкое обращение): 2 ответа" in tried
-    assert re.search(r"Мария Кузнецова обычный оценка 7, Аренда · branch, .*сейчас есть открытое обращение", tried)
+    assert re.search(r"Мария Кузнецова обычный оценка 7, Аренда · отделение, .*сейчас есть открытое обращение", tried)
     assert (await company.casework("GET", RULES))["version"] == 1
 
     await olga.post("/light-cases", FIRST | {"do": "save"})

@@ -55,7 +55,7 @@ async def test_each_touchpoint_has_its_line_and_leads_to_its_own_page(company: C
 
     page = await olga.get("/nps")
     lines = re.findall(r'<th scope="row"><a data-row href="([^"]+)">([^<]+)</a></th>', page.text)
-    assert [name for _, name in lines] == ["Отделение &amp; касса", "app"]
+    assert [name for _, name in lines] == ["Отделение &amp; касса", "приложение"]
 
     one = await olga.get(lines[0][0].replace("&amp;", "&"))
     assert "по 3 ответам" in text_of(one)
