@@ -26,6 +26,8 @@ _MOST: Final = 2
 SETTINGS: Final = (
     "SET plan_cache_mode = force_generic_plan",
     "SET enable_seqscan = off",
+    # Of an index that gives what is next in its order, a bitmap would take all there is and sort it.
+    "SET enable_bitmapscan = off",
     "SET enable_hashjoin = off",
     "SET enable_mergejoin = off",
 )

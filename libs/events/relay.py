@@ -55,7 +55,17 @@ class Publisher(Protocol):
 class Relay:
     """Runs until it is told to stop, as the active relay of its schema or as its stand-by."""
 
-    def __init__(self, service: str, database: Database, publisher: Publisher, health: Health) -> None:
+    def __init__(
+        self,
+        service: str,
+        database: Database,
+        publisher: Publisher,
+        health: Health,
+        *,
+        pace: timedelta = timedelta(0),
+    ) -> None:
+        """`pace`: how long after a batch the next one begins at the earliest, unless it was a full one."""
+        self._pace = pace
         self.name: Final = f"{service}.relay"
         self._service = service
         self._database = database
@@ -109,6 +119,8 @@ class Relay:
             self._outage.over()
             if published == 0:
                 await _either(woken, stop, _IDLE)
+            elif published < BATCH and self._pace:
+                await wait_for(stop, self._pace)
 
     async def relay_once(self, connection: AsyncConnection) -> int:
         """Publish one batch of the oldest rows; how many."""

@@ -128,10 +128,13 @@ class Runtime:
         """Run `step` again and again; at once while it returns True, else after `idle`."""
         self._parts.append(Loop(f"{self._name}.{name}", step, idle=idle, health=self.health))
 
-    def add_relay(self) -> None:
-        """Publish the outbox, and forget inbox entries that no topic can bring back."""
+    def add_relay(self, *, pace: timedelta = timedelta(0)) -> None:
+        """Publish the outbox, and forget inbox entries that no topic can bring back.
+
+        `pace`: for events that nobody waits for. The first after a pause goes at once, others together.
+        """
         publisher = KafkaPublisher(bootstrap_servers=self._bootstrap_servers)
-        self._parts.append(Relay(self._name, self._database, publisher, self.health))
+        self._parts.append(Relay(self._name, self._database, publisher, self.health, pace=pace))
 
         async def prune() -> bool:
             async with self._database.transaction() as tx:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
 
 from libs.events.contracts.messages import (
     CampaignApproved,
@@ -20,20 +20,22 @@ from libs.events.contracts.messages import (
     MessageSent,
     MessageSuppressed,
 )
-from libs.events.event import Event
+from libs.events.event import Contract, Event
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
     from libs.events.contracts.messages import Bounce, MessageChannel, MessageKind, Purpose, SuppressionReason
     from libs.events.database import Tx
-    from libs.events.event import Contract
     from services.notify.domain.campaigns import Act, Campaign
     from services.notify.domain.contacts import Waits
     from services.notify.domain.messages import Entry
     from services.notify.store.campaigns import Tally
 
 SOURCE: Final = "/notify"
+
+_PayloadT = TypeVar("_PayloadT", bound=Contract)
 
 
 class _Identity(TypedDict):
@@ -52,7 +54,12 @@ def queued(tx: Tx, entry: Entry) -> None:
 
 def sent(tx: Tx, entry: Entry) -> None:
     """The mail server has it."""
-    _announce(tx, entry, MessageSent(**_identity(entry)))
+    tx.emit(of_sent(entry, tx.now), key=entry.key)
+
+
+def of_sent(entry: Entry, now: datetime) -> Event[MessageSent]:
+    """The event that says so."""
+    return _event(entry, MessageSent(**_identity(entry)), now)
 
 
 def failed(tx: Tx, entry: Entry, reason: str) -> None:
@@ -131,16 +138,19 @@ def _identity(entry: Entry) -> _Identity:
 
 
 def _announce(tx: Tx, entry: Entry, payload: Contract, part: str = "") -> None:
-    event = Event.caused_by_command(
+    tx.emit(_event(entry, payload, tx.now, part), key=entry.key)
+
+
+def _event(entry: Entry, payload: _PayloadT, now: datetime, part: str = "") -> Event[_PayloadT]:
+    return Event.caused_by_command(
         entry.id,
         payload,
         subject=str(entry.id),
-        time=tx.now,
+        time=now,
         source=SOURCE,
         part=f"{entry.attempt}{part}",
         traceparent=entry.traceparent,
     )
-    tx.emit(event, key=entry.key)
 
 
 def campaign_act(tx: Tx, campaign: Campaign, act: Act, by: str, reason: str | None) -> None:

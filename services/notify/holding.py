@@ -27,12 +27,12 @@ from services.notify.telemetry import MESSAGES
 from services.notify.texts import zone
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from libs.events.contracts.messages import MessageChannel, SuppressionReason
     from libs.events.database import Tx
-    from services.notify.domain.messages import MessageId
+    from services.notify.domain.messages import Entry, MessageId
     from services.notify.domain.providers import Provider
     from services.notify.store.delivery import Claimed
 
@@ -63,25 +63,31 @@ class Holding:
             self._set(rules)
         decided = {message.entry.id: self._decide(message, tx.now) for message in claimed}
         await self._count(tx, claimed, decided)
-        held: dict[MessageId, SuppressionReason] = {}
-        waiting: dict[MessageId, Waits] = {}
+        held: dict[Entry, SuppressionReason] = {}
+        waiting: dict[Entry, Waits] = {}
         going: list[Claimed] = []
         for message in claimed:
             match decided[message.entry.id]:
                 case Way(channel):
                     going.append(message if channel == message.channel else message._replace(channel=channel))
                 case Held(reason):
-                    held[message.entry.id] = reason
-                    announcements.suppressed(tx, message.entry, reason)
-                    MESSAGES.labels(message.entry.kind, str(Status.SUPPRESSED)).inc()
+                    held[message.entry] = reason
                 case Waits() as wait:
-                    waiting[message.entry.id] = wait
-                    announcements.held(tx, message.entry, wait)
-        if held:
-            await delivery.suppress(tx, held)
-        if waiting:
-            await contacts.wait(tx, waiting)
+                    waiting[message.entry] = wait
+        await self._keep_back(tx, held, waiting)
         return going
+
+    async def _keep_back(self, tx: Tx, held: Mapping[Entry, SuppressionReason], waiting: Mapping[Entry, Waits]) -> None:
+        # Whatever was told meanwhile, of a case that is over or of a customer who is gone, is the later word.
+        ours = await delivery.suppress(tx, held) if held else set()
+        for entry, reason in held.items():
+            if entry.id in ours:
+                announcements.suppressed(tx, entry, reason)
+                MESSAGES.labels(entry.kind, str(Status.SUPPRESSED)).inc()
+        ours = await contacts.wait(tx, waiting) if waiting else set()
+        for entry, wait in waiting.items():
+            if entry.id in ours:
+                announcements.held(tx, entry, wait)
 
     def _set(self, rules: Rules) -> None:
         """Take on these rules, and what follows from them for each kind: deciding about one mail must cost little."""

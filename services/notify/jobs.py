@@ -103,7 +103,7 @@ class Sender:
         troubled, self._trouble = self._trouble is not None, None
         claimed = await self._claim(number, 1 if troubled else free)
         for message in claimed:
-            self._in_flight.add(asyncio.create_task(self._set_out(message), name=f"message {message.entry.id}"))
+            self._fly(self._set_out(message), message)
         if not claimed:
             return False
         # A server that refused us is tried with one message, and the loop is well only when that one went through.
@@ -149,12 +149,30 @@ class Sender:
             await task
 
     async def _claim(self, number: int, limit: int) -> list[Claimed]:
-        async with self._database.transaction() as tx:
-            claimed = await delivery.claim(tx, sender=number, limit=limit)
-            going = await self._holding.sift(tx, await digests.fill_in(tx, claimed))
-            await self._campaigns.fill_in(tx, going)
-            await learn(tx, self._letters, {message.template for message in going})
+        """What is due, in our hands; of it, what may go now."""
+        try:
+            claimed = await delivery.claim(self._database, sender=number, limit=limit)
+        except Exception as error:
+            # Broad, because what an absent database looks like has many types. Nobody knows whether it was committed:
+            # under another number, what this one holds and nobody sends is found, like all that a dead sender left.
+            if is_unavailable(error):
+                await self._presence.leave()
+            raise
+        try:
+            async with self._database.transaction() as tx:
+                going = await self._holding.sift(tx, await digests.fill_in(tx, claimed))
+                await self._campaigns.fill_in(tx, going)
+                await learn(tx, self._letters, {message.template for message in going})
+        except Exception as error:
+            # Broad, because what an absent database looks like has many types; all others go up, and end the process.
+            if is_unavailable(error):
+                for message in claimed:
+                    self._fly(self._settle(message, Released(), ""), message)
+            raise
         return going
+
+    def _fly(self, work: Coroutine[Any, Any, None], message: Claimed) -> None:
+        self._in_flight.add(asyncio.create_task(work, name=f"message {message.entry.id}"))
 
     def _set_out(self, message: Claimed) -> Coroutine[Any, Any, None]:
         return self._deliver(message) if message.channel == "email" else self._ask(message)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import structlog
 
+from libs.events.database import outgoing
 from libs.events.errors import is_unavailable
 from libs.events.retry import OUTAGE
 from services.notify import announcements, bounces
 from services.notify.domain.messages import Status
+from services.notify.domain.outcomes import Settlement
 from services.notify.domain.returns import refused_for_good
 from services.notify.store import delivery
 from services.notify.telemetry import MESSAGES
@@ -28,13 +30,14 @@ if TYPE_CHECKING:
     from libs.events.contracts.messages import MessageChannel
     from libs.events.database import Database, Tx
     from services.notify.domain.messages import Entry, MessageId
-    from services.notify.domain.outcomes import Settlement
     from services.notify.store.delivery import Settled
 
 log: Final = structlog.get_logger()
 
 _LINGER: Final = timedelta(milliseconds=10)
 """No connection waits for an outcome to be written; a kill meanwhile leaves that many more in doubt."""
+
+_SENT: Final = Settlement(status=Status.SENT)
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
@@ -115,26 +118,44 @@ class Journal:
             await self._outcomes.drain()
 
     async def _mark(self, entries: Sequence[Entry]) -> list[bool]:
-        async with self._database.connection() as connection:
-            ours = await delivery.mark_transmitting(connection, entries, now=self._database.clock())
+        ours = await delivery.mark_transmitting(self._database, entries)
         return [entry.id in ours for entry in entries]
 
     async def _settle(self, known: Sequence[tuple[Entry, Settlement]]) -> list[None]:
+        sent = [entry for entry, settlement in known if settlement == _SENT]
+        others = [(entry.id, entry.attempt, settlement) for entry, settlement in known if settlement != _SENT]
+        if sent:
+            await self._outlasting(len(sent), lambda: self._sent(sent))
+        if others:
+            await self._outlasting(len(others), lambda: self._record(others))
+        return [None] * len(known)
+
+    async def _sent(self, entries: Sequence[Entry]) -> None:
+        """What went well, which is nearly all there is: one statement, where each way to the server tells."""
+        now = self._database.clock()
+        records = [(entry, outgoing(announcements.of_sent(entry, now), entry.key)) for entry in entries]
+        news = await delivery.settle_sent(self._database, records, now=now)
+        for kind, amount in Counter(entry.kind for entry in entries if entry.id in news).items():
+            MESSAGES.labels(kind, str(Status.SENT)).inc(amount)
+
+    async def _record(self, known: Sequence[tuple[MessageId, int, Settlement]]) -> None:
+        async with self._database.transaction() as tx:
+            await record(tx, known)
+
+    async def _outlasting(self, outcomes: int, write: Callable[[], Awaitable[None]]) -> None:
+        """Write, however often the database is away. What was written already is no news the second time."""
         outages = 0
         while True:
             try:
-                async with self._database.transaction() as tx:
-                    await record(tx, [(entry.id, entry.attempt, settlement) for entry, settlement in known])
+                return await write()
             except Exception as error:
                 # Broad, because what an absent database looks like has many types; all others go up.
                 if not is_unavailable(error):
                     raise
                 outages += 1
-                log.warning("journal.outage", outcomes=len(known), attempt=outages)
+                log.warning("journal.outage", outcomes=outcomes, attempt=outages)
                 wait = OUTAGE.next(outages) or OUTAGE.longest
                 await asyncio.sleep(wait.total_seconds())
-            else:
-                return [None] * len(known)
 
 
 async def record(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> list[Settled]:

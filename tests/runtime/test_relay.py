@@ -98,6 +98,25 @@ async def test_of_a_rolled_back_transaction_nothing_is_published(
     assert published(broker) == ["after"]
 
 
+async def test_a_paced_relay_publishes_the_first_at_once_and_the_others_together(
+    bench: Workbench, broker: MemoryBroker, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relay = Relay("test", database, bench.broker.publisher(), bench.health, pace=timedelta(days=1))
+    async with running(relay):
+        await emit(database, "first")
+        await eventually(lambda: published(broker))
+        # It is the pace that is waited for now, and neither a wake-up nor the end of an idle second.
+        await emit(database, "second")
+        await emit(database, "third")
+    assert published(broker) == ["first"]
+    assert len(await bench.waiting()) == 2
+
+    monkeypatch.setattr(relay_module, "BATCH", 1)
+    async with running(relay):
+        await eventually(lambda: len(published(broker)) == 3)
+    assert published(broker) == ["first", "second", "third"], "full batches follow one another at once"
+
+
 async def test_a_reading_transaction_publishes_nothing(database: Database) -> None:
     with pytest.raises(RuntimeError):
         async with database.reading() as tx:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from libs.events.contracts.messages import MessageKind
     from libs.events.database import Tx
     from services.notify.domain.contacts import Waits
-    from services.notify.domain.messages import MessageId
+    from services.notify.domain.messages import Entry, MessageId
 
 _RULES: Final = text("""
     SELECT revision, CAST(document AS text) AS document, by, at FROM contact_rules ORDER BY revision DESC LIMIT 1
@@ -66,14 +66,16 @@ _SENT_LATELY: Final = text("""
 _WAIT: Final = text("""
     WITH waiting AS (
              SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:channels AS text[]),
-                                  CAST(:untils AS timestamptz[])) AS waiting (id, reason, channel, until)),
+                                  CAST(:untils AS timestamptz[]), CAST(:attempts AS integer[]))
+                           AS waiting (id, reason, channel, until, attempt)),
          put_off AS (
              UPDATE messages m SET status = 'queued', reason = w.reason, sender = NULL, changed_at = :now,
                     due_at = w.until
-               FROM waiting w WHERE m.id = w.id
+               FROM waiting w WHERE m.id = w.id AND m.attempt = w.attempt AND m.status = 'sending'
           RETURNING m.id, m.attempt)
     INSERT INTO waits (message_id, attempt, reason, channel, until, at)
     SELECT p.id, p.attempt, w.reason, w.channel, w.until, :now FROM put_off p JOIN waiting w ON w.id = p.id
+ RETURNING message_id AS id
 """)
 _HELD: Final = text("""
     SELECT * FROM (
@@ -157,18 +159,20 @@ async def sent_lately(
     return found
 
 
-async def wait(tx: Tx, waiting: Mapping[MessageId, Waits]) -> None:
-    """Put off messages that this transaction has just claimed, and keep why."""
-    await tx.execute(
+async def wait(tx: Tx, waiting: Mapping[Entry, Waits]) -> set[MessageId]:
+    """Put off messages that were claimed, and keep why; those that were still ours."""
+    rows = await tx.fetch(
         _WAIT,
         {
-            "ids": list(waiting),
+            "ids": [entry.id for entry in waiting],
+            "attempts": [entry.attempt for entry in waiting],
             "reasons": [each.reason for each in waiting.values()],
             "channels": [each.channel for each in waiting.values()],
             "untils": [each.until for each in waiting.values()],
             "now": tx.now,
         },
     )
+    return {row.id for row in rows}
 
 
 async def held(

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import msgspec
 from sqlalchemy import text
 
+from libs.events.outbox import pack_headers
+from libs.events.topics import NOTIFY_MESSAGES
 from services.notify.domain.messages import Entry, Profile, Status
 from services.notify.store.ledger import entries
 
@@ -16,12 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Row
-    from sqlalchemy.ext.asyncio import AsyncConnection
-
     from libs.events.contracts.customers import Language
     from libs.events.contracts.messages import MessageChannel, SuppressionReason
-    from libs.events.database import Tx
+    from libs.events.database import Database, Tx
+    from libs.events.outbox import Outgoing
     from services.notify.domain.messages import Facts, MessageId
     from services.notify.domain.outcomes import Settlement
     from services.notify.domain.rounds import Ending
@@ -30,53 +30,70 @@ if TYPE_CHECKING:
 PRESENCE_CLASS: Final = 0x6E6F7466
 """First number of the advisory lock that a living sender holds; the second is its own."""
 
+_decode: Final = msgspec.json.decode
 _NO_CHOICES: Final[Mapping[str, bool]] = MappingProxyType({})
 
 _ANY_DUE: Final = text("SELECT EXISTS (SELECT FROM messages WHERE status = 'queued' AND due_at <= :now) AS any_due")
+# Each look-up of what is known is one row by its key, and OFFSET 0 keeps it that: as a join it can be planned, and was,
+# to go through all that is due and all that is known, for each claim anew. Only what is to be taken is looked up.
 _CLAIM: Final = text("""
     WITH due AS MATERIALIZED (
-        SELECT m.id, p.customer_id AS profile_of, p.version, p.name, p.email, p.language, p.time_zone,
+        SELECT id, kind, language, customer_id, employee_id, address_mark
+          FROM messages
+         WHERE status = 'queued' AND due_at <= :now
+         ORDER BY due_at, id
+         LIMIT CAST(:limit AS integer)
+           FOR UPDATE SKIP LOCKED),
+    known AS MATERIALIZED (
+        SELECT due.id, p.customer_id AS profile_of, p.version, p.name, p.email, p.language, p.time_zone,
                p.email_consent, p.phone, p.email_mark, c.ended, t.version AS template_version,
                ch.address AS chat, se.reason AS email_listed, sp.reason AS phone_listed, cc.choices
-          FROM messages m
-          LEFT JOIN profiles p ON p.customer_id = m.customer_id
-          LEFT JOIN confirmations c ON c.message_id = m.id
-          LEFT JOIN templates_in_use t ON t.kind = m.kind AND t.language = coalesce(m.language, p.language)
-          LEFT JOIN suppressions se ON se.mark = coalesce(p.email_mark, m.address_mark) AND se.removed_at IS NULL
-                                   AND (se.until IS NULL OR se.until > :now)
-          LEFT JOIN suppressions sp ON sp.mark = p.phone_mark AND sp.removed_at IS NULL
-                                   AND (sp.until IS NULL OR sp.until > :now)
-          LEFT JOIN contact_choices cc ON cc.customer_id = m.customer_id
-          LEFT JOIN employee_chats ch ON ch.employee_id = m.employee_id
-         WHERE m.status = 'queued' AND m.due_at <= :now
-         ORDER BY m.due_at, m.id
-         LIMIT :limit
-           FOR UPDATE OF m SKIP LOCKED)
+          FROM due
+          LEFT JOIN LATERAL (
+               SELECT * FROM profiles WHERE profiles.customer_id = due.customer_id OFFSET 0) AS p ON true
+          LEFT JOIN LATERAL (SELECT ended FROM confirmations WHERE message_id = due.id OFFSET 0) AS c ON true
+          LEFT JOIN LATERAL (
+               SELECT version FROM templates_in_use AS t
+                WHERE t.kind = due.kind AND t.language = coalesce(due.language, p.language) OFFSET 0) AS t ON true
+          LEFT JOIN LATERAL (
+               SELECT reason FROM suppressions AS s
+                WHERE s.mark = coalesce(p.email_mark, due.address_mark) AND s.removed_at IS NULL
+                  AND (s.until IS NULL OR s.until > :now) OFFSET 0) AS se ON true
+          LEFT JOIN LATERAL (
+               SELECT reason FROM suppressions AS s
+                WHERE s.mark = p.phone_mark AND s.removed_at IS NULL
+                  AND (s.until IS NULL OR s.until > :now) OFFSET 0) AS sp ON true
+          LEFT JOIN LATERAL (
+               SELECT choices FROM contact_choices AS c WHERE c.customer_id = due.customer_id OFFSET 0) AS cc ON true
+          LEFT JOIN LATERAL (
+               SELECT address FROM employee_chats AS c WHERE c.employee_id = due.employee_id OFFSET 0) AS ch ON true)
     UPDATE messages m
        SET status = 'sending', attempt = m.attempt + 1, sender = :sender, changed_at = :now,
-           template_version = coalesce(m.template_version, due.template_version),
-           address_mark = coalesce(due.email_mark, m.address_mark)
-      FROM due
-     WHERE m.id = due.id
+           template_version = coalesce(m.template_version, known.template_version),
+           address_mark = coalesce(known.email_mark, m.address_mark)
+      FROM known
+     WHERE m.id = known.id
  RETURNING m.id, m.cause_id, m.kind, m.case_id, m.customer_id, m.employee_id, m.attempt, m.traceparent,
-           m.failures, m.address, m.name, m.language, CAST(m.facts AS text) AS facts, m.created_at,
-           due.profile_of, due.version AS profile_version, due.name AS profile_name, due.email AS profile_email,
-           due.language AS profile_language, due.time_zone AS profile_time_zone, due.email_consent AS profile_consent,
-           due.phone AS profile_phone, due.ended, m.template_version, due.email_listed, due.phone_listed,
-           CAST(due.choices AS text) AS choices, m.channel,
-           m.provider, m.repeatable_until, due.chat,
+           m.failures, m.address, m.name, m.language, CAST(m.facts AS text), m.created_at, known.profile_of,
+           known.version, known.name, known.email, known.language, known.time_zone, known.email_consent, known.phone,
+           known.ended, m.template_version, known.email_listed, known.phone_listed, CAST(known.choices AS text),
+           m.channel, m.provider, m.repeatable_until, known.chat,
            (SELECT coalesce(max(revision), 0) FROM contact_rules)
              + (SELECT coalesce(sum(revision), 0) FROM providers) AS rules_revision
 """)
 _SUPPRESS: Final = text("""
     UPDATE messages m SET status = 'suppressed', reason = held.reason, sender = NULL, changed_at = :now
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS held (id, reason)
-     WHERE m.id = held.id
+      FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:reasons AS text[]))
+           AS held (id, attempt, reason)
+     WHERE m.id = held.id AND m.attempt = held.attempt AND m.status = 'sending'
+ RETURNING m.id
 """)
+# It is planned once, on a new system as it may be. So no index may answer what is asked of the status, which `||` sees
+# to: one that holds few rows then would be gone through for ever after.
 _MARK: Final = text("""
     UPDATE messages m SET status = 'transmitting', transmitting_at = :now, changed_at = :now
       FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS mine (id, attempt)
-     WHERE m.id = mine.id AND m.attempt = mine.attempt AND m.status = 'sending'
+     WHERE m.id = mine.id AND m.attempt = mine.attempt AND m.status || '' = 'sending'
  RETURNING m.id
 """)
 _MARK_ASKED: Final = text("""
@@ -85,6 +102,23 @@ _MARK_ASKED: Final = text("""
            repeatable_until = coalesce(repeatable_until, CAST(:until AS timestamptz))
      WHERE id = :id AND attempt = :attempt AND status = 'sending'
  RETURNING id
+""")
+# The commonest outcome, with its event: what `_SETTLE` and the outbox do, in one statement.
+_SENT: Final = text("""
+    WITH known AS MATERIALIZED (
+             SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:keys AS text[]),
+                                  CAST(:values AS bytea[]), CAST(:headers AS bytea[])) WITH ORDINALITY
+                           AS known (id, attempt, key, value, headers, place)),
+         settled AS (
+             UPDATE messages m SET status = 'sent', reason = NULL, sender = NULL, changed_at = :now
+               FROM known
+              WHERE m.id = known.id AND m.attempt = known.attempt
+                AND m.status || '' IN ('sending', 'transmitting', 'doubtful', 'queued')
+          RETURNING m.id, known.key, known.value, known.headers, known.place),
+         emitted AS (
+             INSERT INTO outbox (topic, key, value, headers, emitted_at)
+             SELECT :topic, key, value, headers, :now FROM settled ORDER BY place)
+    SELECT id FROM settled
 """)
 # By attempt, so that a sender that was given up changes nothing that somebody else has taken on. A certain outcome
 # beats a doubt, and a certain "accepted" even a second try that nobody has begun.
@@ -210,66 +244,81 @@ async def is_any_due(tx: Tx) -> bool:
     return row is not None and bool(row.any_due)
 
 
-async def claim(tx: Tx, *, sender: int, limit: int) -> list[Claimed]:
-    """Take up to `limit` due messages for `sender`."""
-    rows = await tx.fetch(_CLAIM, {"now": tx.now, "limit": limit, "sender": sender})
+async def claim(database: Database, *, sender: int, limit: int) -> list[Claimed]:
+    """Take up to `limit` due messages for `sender`; when this returns they are ours for everybody to see."""
+    rows = await database.at_once(_CLAIM, {"now": database.clock(), "limit": limit, "sender": sender}, publishes=False)
     return [_claimed(row) for row in rows]
 
 
-def _claimed(row: Row[Any]) -> Claimed:
+def _claimed(row: Sequence[Any]) -> Claimed:
+    # By place: of so many columns each costs several times as much by its name.
+    id_, cause_id, kind, case_id, customer_id, employee_id, attempt, traceparent, *others = row
+    failures, address, name, language, facts, created_at, profile_of, *others = others
+    version, profile_name, email, profile_language, time_zone, consent, phone, *others = others
+    ended, template_version, email_listed, phone_listed, choices, *others = others
+    channel, provider, repeatable_until, chat, rules_revision = others
     profile = None
-    if row.profile_of is not None:
+    if profile_of is not None:
         profile = Profile(
-            customer_id=row.profile_of,
-            version=row.profile_version,
-            name=row.profile_name,
-            email=row.profile_email,
-            language=row.profile_language,
-            time_zone=row.profile_time_zone,
-            email_consent=row.profile_consent,
-            phone=row.profile_phone,
+            customer_id=profile_of,
+            version=version,
+            name=profile_name,
+            email=email,
+            language=profile_language,
+            time_zone=time_zone,
+            email_consent=consent,
+            phone=phone,
         )
     return Claimed(
-        entry=entries([row])[0],
-        failures=row.failures,
-        facts=msgspec.json.decode(row.facts),
-        created_at=row.created_at,
-        address=row.address,
-        name=row.name,
-        language=row.language,
+        entry=Entry(
+            id=id_,
+            cause_id=cause_id,
+            kind=kind,
+            case_id=case_id,
+            customer_id=customer_id,
+            employee_id=employee_id,
+            attempt=attempt,
+            traceparent=traceparent,
+        ),
+        failures=failures,
+        facts=_decode(facts),
+        created_at=created_at,
+        address=address,
+        name=name,
+        language=language,
         profile=profile,
-        ended=row.ended,
-        template_version=row.template_version,
-        channel=row.channel or "email",
-        email_listed=row.email_listed,
-        phone_listed=row.phone_listed,
-        choices=_NO_CHOICES if row.choices is None else _granted(row.choices),
-        rules_revision=row.rules_revision,
-        chat=row.chat,
-        provider=row.provider,
-        repeatable_until=row.repeatable_until,
+        ended=ended,
+        template_version=template_version,
+        channel=channel or "email",
+        email_listed=email_listed,
+        phone_listed=phone_listed,
+        choices=_NO_CHOICES if choices is None else _granted(choices),
+        rules_revision=rules_revision,
+        chat=chat,
+        provider=provider,
+        repeatable_until=repeatable_until,
     )
 
 
 def _granted(choices: str) -> dict[str, bool]:
-    return {key: each["granted"] for key, each in msgspec.json.decode(choices).items()}
+    return {key: each["granted"] for key, each in _decode(choices).items()}
 
 
-async def suppress(tx: Tx, held: Mapping[MessageId, SuppressionReason]) -> None:
-    """Hold back messages that this transaction has just claimed."""
-    parameters = {"ids": list(held), "reasons": list(held.values())}
-    await tx.execute(_SUPPRESS, {**parameters, "now": tx.now})
+async def suppress(tx: Tx, held: Mapping[Entry, SuppressionReason]) -> set[MessageId]:
+    """Hold back messages that were claimed; those that were still ours."""
+    parameters = {
+        "ids": [entry.id for entry in held],
+        "attempts": [entry.attempt for entry in held],
+        "reasons": list(held.values()),
+    }
+    return {row.id for row in await tx.fetch(_SUPPRESS, {**parameters, "now": tx.now})}
 
 
-async def mark_transmitting(connection: AsyncConnection, mine: Sequence[Entry], *, now: datetime) -> set[MessageId]:
-    """Note that the last dot is next; only those that are still ours may get it.
-
-    One statement that is a transaction by itself: mail connections wait for it, and it takes one way to the server and
-    back instead of three.
-    """
-    await connection.execution_options(isolation_level="AUTOCOMMIT")
-    parameters = {"ids": [entry.id for entry in mine], "attempts": [entry.attempt for entry in mine], "now": now}
-    return {row.id for row in (await connection.execute(_MARK, parameters)).all()}
+async def mark_transmitting(database: Database, mine: Sequence[Entry]) -> set[MessageId]:
+    """Note that the last dot is next; only those that are still ours may get it. Mail connections wait for it."""
+    parameters = {"ids": [entry.id for entry in mine], "attempts": [entry.attempt for entry in mine]}
+    rows = await database.at_once(_MARK, {**parameters, "now": database.clock()}, publishes=False)
+    return {id_ for (id_,) in rows}
 
 
 async def mark_asked(
@@ -278,6 +327,20 @@ async def mark_asked(
     """Note that somebody other than the mail server is asked next, and until when they remember its key."""
     parameters = {"id": entry.id, "attempt": entry.attempt, "channel": channel, "provider": provider, "until": until}
     return await tx.fetch_one(_MARK_ASKED, {**parameters, "now": tx.now}) is not None
+
+
+async def settle_sent(database: Database, sent: Sequence[tuple[Entry, Outgoing]], *, now: datetime) -> set[MessageId]:
+    """Record that these attempts went well, each with its event; the messages that it was still news for."""
+    parameters = {
+        "ids": [entry.id for entry, _ in sent],
+        "attempts": [entry.attempt for entry, _ in sent],
+        "keys": [record.key for _, record in sent],
+        "values": [record.value for _, record in sent],
+        "headers": [pack_headers(record.headers) for _, record in sent],
+        "topic": NOTIFY_MESSAGES.name,
+        "now": now,
+    }
+    return {id_ for (id_,) in await database.at_once(_SENT, parameters)}
 
 
 async def settle(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> list[Settled]:

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ NOW = None
 STATEMENTS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "what is due": (delivery._ANY_DUE, {"now": NOW}),
     "claim": (delivery._CLAIM, {"now": NOW, "limit": 200, "sender": 1}),
-    "suppress": (delivery._SUPPRESS, {"ids": [ID], "reasons": ["no_consent"], "now": NOW}),
+    "suppress": (delivery._SUPPRESS, {"ids": [ID], "attempts": [1], "reasons": ["no_consent"], "now": NOW}),
     "mark": (delivery._MARK, {"ids": [ID] * 40, "attempts": [1] * 40, "now": NOW}),
     "settle": (
         delivery._SETTLE,
@@ -152,21 +152,25 @@ async def test_as_many_statements_for_two_hundred_mails_as_for_one(
     assert many == one
 
 
-async def test_a_connection_that_wrote_a_mark_is_good_for_transactions_again(
-    world: World, post: Post, database: Database
-) -> None:
-    await world.cases(world.assigned())
-    claimed = await post.sender._claim(await post.presence.number(), 1)
-    async with database.connection() as connection:
-        raw = await connection.get_raw_connection()
-        used = raw.driver_connection
-    assert await post.journal._mark([claimed[0].entry]) == [True]
-    with suppress(KeyError):
-        async with database.transaction() as tx:
-            await tx.execute(text("DELETE FROM messages"))
-            assert (await tx._connection.get_raw_connection()).driver_connection is used, "the one last given back"
-            raise KeyError
-    assert (await world.row()).status == "transmitting"
+async def test_what_is_planned_once_on_a_new_system_is_planned_for_years(database: Database) -> None:
+    now = datetime.now(UTC)
+    sent = {"ids": [ID], "attempts": [1], "keys": ["k"], "values": [b""], "headers": [b""], "topic": "t", "now": now}
+    by_index: dict[str, set[str]] = {}
+    for name, statement, parameters in (
+        ("claim", delivery._CLAIM, {"now": now, "limit": 200, "sender": 1}),
+        ("mark", delivery._MARK, {"ids": [ID] * 40, "attempts": [1] * 40, "now": now}),
+        ("sent", delivery._SENT, sent),
+    ):
+        # As on the connections where it is kept.
+        rows = await database.at_once(text(f"EXPLAIN {statement.text}"), parameters, publishes=False)
+        plan = "\n".join(row[0] for row in rows)
+        assert not re.search(r"(Seq|Bitmap Heap) Scan on (messages|profiles|confirmations)", plan), plan
+        by_index[name] = set(re.findall(r"using (\w+) on messages", plan))
+    assert by_index == {
+        "claim": {"messages_due", "messages_pkey"},
+        "mark": {"messages_pkey"},
+        "sent": {"messages_pkey"},
+    }
 
 
 async def test_settled_messages_are_forgotten_when_they_are_old_and_others_never(

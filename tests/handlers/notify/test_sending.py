@@ -1,14 +1,13 @@
 """Sending over a real mail server: what it may answer at each stage, and what that means for the message."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
 
-from libs.events.database import Database, Tx
+from libs.events.database import Database
 from libs.events.errors import Unavailable
 from services.notify.clients import MailServerAway
 from services.notify.domain.messages import Entry
@@ -406,17 +405,15 @@ async def test_an_outcome_outlives_an_outage_of_the_database(
 ) -> None:
     await world.cases(world.assigned())
     outages = iter([Unavailable("gone"), ConnectionResetError("gone")])
-    transaction = world.database.transaction
+    at_once = world.database.at_once
 
-    @asynccontextmanager
-    async def sometimes() -> AsyncIterator[Tx]:
-        # The first transactions claim and mark; then the database is away, twice.
+    async def sometimes(*statement: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever it takes and gives
+        # The first statements claim and mark; then the database is away, twice.
         if trap.mails and (outage := next(outages, None)) is not None:
             raise outage
-        async with transaction() as tx:
-            yield tx
+        return await at_once(*statement, **options)
 
-    monkeypatch.setattr(world.database, "transaction", sometimes)
+    monkeypatch.setattr(world.database, "at_once", sometimes)
     await post.rest()
     assert next(outages, None) is None
     assert (await world.row()).status == "sent"
