@@ -3,6 +3,7 @@
 Sending one message, and what a kill at each point leaves behind (the rule stands in `domain.outcomes`):
 
     claim        transaction: `sending`, attempt + 1, by this process       killed after it: gone, so tried again
+    sift         transaction: what may not go now, unless told otherwise    likewise
     MAIL, RCPT, DATA, the whole body; no transaction is open                likewise
     mark         transaction: `transmitting`, if the row is still ours      killed after it: doubtful
     the last dot, and the server's answer; no transaction is open           likewise
