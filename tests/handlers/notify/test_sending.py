@@ -1,11 +1,12 @@
 """Sending over a real mail server: what it may answer at each stage, and what that means for the message."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Row, TextClause, text
 
 from libs.events.database import Database
 from libs.events.errors import Unavailable
@@ -407,11 +408,13 @@ async def test_an_outcome_outlives_an_outage_of_the_database(
     outages = iter([Unavailable("gone"), ConnectionResetError("gone")])
     at_once = world.database.at_once
 
-    async def sometimes(*statement: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever it takes and gives
+    async def sometimes(
+        statement: TextClause, parameters: Mapping[str, object], *, publishes: bool = True
+    ) -> Sequence[Row[Any]]:
         # The first statements claim and mark; then the database is away, twice.
         if trap.mails and (outage := next(outages, None)) is not None:
             raise outage
-        return await at_once(*statement, **options)
+        return await at_once(statement, parameters, publishes=publishes)
 
     monkeypatch.setattr(world.database, "at_once", sometimes)
     await post.rest()
