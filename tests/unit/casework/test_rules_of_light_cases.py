@@ -1,4 +1,4 @@
-"""What becomes of answers that are no detractor's: the first rule that is met decides, and strangers are not thanked."""
+"""What becomes of answers that are no detractor's: the first rule that is met decides; strangers are not thanked."""
 
 from collections.abc import Callable
 
