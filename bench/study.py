@@ -24,7 +24,7 @@ _BOUND_S: Final = 600.0
 _COUNTS: Final = """
     SELECT (SELECT count(*) FROM ingest.deliveries) AS deliveries,
            (SELECT count(*) FROM scoring.responses) AS scores,
-           (SELECT count(*) FROM casework.cases) AS cases,
+           (SELECT count(*) FROM casework.cases WHERE kind = 'full') AS cases,
            (SELECT count(*) FROM notify.messages WHERE status = 'sent') AS mails,
            (SELECT count(*) FROM notify.messages WHERE status <> 'sent') AS unsent,
            (SELECT count(*) FROM portal.events) AS events
