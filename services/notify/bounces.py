@@ -7,6 +7,7 @@ from uuid import uuid5
 
 import structlog
 
+from libs.events.errors import Unavailable
 from services.notify import announcements
 from services.notify.domain.contacts import choice_key
 from services.notify.domain.returns import SOFT_AT_MOST, SOFT_WITHIN
@@ -29,9 +30,12 @@ _DISPENSABLE: Final[tuple[Purpose, ...]] = ("courtesy", "news")
 
 
 async def take(tx: Tx, told: Sequence[Report]) -> list[Returned]:
-    """Record what came back; told twice, it takes effect once."""
+    """Record what came back; told twice, it takes effect once. Raises Unavailable: to be told again later."""
     if not told:
         return []
+    if await returns.any_under_way(tx, [report.message_id for report in told]):
+        # A server may refuse faster than we note that it took the mail; the outcome would overwrite what is noted now.
+        raise Unavailable("a mail came back before its sending was noted")
     returned = await returns.note(tx, told)
     soft = [each for each in returned if each.bounce == "soft"]
     worn_out = await returns.too_soft(tx, soft, within=SOFT_WITHIN, at_most=SOFT_AT_MOST)

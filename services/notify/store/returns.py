@@ -49,6 +49,9 @@ _SOFT: Final = text("""
         SELECT mark FROM soft_bounces WHERE mark = ANY(CAST(:marks AS text[])) AND at > :since)
     SELECT mark FROM known GROUP BY mark HAVING count(*) >= :at_most
 """)
+_UNDER_WAY: Final = text("""
+    SELECT EXISTS (SELECT FROM messages WHERE id = ANY(CAST(:ids AS uuid[])) AND status = 'transmitting') AS any
+""")
 _MARKS: Final = text("SELECT id, address_mark FROM messages WHERE id = ANY(CAST(:ids AS uuid[]))")
 
 
@@ -79,6 +82,12 @@ async def note(tx: Tx, told: Sequence[Report]) -> list[Returned]:
         Returned(entry, row.bounce, row.code, row.address_mark, row.was == Status.DOUBTFUL)
         for entry, row in zip(entries(rows), rows, strict=True)
     ]
+
+
+async def any_under_way(tx: Tx, ids: Sequence[MessageId]) -> bool:
+    """Whether of one of these messages nobody has noted yet that it went out."""
+    row = await tx.fetch_one(_UNDER_WAY, {"ids": list(ids)})
+    return row is not None and bool(row.any)
 
 
 async def too_soft(tx: Tx, soft: Sequence[Returned], *, within: timedelta, at_most: int) -> set[str]:

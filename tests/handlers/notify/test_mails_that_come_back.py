@@ -10,6 +10,7 @@ from email.mime.text import MIMEText
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from libs.events.database import Database
 from services.notify.door import Door
@@ -151,6 +152,30 @@ async def test_what_comes_back_settles_a_doubt(
     assert (await world.row()).status == "doubtful"
     await client.post("/v1/bounces", json={"items": [{"message_id": message_id, "outcome": "soft"}]})
     assert (await world.row()).status == "sent"
+
+
+async def test_what_comes_back_before_its_sending_is_noted_is_to_be_told_again(
+    world: World, post: Post, trap: MailTrap, client: httpx.AsyncClient, door: Door, database: Database
+) -> None:
+    await world.customers(world.profile())
+    message_id = await sent_to(world, post, trap)
+
+    async def becomes(status: str, sender: int | None) -> None:
+        async with database.transaction() as tx:
+            await tx.execute(
+                text("UPDATE messages SET status = :status, sender = :sender"), {"status": status, "sender": sender}
+            )
+
+    await becomes("transmitting", 1)
+    with pytest.raises(smtplib.SMTPDataError, match="later, please"):
+        await asyncio.to_thread(handed_over, door, a_return(message_id, "5.1.1"))
+    told = {"items": [{"message_id": message_id, "outcome": "hard"}]}
+    answer = await client.post("/v1/bounces", json=told)
+    assert answer.status_code == 503
+    assert "retry-after" in answer.headers
+
+    await becomes("sent", None)
+    assert [each["bounce"] for each in (await client.post("/v1/bounces", json=told)).json()["recorded"]] == ["hard"]
 
 
 async def test_an_address_that_the_server_refuses_by_its_code_goes_on_the_list(
