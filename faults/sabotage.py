@@ -180,11 +180,8 @@ SABOTAGES: Final = (
             Mistake(
                 name="mails are not marked before their last dot",
                 files="services/notify/journal.py",
-                right=(
-                    "            ours = await delivery.mark_transmitting("
-                    "connection, entries, now=self._database.clock())\n"
-                ),
-                wrong="            ours = {entry.id for entry in entries}\n",
+                right="        ours = await delivery.mark_transmitting(self._database, entries)\n",
+                wrong="        ours = {entry.id for entry in entries}\n",
                 invariant=3,
             ),
         ),

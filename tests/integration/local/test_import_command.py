@@ -336,7 +336,7 @@ def test_ctrl_c_leaves_an_import_that_goes_on(
     server: Server, start_import: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     path = tmp_path / "answers.csv"
-    good = write_file(path, 8_000)
+    good = write_file(path, 40_000)
 
     command = start_import(path, "--yes")
     until(lambda: any(import_["accepted"] for import_ in server.imports()), "a part of the file")
