@@ -1,4 +1,5 @@
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -25,41 +26,43 @@ async def stranger(company: Company) -> AsyncIterator[Visitor]:
     await visitor.close()
 
 
+@asynccontextmanager
+async def _logged_in(company: Company, login: str) -> AsyncIterator[Visitor]:
+    visitor = await company.visitor().log_in(login)
+    yield visitor
+    await visitor.close()
+
+
 @pytest.fixture
 async def irina(company: Company) -> AsyncIterator[Visitor]:
     """The agent Irina, logged in; she reads Russian."""
-    visitor = await company.visitor().log_in("irina")
-    yield visitor
-    await visitor.close()
+    async with _logged_in(company, "irina") as visitor:
+        yield visitor
 
 
 @pytest.fixture
 async def olga(company: Company) -> AsyncIterator[Visitor]:
     """The manager Olga, logged in."""
-    visitor = await company.visitor().log_in("olga")
-    yield visitor
-    await visitor.close()
+    async with _logged_in(company, "olga") as visitor:
+        yield visitor
 
 
 @pytest.fixture
 async def ada(company: Company) -> AsyncIterator[Visitor]:
     """The administrator Ada, logged in; she reads English."""
-    visitor = await company.visitor().log_in("ada")
-    yield visitor
-    await visitor.close()
+    async with _logged_in(company, "ada") as visitor:
+        yield visitor
 
 
 @pytest.fixture
 async def oleg(company: Company) -> AsyncIterator[Visitor]:
     """The operator Oleg, logged in; he reads English."""
-    visitor = await company.visitor().log_in("oleg")
-    yield visitor
-    await visitor.close()
+    async with _logged_in(company, "oleg") as visitor:
+        yield visitor
 
 
 @pytest.fixture
 async def viktor(company: Company) -> AsyncIterator[Visitor]:
     """The executive Victor, logged in; he reads English."""
-    visitor = await company.visitor().log_in("viktor")
-    yield visitor
-    await visitor.close()
+    async with _logged_in(company, "viktor") as visitor:
+        yield visitor

@@ -1,7 +1,6 @@
 """How one customer may be reached, and who carries messages: in the portal, over the real scoring and notify."""
 
 import re
-from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -14,21 +13,11 @@ SECRET = "Bearer secret-of-the-provider"
 
 
 @pytest.fixture
-async def viktor(company: Company) -> AsyncIterator[Visitor]:
-    """The executive, who reads English; a customer is known everywhere."""
+async def viktor(company: Company, viktor: Visitor) -> Visitor:
+    """The executive, where a customer is known everywhere."""
     await company.scoring("PUT", "/v1/customers/customer-1", json=PROFILE)
     await company.told_customers("customer-1")
-    visitor = await company.visitor().log_in("viktor")
-    yield visitor
-    await visitor.close()
-
-
-@pytest.fixture
-async def oleg(company: Company) -> AsyncIterator[Visitor]:
-    """The operator, who reads English."""
-    visitor = await company.visitor().log_in("oleg")
-    yield visitor
-    await visitor.close()
+    return viktor
 
 
 async def test_it_is_told_for_what_a_customer_is_written_to_and_over_which_channels(viktor: Visitor) -> None:
