@@ -11,14 +11,15 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 
 from bench.load import Load
-from libs.events.contracts.cases import CaseOpened
+from libs.events.contracts.cases import CaseJoined, CaseOpened
 from libs.events.topics import CASEWORK_CASES
 
 if TYPE_CHECKING:
     from bench.survey import Survey
     from bench.system import System
 
-_OPENED: Final = CaseOpened.TYPE.encode()
+_IN_A_CASE: Final = frozenset({CaseOpened.TYPE.encode(), CaseJoined.TYPE.encode()})
+"""Who was lukewarm in a wave before may have a light case, which the answer joins and makes an ordinary one."""
 _CONNECTIONS: Final = 32
 _READERS: Final = 4
 _PATIENCE_S: Final = 60.0
@@ -63,13 +64,15 @@ async def latencies(system: System, survey: Survey, *, rate: float, seconds: flo
         took.append(time.perf_counter() - load.began - places[customer] / rate)
 
     async def follow() -> None:
-        reading: list[asyncio.Task[None]] = []
+        reading: dict[str, asyncio.Task[None]] = {}
         while len(reading) < len(places):
             for records in (await consumer.getmany(timeout_ms=1000)).values():
-                opened = [record.key.decode() for record in records if dict(record.headers)["ce_type"] == _OPENED]
-                # Light cases of others are not waited for.
-                reading.extend(asyncio.create_task(read(customer)) for customer in opened if customer in places)
-        await asyncio.gather(*reading)
+                for record in records:
+                    customer = record.key.decode()
+                    # Light cases of others are not waited for.
+                    if customer in places and customer not in reading and dict(record.headers)["ce_type"] in _IN_A_CASE:
+                        reading[customer] = asyncio.create_task(read(customer))
+        await asyncio.gather(*reading.values())
 
     try:
         await consumer.seek_to_end()

@@ -18,17 +18,21 @@ if TYPE_CHECKING:
     from libs.events.database import Tx
     from libs.events.event import EventId
 
+# In one array: for the driver a row of its own costs each of them five times as much.
 _MARK: Final = text("""
       WITH aside AS MATERIALIZED (
                SELECT event_id FROM inbox
                 WHERE event_id = ANY(CAST(:places AS uuid[])) AND consumer = :set_aside
+           ), marked AS (
+               INSERT INTO inbox (event_id, consumer, handled_at)
+               SELECT event_id, :consumer, :now
+                 FROM unnest(CAST(:ids AS uuid[]), CAST(:places AS uuid[])) AS delivered (event_id, place)
+                WHERE place NOT IN (SELECT event_id FROM aside)
+                ORDER BY event_id
+                   ON CONFLICT DO NOTHING
+               RETURNING event_id
            )
-    INSERT INTO inbox (event_id, consumer, handled_at)
-    SELECT event_id, :consumer, :now
-      FROM unnest(CAST(:ids AS uuid[]), CAST(:places AS uuid[])) AS delivered (event_id, place)
-     WHERE place NOT IN (SELECT event_id FROM aside)
-        ON CONFLICT DO NOTHING
-    RETURNING event_id
+    SELECT array_agg(event_id) AS event_ids FROM marked
 """)
 _SET_ASIDE: Final = text("""
     INSERT INTO inbox (event_id, consumer, handled_at)
@@ -58,21 +62,20 @@ async def mark(tx: Tx, consumer: str, delivered: Sequence[tuple[EventId, UUID]])
 
     `delivered` are the events' ids with the ids of their places. In the handler's own transaction, so that an attempt
     that is rolled back leaves no mark. Where another process handles the same event at this moment, the statement
-    waits for that one's end. Sorted, so that two processes with the same events in other orders cannot wait for each
-    other.
+    waits for that one's end. In one order, so that two processes with the same events in other orders cannot wait for
+    each other.
     """
-    ordered = sorted(set(delivered))
-    rows = await tx.fetch(
+    (marked,) = await tx.fetch(
         _MARK,
         {
             "consumer": consumer,
             "set_aside": _set_aside_by(consumer),
-            "ids": [event_id for event_id, _ in ordered],
-            "places": [place for _, place in ordered],
+            "ids": [event_id for event_id, _ in delivered],
+            "places": [place for _, place in delivered],
             "now": tx.now,
         },
     )
-    return {row.event_id for row in rows}
+    return set(marked.event_ids or ())
 
 
 async def set_aside(tx: Tx, consumer: str, places: Sequence[UUID]) -> set[UUID]:

@@ -26,7 +26,9 @@ _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _CLOCKS_DIFFER: Final = timedelta(days=1)
 
+# Ids go back as one array: for the driver a row of its own costs each of them five times as much.
 _CREATE: Final = text("""
+  WITH created AS (
     INSERT INTO responses (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
                            nps_class, claimed_class, class_contradicted, comment, customer_id, tier, tier_reason,
                            language, instrument_id, instrument_version, answered_at, received_at, erased, cell,
@@ -39,6 +41,8 @@ _CREATE: Final = text("""
      ORDER BY id
         ON CONFLICT (id) DO NOTHING
     RETURNING id
+  )
+  SELECT array_agg(id) AS ids FROM created
 """)
 _LOCK: Final = text("""
     SELECT id, revision, score, nps_class, erased, cell, answered_at, themes
@@ -241,7 +245,8 @@ async def respondents(tx: Tx, customer_ids: Iterable[str], *, with_worth: bool =
 
 async def create(tx: Tx, rows: Sequence[ResponseRow]) -> set[str]:
     """Store those that are new; their ids. Waits for whoever stores the same one at this moment."""
-    return {row.id for row in await tx.fetch(_CREATE, {"rows": [_row(row) for row in rows], "now": tx.now})}
+    (created,) = await tx.fetch(_CREATE, {"rows": [_row(row) for row in rows], "now": tx.now})
+    return set(created.ids or ())
 
 
 async def lock(tx: Tx, ids: Iterable[str]) -> dict[str, Standing]:
