@@ -47,18 +47,12 @@ CHANGES: Final[frozenset[MessageKind]] = frozenset(
     ("changes_for_customers", "changes_for_employees", "changes_for_partners")
 )
 _PLANS_KEPT: Final = 100
-_RECALLED: Final = timedelta(days=2)
-"""How long after a campaign was cancelled a message of it may come back into the queue: as long as one is tried."""
 
 
 async def step(database: Database) -> bool:
     """Take each campaign a step further; whether to come again at once."""
     async with database.reading() as tx:
         at_work = await campaigns.at_work(tx)
-        over = await campaigns.cancelled_with_queued(tx, tx.now - _RECALLED)
-    if over:
-        async with database.transaction() as tx:
-            await recall(tx, over)
     pauses: list[float] = []
     paused = False
     for campaign_id in at_work:
@@ -99,9 +93,12 @@ class Texts:
             each.facts.update(asdict(said))
 
 
-async def recall(tx: Tx, campaign_ids: list[CampaignId]) -> None:
-    """Hold back what these cancelled campaigns have in the queue."""
-    for entry in await campaigns.recall(tx, campaign_ids):
+async def recall(tx: Tx, campaign_id: CampaignId) -> None:
+    """Hold back what the campaign, that was cancelled by `tx`, has in the queue or in hand.
+
+    What is on the line at this moment arrives, or is held back when it comes back into the queue (`journal.record`).
+    """
+    for entry in await campaigns.recall(tx, campaign_id):
         announcements.suppressed(tx, entry, "cancelled")
         MESSAGES.labels(entry.kind, "suppressed").inc()
 

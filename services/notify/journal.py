@@ -20,7 +20,7 @@ from services.notify import announcements, bounces
 from services.notify.domain.messages import Status
 from services.notify.domain.outcomes import Settlement
 from services.notify.domain.returns import refused_for_good
-from services.notify.store import delivery
+from services.notify.store import campaigns, delivery
 from services.notify.telemetry import MESSAGES
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ _LINGER: Final = timedelta(milliseconds=10)
 """No connection waits for an outcome to be written; a kill meanwhile leaves that many more in doubt."""
 
 _SENT: Final = Settlement(status=Status.SENT)
+_RECALLED: Final = Settlement(status=Status.SUPPRESSED, reason="cancelled")
 
 ItemT = TypeVar("ItemT")
 AnswerT = TypeVar("AnswerT")
@@ -118,10 +119,12 @@ class Journal:
             await self._outcomes.drain()
 
     async def _mark(self, entries: Sequence[Entry]) -> list[bool]:
-        ours = await delivery.mark_transmitting(self._database, entries)
+        # In one order, here and below: whoever cancels a campaign holds many of these rows.
+        ours = await delivery.mark_transmitting(self._database, sorted(entries, key=_by_id))
         return [entry.id in ours for entry in entries]
 
     async def _settle(self, known: Sequence[tuple[Entry, Settlement]]) -> list[None]:
+        known = sorted(known, key=lambda each: _by_id(each[0]))
         sent = [entry for entry, settlement in known if settlement == _SENT]
         others = [(entry.id, entry.attempt, settlement) for entry, settlement in known if settlement != _SENT]
         if sent:
@@ -159,7 +162,16 @@ class Journal:
 
 
 async def record(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> list[Settled]:
-    """Settle attempts (message, attempt, settlement), and announce those that it is news for."""
+    """Settle attempts (message, attempt, settlement), and announce those that it is news for.
+
+    What would be tried again of a campaign that was cancelled meanwhile is held back instead.
+    """
+    again = [id_ for id_, _, settlement in known if settlement.status is Status.QUEUED]
+    if again and (recalled := await campaigns.recalled(tx, again)):
+        known = [
+            (id_, attempt, _RECALLED if id_ in recalled and settlement.status is Status.QUEUED else settlement)
+            for id_, attempt, settlement in known
+        ]
     settled = await delivery.settle(tx, known)
     for each in settled:
         _announce(tx, each)
@@ -170,6 +182,10 @@ async def record(tx: Tx, known: Sequence[tuple[MessageId, int, Settlement]]) -> 
     for (kind, status), amount in Counter((each.entry.kind, each.status) for each in settled).items():
         MESSAGES.labels(kind, str(status)).inc(amount)
     return settled
+
+
+def _by_id(entry: Entry) -> MessageId:
+    return entry.id
 
 
 def _announce(tx: Tx, settled: Settled) -> None:
@@ -188,5 +204,7 @@ def _announce(tx: Tx, settled: Settled) -> None:
         case Status.DOUBTFUL:
             announcements.doubtful(tx, entry, reason)
             log.warning("message.doubtful", message_id=str(entry.id), kind=entry.kind, reason=reason)
+        case Status.SUPPRESSED:
+            announcements.suppressed(tx, entry, "cancelled")
         case _:
             log.info("message.deferred", message_id=str(entry.id), kind=entry.kind, reason=reason)

@@ -94,7 +94,7 @@ async def _act(
             case "resumed":
                 await campaigns.unpark(tx, campaign.id)
             case "cancelled":
-                await recall(tx, [campaign.id])
+                await recall(tx, campaign.id)
             case _:
                 pass
         return answer(Stored(campaign, stored.tally, stored.counted_at), 200)

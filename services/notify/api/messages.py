@@ -17,7 +17,7 @@ from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.notify import announcements
 from services.notify.domain.messages import MessageId, Status
-from services.notify.store import delivery, ledger
+from services.notify.store import campaigns, delivery, ledger
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -128,6 +128,13 @@ async def resolve(request: Request, principal: Resolver, message_id: UUID, resol
     status, allowed = _RESOLVABLE[resolution.outcome]
 
     async def command(tx: Tx, _command_id: UUID) -> tuple[int, Any, dict[str, str]]:
+        if status is Status.QUEUED and await campaigns.is_recalled(tx, id_):
+            raise Problem(
+                409,
+                "campaign-cancelled",
+                "Its campaign was cancelled",
+                detail="Nothing of a campaign is sent after it was cancelled.",
+            )
         entry = await delivery.resolve(tx, id_, status=status, allowed=allowed)
         row = await ledger.one(tx, id_)
         if row is None:

@@ -113,15 +113,29 @@ _PARK: Final = text("""
 _UNPARK: Final = text("""
     UPDATE messages SET due_at = :now WHERE status = 'queued' AND due_at = :never AND cause_id = :id
 """)
+# What may come back into the queue is held by whoever cancels and by whoever puts it back, each before they look at the
+# other's work: one of them sees it. In one order, so that they do not wait for each other.
+_HOLD_UNSETTLED: Final = text("""
+    SELECT id FROM messages
+     WHERE cause_id = :id AND (status = 'queued' OR status IN ('sending', 'transmitting') OR status = 'doubtful')
+     ORDER BY id
+       FOR UPDATE
+""")
+_HOLD_MESSAGES: Final = text("""
+    SELECT id FROM messages WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE
+""")
+_RECALLED: Final = text("""
+    SELECT m.id FROM messages m JOIN campaigns c ON c.id = m.cause_id
+     WHERE m.id = ANY(CAST(:ids AS uuid[])) AND c.status = 'cancelled'
+""")
+# A message in `transmitting` is beyond recall. One in `sending` is not: it finds itself withdrawn before its last dot.
 _RECALL: Final = text("""
-    UPDATE messages SET status = 'suppressed', reason = 'cancelled', changed_at = :now
-     WHERE status = 'queued' AND cause_id IN (SELECT id FROM campaigns WHERE id = ANY(CAST(:ids AS uuid[])))
+    UPDATE messages SET status = 'suppressed', reason = 'cancelled', sender = NULL, changed_at = :now
+     WHERE cause_id = :id AND (status = 'queued' OR status = 'sending')
  RETURNING id, cause_id, kind, case_id, customer_id, employee_id, attempt, traceparent
 """)
-_CANCELLED_WITH_QUEUED: Final = text("""
-    SELECT c.id FROM campaigns c
-     WHERE c.status = 'cancelled' AND c.ended_at > :since
-       AND EXISTS (SELECT FROM messages m WHERE m.cause_id = c.id AND m.status = 'queued')
+_CAMPAIGN_OF: Final = text("""
+    SELECT c.status FROM campaigns c JOIN messages m ON m.cause_id = c.id WHERE m.id = :id FOR SHARE OF c
 """)
 _UNSETTLED: Final = text("""
     SELECT EXISTS (SELECT FROM messages
@@ -325,14 +339,22 @@ async def unpark(tx: Tx, campaign_id: CampaignId) -> None:
     await tx.execute(_UNPARK, {"id": campaign_id, "now": tx.now, "never": _NEVER})
 
 
-async def recall(tx: Tx, campaign_ids: Collection[CampaignId]) -> list[Entry]:
-    """Hold back what these cancelled campaigns have in the queue."""
-    return entries(await tx.fetch(_RECALL, {"ids": list(campaign_ids), "now": tx.now}))
+async def recall(tx: Tx, campaign_id: CampaignId) -> list[Entry]:
+    """Hold back what a campaign that was cancelled by `tx` has in the queue or in hand."""
+    await tx.fetch(_HOLD_UNSETTLED, {"id": campaign_id})
+    return entries(await tx.fetch(_RECALL, {"id": campaign_id, "now": tx.now}))
 
 
-async def cancelled_with_queued(tx: Tx, since: datetime) -> list[CampaignId]:
-    """Campaigns cancelled since then that have messages in the queue: tried again after they were on the line."""
-    return [row.id for row in await tx.fetch(_CANCELLED_WITH_QUEUED, {"since": since})]
+async def recalled(tx: Tx, ids: Collection[MessageId]) -> set[MessageId]:
+    """Which of these messages, that are to come back into the queue, are a cancelled campaign's."""
+    await tx.fetch(_HOLD_MESSAGES, {"ids": list(ids)})
+    return {row.id for row in await tx.fetch(_RECALLED, {"ids": list(ids)})}
+
+
+async def is_recalled(tx: Tx, message_id: MessageId) -> bool:
+    """Whether the message is a cancelled campaign's; until the end of `tx` nobody cancels it."""
+    row = await tx.fetch_one(_CAMPAIGN_OF, {"id": message_id})
+    return row is not None and row.status == Status.CANCELLED
 
 
 async def is_settled(tx: Tx, campaign_id: CampaignId) -> bool:
