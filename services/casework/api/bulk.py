@@ -121,7 +121,7 @@ async def act_on_many(request: Request, principal: LeadWriter, body: BulkBody) -
     """Up to 500 cases at once, in one transaction. What one case refuses is reported, and holds up no other."""
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        staff = await people.staff(tx)
+        staff = await people.assigning(tx)
         decide = await _decider(tx, staff, body)
         wanted, more = await _wanted(tx, body)
         book = Casebook(await cases.lock(tx, [CaseId(each.id) for each in wanted]))

@@ -132,7 +132,7 @@ async def assign(request: Request, principal: CaseWriter, case_id: UUID, body: A
     """By hand also to somebody who is absent now; never to somebody who is disabled."""
 
     async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
-        staff = await people.staff(tx)
+        staff = await people.assigning(tx)
         owner = staff.agents.get(AgentId(body.owner_id))
         if owner is None:
             raise refused_field("/owner_id", "is nobody's id", slug="unknown-agent", title="There is no such agent")

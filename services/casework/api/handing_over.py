@@ -101,7 +101,7 @@ async def hand_over(request: Request, principal: LeadWriter, agent_id: Id, body:
     """
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
-        staff = await people.staff(tx)
+        staff = await people.assigning(tx)
         leaver = staff.agents.get(AgentId(agent_id))
         if leaver is None:
             raise of_status(404, detail="No such agent.")

@@ -110,7 +110,7 @@ async def open_task(request: Request, principal: CaseWriter, case_id: UUID, body
         made: list[Task] = []
 
         async def decide(tx: Tx, case: Case, cause: Cause) -> Decision:
-            staff = await people.staff(tx)
+            staff = await people.assigning(tx)
             policy = await policy_of(tx, case)
             department = await _department(tx, body.department_id)
             owner = _owner(staff, case, department, body)
@@ -248,7 +248,7 @@ async def _act(
         now: list[Task] = [task]
 
         async def decide_case(tx: Tx, case: Case, cause: Cause) -> Decision:
-            moment: Moment = await decide(tx, case, task, cause, await people.staff(tx))
+            moment: Moment = await decide(tx, case, task, cause, await people.assigning(tx))
             if moment.task is not task:
                 now[:] = [moment.task]
                 await tasks_store.save(tx, now)

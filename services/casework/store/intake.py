@@ -81,7 +81,7 @@ async def _surroundings(
     book = Casebook(await cases_store.lock(tx, case_ids | own, customers))
     unhappy = {answer.customer_id for answer in opening if answer.customer_id is not None}
     # Who is urgent lifts a case, too, whatever they say besides.
-    staff = await people.staff(tx) if opening or any(answer.urgent for answer in answers) else Staff({})
+    staff = await people.assigning(tx) if opening or any(answer.urgent for answer in answers) else Staff({})
     return book, Surroundings(
         now=tx.now,
         staff=staff,

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
     from libs.events.database import Tx
 
+# Who gets a case is decided by the staff as one transaction reads it. Whoever leaves waits for those that are deciding,
+# so that what is handed over afterwards is all there is; who decides later reads of it. In a statement of its own: the
+# staff is then read as it is when the wait is over.
+_ASSIGNING: Final = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('casework.staff', 0))")
+_LEAVING: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('casework.staff', 0))")
+
 _STAFF: Final = text("""
     SELECT agents.id, agents.name, agents.email, agents.language, agents.role, agents.seniority, agents.capacity,
            agents.absent_from, agents.absent_until, agents.disabled,
@@ -163,6 +169,12 @@ async def staff(tx: Tx) -> Staff:
     )
 
 
+async def assigning(tx: Tx) -> Staff:
+    """Everybody, for who gives somebody a case or a task: until the end of `tx`, none of them leaves."""
+    await tx.execute(_ASSIGNING)
+    return await staff(tx)
+
+
 async def desk(tx: Tx, everybody: Staff) -> Desk:
     """Who hands out cases to `everybody` at this moment, in their working hours."""
     named = {agent.calendar_id for agent in everybody.agents.values() if agent.calendar_id is not None}
@@ -198,7 +210,9 @@ async def lock_agent(tx: Tx, id_: str) -> int | None:
 
 
 async def put_agent(tx: Tx, id_: str, fields: Mapping[str, object]) -> None:
-    """Create the agent or replace what is known of them."""
+    """Create the agent or replace what is known of them. Who leaves does so when nobody is being assigned anything."""
+    if fields["disabled"]:
+        await tx.execute(_LEAVING)
     await tx.execute(_PUT_AGENT, {"id": id_, **_UNSAID, **fields})
 
 

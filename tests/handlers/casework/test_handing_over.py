@@ -1,5 +1,6 @@
 """Somebody leaves or is away: what they have goes to others, with a preview, and customers who knew them are told."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
@@ -7,10 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from libs.events.contracts.cases import CaseContactChanged
+from libs.events.database import Database
 from libs.events.event import Event
 from services.casework.domain.names import ResponseId, case_id_of
+from services.casework.handlers import handle_scores
 
 Make = Callable[..., Event[Any]]
 Deliver = Callable[..., Awaitable[None]]
@@ -18,6 +22,7 @@ Published = Callable[[], Awaitable[list[tuple[str, Event[Any]]]]]
 Rows = Callable[..., Awaitable[Sequence[Any]]]
 LogIn = Callable[..., Awaitable[httpx.AsyncClient]]
 Hire = Callable[..., Awaitable[None]]
+WAITING = text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 MONDAY = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 pytestmark = pytest.mark.usefixtures("staff")
@@ -73,6 +78,36 @@ async def test_who_leaves_hands_over_everything_by_the_rule_and_a_preview_says_s
     assert [each["customer_is_told"] for each in done.json()["cases"]].count(True) == 1
     loads = {row.agent_id: row.running_cases for row in await rows("SELECT * FROM agent_loads")}
     assert (loads["anna"], loads["dmitri"] + loads["egor"]) == (0, 3)
+
+
+async def test_a_case_that_is_being_routed_while_its_owner_leaves_is_handed_over_too(
+    scored: Make, hire: Hire, database: Database, anna: httpx.AsyncClient, log_in: LogIn, rows: Rows
+) -> None:
+    boris = await log_in("boris", "manager")
+    await hire("dmitri", capacity=0)
+
+    async def leave() -> None:
+        stored = await boris.get("/v1/agents/anna")
+        known = {name: stored.json()[name] for name in ("name", "email", "language", "role", "capacity")}
+        gone = await boris.put("/v1/agents/anna", json={**known, "disabled": True})
+        assert gone.status_code == 200
+        assert (
+            await boris.post("/v1/agents/anna/hand-over", json={"reason": "leaves", "preview": False})
+        ).status_code == 200
+
+    async with database.transaction() as tx:
+        await handle_scores(tx, [scored("r-1")])
+        leaving = asyncio.create_task(leave())
+        async with asyncio.timeout(60):
+            while not leaving.done():
+                async with database.reading() as looking:
+                    if await looking.fetch_one(WAITING) is not None:
+                        break
+                await asyncio.sleep(0.01)
+    await leaving
+    (case,) = await rows("SELECT owner_id FROM cases")
+    assert case.owner_id == "dmitri"
+    assert (await anna.get("/v1/cases", params={"owner": "anna"})).json()["items"] == []
 
 
 @pytest.mark.usefixtures("three")
