@@ -20,6 +20,7 @@ from sqlalchemy import text
 from libs.events.database import Database
 from services.notify.digest_reports import Reports
 from services.notify.digests import Digests
+from services.notify.domain.digests import Colleague
 from services.notify.telemetry import DIGEST_WAITS
 from tests.handlers.notify.mail_trap import MailTrap
 from tests.handlers.notify.post import Post
@@ -337,6 +338,23 @@ async def test_people_in_our_lists_are_told_too_but_nobody_under_two_names(
     await until_told(digests)
     told = {row.recipient for row in await world.rows() if json.loads(row.facts_text)["period"] == "weekly"}
     assert told == {f"employee:{id_}" for id_ in ("anna", "boris", "broken", "x-2", "x-4")}
+
+
+async def test_whoever_was_overtaken_while_telling_does_not_begin_again_where_they_were(
+    digests: Digests, database: Database, others: Others
+) -> None:
+    await digests.step()
+    overtaken, ahead = a_worker(database, others), a_worker(database, others)
+    people = overtaken._reports.people
+
+    async def after_the_other(position: str | None) -> tuple[list[Colleague], str | None]:
+        page = await people(position)
+        await until_told(ahead)
+        return page
+
+    overtaken._reports.people = after_the_other  # type: ignore[method-assign]  # the slower of two
+    assert not await overtaken.step()
+    assert {digest.stage for digest in await kept(database)} == {"told"}
 
 
 async def test_a_kill_at_any_point_repeats_and_loses_nobody(

@@ -80,6 +80,7 @@ async def test_another_department_is_asked_and_answers_before_the_case_is_solved
     assert "Мария Кузнецова" in (await olga.get("/tasks?whose=service")).text
     await olga.get(task[1])
     assert (await olga.post(f"{task[1]}/decline", {"reason": "", "note": "kept"})).status_code == 422
+    assert "Заполните это поле." in olga.page.text
     assert ">\nkept</textarea>" in olga.page.text
     assert (await olga.post(f"{task[1]}/assign", {"owner_id": "", "due_at": ""})).status_code == 422
     await olga.post(f"{task[1]}/assign", {"owner_id": "viktor", "due_at": local(company, days=3)})

@@ -75,6 +75,8 @@ async def test_a_manager_names_others_with_the_numbers_before_their_eyes(
     fields = await fields_of(olga, f"/recognition/{ids[0]}/decline")
     missing = await olga.post(f"/recognition/{ids[0]}/decline", fields | {"reason": ""})
     assert missing.status_code == 422
+    assert re.search(r'name="reason"[^>]*aria-invalid="true"', missing.text)
+    assert "Заполните это поле." in missing.text
     fields = await fields_of(olga, f"/recognition/{ids[0]}/approve")
     approved = await olga.post(f"/recognition/{ids[0]}/approve", fields)
     assert "Имя появится в ближайших дайджестах." in text_of(approved)

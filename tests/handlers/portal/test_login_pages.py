@@ -9,6 +9,7 @@ import pytest
 from deploy.cli_accounts import make
 from deploy.troubles import CommandError
 from services.portal.domain.accountforms import person_of
+from services.portal.store import accounts
 from tests.portal_company import Company
 from tests.portal_first_day import QUICK
 from tests.portal_visitor import PASSWORD, Visitor, text_of
@@ -86,9 +87,25 @@ async def test_a_link_ends_with_time_and_with_a_newer_one(company: Company, ada:
     assert (await stranger.get("/invitation/nothing")).status_code == 410
 
 
-async def test_a_changed_role_holds_at_once_and_a_closed_account_ends_its_sessions(
-    ada: Visitor, irina: Visitor
+async def test_a_link_whose_time_ends_while_a_password_is_chosen_is_not_taken_up(
+    company: Company, stranger: Visitor
 ) -> None:
+    link = bytes(32)
+    async with company.database.transaction() as tx:
+        await accounts.invite(tx, "irina", link, lasting=timedelta(hours=1))
+        person = await accounts.invited(tx, link)
+    assert person is not None
+    company.clock.shift = timedelta(hours=1, seconds=1)
+    async with company.database.transaction() as tx:
+        assert not await accounts.take_up(tx, person, link, password_hash="another")
+    await stranger.log_in("irina")
+    assert stranger.page.status_code == 200, "the password that she had is still hers"
+
+
+async def test_a_changed_role_holds_at_once_and_a_closed_account_ends_its_sessions(
+    company: Company, ada: Visitor, irina: Visitor
+) -> None:
+    elsewhere = await company.visitor().log_in("irina")
     irinas = NINA | {"login": "irina", "name": "Ирина Соколова", "email": "irina@example.org", "role": "manager"}
     assert (await irina.get("/people")).status_code == 403
     stale = await ada.get("/logins/irina")
@@ -106,6 +123,8 @@ async def test_a_changed_role_holds_at_once_and_a_closed_account_ends_its_sessio
     assert "Ирина Соколова Manager · irina closed" in text_of(await ada.get("/logins"))
     await ada.get("/logins/irina")
     await ada.post("/logins/irina", irinas)
+    assert 'name="password"' in (await elsewhere.get("/")).text, "what was open before the end does not open again"
+    await elsewhere.close()
     await irina.log_in("irina")
     assert irina.page.status_code == 200
     assert "Ирина Соколова" in irina.page.text
