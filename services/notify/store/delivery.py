@@ -34,8 +34,9 @@ _decode: Final = msgspec.json.decode
 _NO_CHOICES: Final[Mapping[str, bool]] = MappingProxyType({})
 
 _ANY_DUE: Final = text("SELECT EXISTS (SELECT FROM messages WHERE status = 'queued' AND due_at <= :now) AS any_due")
-# Each look-up of what is known is one row by its key, and OFFSET 0 keeps it that: as a join it can be planned, and was,
-# to go through all that is due and all that is known, for each claim anew. Only what is to be taken is looked up.
+# Each look-up of what is known is one row by its key, and OFFSET 0 (or LIMIT 1) keeps it that: as a join it can be
+# planned, and was, to go through all that is due and all that is known, for each claim anew. Only what is to be taken
+# is looked up.
 _CLAIM: Final = text("""
     WITH due AS MATERIALIZED (
         SELECT id, kind, language, customer_id, employee_id, address_mark
@@ -58,11 +59,13 @@ _CLAIM: Final = text("""
           LEFT JOIN LATERAL (
                SELECT reason FROM suppressions AS s
                 WHERE s.mark = coalesce(p.email_mark, due.address_mark) AND s.removed_at IS NULL
-                  AND (s.until IS NULL OR s.until > :now) OFFSET 0) AS se ON true
+                  AND (s.until IS NULL OR s.until > :now)
+                ORDER BY s.reason = 'unsubscribed' LIMIT 1) AS se ON true
           LEFT JOIN LATERAL (
                SELECT reason FROM suppressions AS s
                 WHERE s.mark = p.phone_mark AND s.removed_at IS NULL
-                  AND (s.until IS NULL OR s.until > :now) OFFSET 0) AS sp ON true
+                  AND (s.until IS NULL OR s.until > :now)
+                ORDER BY s.reason = 'unsubscribed' LIMIT 1) AS sp ON true
           LEFT JOIN LATERAL (
                SELECT choices FROM contact_choices AS c WHERE c.customer_id = due.customer_id OFFSET 0) AS cc ON true
           LEFT JOIN LATERAL (

@@ -62,7 +62,8 @@ async def known(tx: Tx, customer_id: str) -> Known:
     profile = (await profiles.get_profiles(tx, [customer_id])).get(customer_id)
     choices = await contacts.choices(tx, customer_id)
     listed = await tx.fetch(_LISTED, {"customer_id": customer_id, "now": tx.now})
-    holding = {each.medium: each.reason for each in listed if each.holds}
+    ordered = sorted(listed, key=lambda each: bool(each.reason != "unsubscribed"))  # the last word is about the address
+    holding = {each.medium: each.reason for each in ordered if each.holds}
     reach = Reach(
         profile=profile,
         email_listed=holding.get("email"),

@@ -1,4 +1,8 @@
-"""The list of addresses that are not written to, by their marks; what was taken off it stays as its history."""
+"""The list of addresses that are not written to, by their marks; what was taken off it stays as its history.
+
+An address may stand there twice: for what is known of it (it is gone, somebody complained), which whoever looks after
+the list takes back; and because its reader wants no more (`unsubscribed`), which the reader takes back.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ _ADD: Final = text("""
                   CAST(:untils AS timestamptz[]), CAST(:bys AS text[]))
            AS added (id, mark, medium, reason, why, customer_id, message_id, until, by)
      ORDER BY mark
-    ON CONFLICT (mark) WHERE removed_at IS NULL DO UPDATE
+    ON CONFLICT (mark, (reason = 'unsubscribed')) WHERE removed_at IS NULL DO UPDATE
        SET reason = excluded.reason, why = excluded.why, until = excluded.until, added_by = excluded.added_by,
            customer_id = coalesce(excluded.customer_id, suppressions.customer_id), message_id = excluded.message_id
      WHERE suppressions.until IS NOT NULL
@@ -80,8 +84,8 @@ async def add(tx: Tx, addition: Addition) -> UUID | None:
 
 
 async def add_all(tx: Tx, additions: Sequence[Addition]) -> list[UUID]:
-    """Put addresses on the list, each once; the ids of the entries that this made or made stronger."""
-    once = list({each.mark: each for each in additions}.values())
+    """Put addresses on the list, each once for either sort; the ids of the entries that this made or made stronger."""
+    once = list({(each.mark, each.reason == "unsubscribed"): each for each in additions}.values())
     if not once:
         return []
     rows = await tx.fetch(

@@ -18,11 +18,12 @@ from sqlalchemy import text
 
 from libs.events.contracts.scores import ResponseRetracted
 from libs.events.database import Tx
-from services.notify import campaigns
+from services.notify import bounces, campaigns
 from services.notify.domain import campaigns as rules
 from services.notify.domain import outcomes
 from services.notify.domain.campaigns import CampaignId
 from services.notify.domain.messages import Entry
+from services.notify.domain.returns import Report
 from services.notify.journal import record
 from services.notify.store import campaigns as store
 from services.notify.store import delivery
@@ -508,6 +509,49 @@ async def test_everybody_reads_what_changed_without_a_log_in_and_drafts_stay_ins
     assert entry.findtext("a:title", namespaces=names) == RU["subject"]
     assert "&lt;b&gt;Ждали" in (entry.findtext("a:content", namespaces=names) or "")
     assert entry.findtext("a:id", namespaces=names) == f"urn:uuid:{campaign_id}"
+
+
+async def test_who_wants_news_again_is_not_written_to_at_an_address_that_is_gone(
+    world: World, client: httpx.AsyncClient, post: Post, trap: MailTrap, clock: Clock
+) -> None:
+    await client.put("/v1/lists/dealers", json={"side": "partners", "name": "Партнёры"}, headers=ELENA)
+    partner = {"member_id": "d-1", "name": "Dealer", "email": "d@partner.example", "language": "en"}
+    await post_json(client, "/v1/lists/dealers/members", {"put": [partner]})
+    audience = {"lists": ["dealers"]}
+
+    async def told() -> tuple[str, str | None]:
+        campaign_id = UUID(await started(world, client, audience=audience))
+        await carried_out(world, post)
+        return next((row.status, row.reason) for row in await world.rows() if row.cause_id == campaign_id)
+
+    async def answered(**answer: str) -> None:
+        clock.move(timedelta(minutes=1))
+        assert (await client.post(link, data=answer)).status_code == 200
+
+    async def entries() -> dict[str, str]:
+        listed = (await client.get("/v1/suppressions")).json()["items"]
+        return {entry["reason"]: entry["id"] for entry in listed}
+
+    assert await told() == ("sent", None)
+    link = str(trap.mails[0]["List-Unsubscribe"]).strip(" <>").removeprefix("https://otklik.example")
+    await answered(no="more")
+    async with world.database.transaction() as tx:
+        await bounces.take(tx, [Report((await world.row()).id, "hard", "5.1.1")])
+    assert set(await entries()) == {"undeliverable", "unsubscribed"}
+    counted = (await post_json(client, "/v1/audiences/preview", audience)).json()
+    assert [(group["people"], group["held_back"]) for group in counted["groups"]] == [(1, "undeliverable")]
+    assert await told() == ("suppressed", "undeliverable")
+
+    await answered(answer="again")
+    assert set(await entries()) == {"undeliverable"}, "a wish makes no address"
+    assert await told() == ("suppressed", "undeliverable")
+
+    await answered(no="more")
+    lift = f"/v1/suppressions/{(await entries())['undeliverable']}/remove"
+    assert (await client.post(lift, json={"why": "the mailbox is back"})).status_code == 200
+    assert await told() == ("suppressed", "unsubscribed"), "nor does an address make a wish"
+    await answered(answer="again")
+    assert await told() == ("sent", None)
 
 
 async def test_one_click_stops_news_a_look_does_not_and_the_next_campaign_knows(
