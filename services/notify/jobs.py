@@ -33,7 +33,7 @@ from services.notify.holding import Holding
 from services.notify.journal import record
 from services.notify.letters import Addressed
 from services.notify.mime import Mailbox
-from services.notify.store import delivery, ledger, suppressions, templates
+from services.notify.store import delivery, ledger, provider_trials, suppressions, templates
 from services.notify.telemetry import DOUBTS, MESSAGES
 
 if TYPE_CHECKING:
@@ -263,8 +263,9 @@ async def learn(tx: Tx, letters: Letters, keys: Iterable[TemplateKey]) -> None:
 
 
 async def forget_old_answers(database: Database) -> bool:
-    """Forget what operators' commands were answered long ago; whether there may be more."""
+    """Forget what operators' commands, and providers that were tried, answered long ago; whether there may be more."""
     async with database.transaction() as tx:
+        await provider_trials.prune(tx, older_than=_ANSWERS_KEPT)
         return await prune_keys(tx, older_than=_ANSWERS_KEPT)
 
 

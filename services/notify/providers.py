@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
 _LARGEST_ANSWER: Final = 65_536
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking a provider once."""
+
+    outcome: Outcome
+    status: int | None = None
+    """Of HTTP; None where there was no answer."""
+    body: bytes = b""
+
+
 class Providers:
     """Asks providers over HTTP, each request on a connection of its own: a kept one may be gone, and leave a doubt."""
 
@@ -33,6 +44,10 @@ class Providers:
 
     async def send(self, provider: Provider, short: Short, before: Before, *, repeatable: bool) -> Outcome:
         """Ask for one message to be sent. `before` is asked first: False stops it there."""
+        return (await self.ask(provider, short, before, repeatable=repeatable)).outcome
+
+    async def ask(self, provider: Provider, short: Short, before: Before, *, repeatable: bool) -> Asked:
+        """The same, with the answer as it came."""
         request = request_of(provider, short)
         if self._client is None:
             self._client = httpx.AsyncClient(
@@ -42,7 +57,7 @@ class Providers:
                 limits=httpx.Limits(max_connections=32, max_keepalive_connections=0),
             )
         if not await before():
-            return Withdrawn()
+            return Asked(Withdrawn())
         try:
             async with (
                 asyncio.timeout(self._seconds),
@@ -56,13 +71,14 @@ class Providers:
                     if len(body) > _LARGEST_ANSWER:
                         break
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            return Deferred(f"{type(error).__name__} before {provider.name} was asked")
+            return Asked(Deferred(f"{type(error).__name__} before {provider.name} was asked"))
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
-            return Deferred(f"{provider.name} cannot be asked like this: {type(error).__name__}")
+            return Asked(Deferred(f"{provider.name} cannot be asked like this: {type(error).__name__}"))
         except (httpx.HTTPError, TimeoutError) as error:
-            return unclear(f"{type(error).__name__}, and no answer by {provider.name}", repeatable=repeatable)
+            return Asked(unclear(f"{type(error).__name__}, and no answer by {provider.name}", repeatable=repeatable))
         crashpoint("notify.after_provider")
-        return meaning(provider, response.status_code, body, repeatable=repeatable)
+        status = response.status_code
+        return Asked(meaning(provider, status, body, repeatable=repeatable), status, body)
 
     async def close(self) -> None:
         """Close the client."""

@@ -23,6 +23,7 @@ from services.notify.api import (
     lists,
     messages,
     provider_answers,
+    provider_trials,
     providers,
     reaching,
     subscription_acts,
@@ -111,6 +112,7 @@ def build_app(
     app.include_router(contacts.router)
     app.include_router(bounces.router)
     app.include_router(providers.router)
+    app.include_router(provider_trials.router)
     app.include_router(provider_answers.router)
     app.include_router(reaching.router)
     app.include_router(bounces.mails)

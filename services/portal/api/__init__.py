@@ -55,6 +55,7 @@ from services.portal.api import (
     people,
     people_lists,
     policies,
+    provider_trials,
     providers,
     reaching,
     recognition,
@@ -199,6 +200,7 @@ def _telling(database: Database, pages: Pages, notify: Notify, casework: Casewor
     yield message_rules.routes(database, pages, notify)
     # Before `/providers/{name}`, as none can be made that is called "new".
     yield providers.routes(database, pages, notify)
+    yield provider_trials.routes(pages, notify)
     yield suppressions.routes(database, pages, notify)
     yield people_lists.routes(pages, notify)
     # Before `/subscriptions/{subscription_id}`, as none is called "new"; and no step is called "deliveries".

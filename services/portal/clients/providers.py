@@ -66,6 +66,15 @@ class Sending(msgspec.Struct, frozen=True):
     employees_with_chat: int
 
 
+class Tried(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider answered to a message of ours to ourselves; `status` None: nothing."""
+
+    outcome: str
+    said: str
+    status: int | None
+    answer: str
+
+
 class Providers:
     """`/v1/providers` and `/v1/provider-answers` of notify."""
 
@@ -94,3 +103,8 @@ class Providers:
         """Set one."""
         path = f"/v1/providers/{name}"
         await self._service.put(path, body, person=person, command_id=command_id, version=version)
+
+    async def try_out(self, person: Person, name: str, body: Mapping[str, object], *, command_id: str) -> Tried:
+        """Have one send a message that is for no customer. More patience: it is asked meanwhile."""
+        path = f"/v1/providers/{name}/test"
+        return await self._service.order(path, body, Tried, person=person, command_id=command_id, long=True)

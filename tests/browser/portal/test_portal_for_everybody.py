@@ -60,6 +60,7 @@ PAGES: Final = (
     "/providers",
     "/providers/new",
     "/providers/gateway",
+    "/providers/gateway/test",
     "/lists",
     "/lists/partners",
     "/people",

@@ -13,6 +13,7 @@ class Gateway:
         self.asked: list[tuple[dict[str, str], Any]] = []
         self.sent: dict[str, Any] = {}
         self.script: list[Any] = []
+        self.answer = '{"status": "ok"}'
         self.port = 0
         self._server: asyncio.Server | None = None
 
@@ -40,7 +41,7 @@ class Gateway:
                 action()
                 await reader.read()  # until who asked is gone
             if action != "cut":
-                answer = b'{"status": "ok"}'
+                answer = self.answer.encode()
                 writer.write(
                     f"HTTP/1.1 {action} X\r\nContent-Length: {len(answer)}\r\nConnection: close\r\n\r\n".encode()
                     + answer

@@ -203,6 +203,66 @@ async def test_a_provider_is_checked_before_it_is_kept(client: httpx.AsyncClient
     assert (await client.get("/v1/providers", headers=agent)).status_code == 403
 
 
+async def test_a_provider_is_tried_once_and_shows_its_answer_without_secrets(
+    world: World, client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    secret = "secret-of-the-provider"
+    await set_up(client, gateway, enabled=False)
+    body = {"to": "+79990001122", "text": "Проверка"}
+    echoed = json.dumps({"status": "ok", "for": body["to"], "key": secret, "more": "x" * 5_000})
+    gateway.answer = echoed
+    once = {"Idempotency-Key": "try-1"}
+    tried = await client.post("/v1/providers/gateway/test", json=body, headers=once)
+    assert tried.status_code == 200, tried.text
+    shown = tried.json()
+    assert (shown["outcome"], shown["status"], shown["said"]) == ("accepted", 200, "ok, 200 by gateway")
+    assert shown["answer"].startswith('{"status": "ok", "for": "<address>", "key": "<secret>", "more": "xxx')
+    assert len(shown["answer"]) == 1_000
+    ((headers, asked),) = gateway.asked
+    assert asked["to"] == body["to"]
+    assert (asked["text"], headers["authorization"]) == ("Проверка", f"Bearer {secret}")
+    again = await client.post("/v1/providers/gateway/test", json=body, headers=once)
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == (shown, "true")
+    assert len(gateway.asked) == 1, "and nobody is asked twice"
+    other = await client.post("/v1/providers/gateway/test", json=body | {"text": "Иначе"}, headers=once)
+    assert other.status_code == 422
+
+    gateway.script = [401, "cut"]
+    refused = (await client.post("/v1/providers/gateway/test", json=body)).json()
+    assert (refused["outcome"], refused["status"], refused["said"]) == ("later", 401, "401 by gateway")
+    lost = (await client.post("/v1/providers/gateway/test", json=body)).json()
+    assert (lost["outcome"], lost["status"], lost["answer"]) == ("doubtful", None, "")
+    await gateway.stop()
+    away = (await client.post("/v1/providers/gateway/test", json=body)).json()
+    assert (away["outcome"], away["said"]) == ("later", "ConnectError before gateway was asked")
+
+    assert list(await world.rows()) == [], "none of it was a message"
+    assert await world.published() == []
+    sending = (await client.get("/v1/provider-answers")).json()
+    assert all(each["delivered"] == each["later"] == each["doubtful"] == 0 for each in sending["items"])
+    async with world.database.reading() as tx:
+        kept = [str(tuple(row)) for row in await tx.fetch(text("SELECT * FROM provider_trials"))]
+    assert len(kept) == 4
+    assert not any(body["to"] in row or "Проверка" in row or secret in row for row in kept)
+    assert (await client.post("/v1/providers/nobody/test", json=body)).status_code == 404
+    for wrong in ({"to": ""}, {"to": "+7\n9"}, {"text": " "}):
+        assert (await client.post("/v1/providers/gateway/test", json=body | wrong)).status_code == 422
+
+
+async def test_a_trial_whose_asker_died_is_not_asked_again(
+    world: World, client: httpx.AsyncClient, gateway: Gateway
+) -> None:
+    await set_up(client, gateway)
+    body = {"to": "+79990001122", "text": "Проверка"}
+    once = {"Idempotency-Key": "try-2"}
+    await client.post("/v1/providers/gateway/test", json=body, headers=once)
+    async with world.database.transaction() as tx:
+        await tx.execute(text("UPDATE provider_trials SET outcome = NULL, answered_at = NULL"))
+    unknown = await client.post("/v1/providers/gateway/test", json=body, headers=once)
+    assert (unknown.status_code, unknown.json()["type"].rpartition(":")[2]) == (409, "provider-being-tried")
+    assert len(gateway.asked) == 1
+
+
 async def test_how_sending_goes_is_told_by_provider(
     world: World, post: Post, trap: MailTrap, client: httpx.AsyncClient, gateway: Gateway
 ) -> None:

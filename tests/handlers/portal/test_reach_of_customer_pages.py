@@ -71,6 +71,33 @@ async def test_without_notify_the_page_says_what_scoring_knows(company: Company,
     assert (await viktor.get("/reach/nobody")).status_code == 404
 
 
+async def test_a_provider_is_tried_and_its_answer_shown(company: Company, oleg: Visitor, olga: Visitor) -> None:
+    # Nothing listens there.
+    provider = {
+        "channel": "sms",
+        "url": "http://127.0.0.1:9/send",
+        "headers": {"X-Key": SECRET},
+        "body": {"to": "{to}"},
+    }
+    await company.notify("oleg", "operator", "PUT", "/v1/providers/gateway", json=provider | {"enabled": False})
+    assert 'href="/providers/gateway/test"' in (await oleg.get("/providers")).text
+    form = await oleg.get("/providers/gateway/test")
+    assert 'value="A test: the portal sent this message."' in form.text
+    missing = await oleg.post("/providers/gateway/test", {"to": " ", "text": "Hello"})
+    assert (missing.status_code, "Please fill this in." in missing.text) == (422, True)
+    short = await oleg.post("/providers/gateway/test", {"to": "7", "text": "Hello"})
+    assert (short.status_code, 'aria-invalid="true"' in short.text) == (422, True)
+    tried = await oleg.post("/providers/gateway/test", {"to": "+79990001122", "text": "Hello"})
+    said = "asks to come again later HTTP status no answer How it is understood ConnectError before gateway was asked"
+    assert said in text_of(tried)
+    assert SECRET not in tried.text
+    for missing_name in ("nobody", "new"):
+        assert (await oleg.get(f"/providers/{missing_name}/test")).status_code == 404
+    assert (await olga.get("/providers/gateway/test")).status_code == 403
+    company.lines["notify"].state.error = httpx.ConnectError("refused")
+    assert (await oleg.get("/providers/gateway/test")).status_code == 503
+
+
 async def test_a_provider_is_set_up_and_its_secret_is_never_shown_again(company: Company, oleg: Visitor) -> None:
     assert "SMS Nobody carries this." in text_of(await oleg.get("/providers"))
     await oleg.get("/providers/new")
