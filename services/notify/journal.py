@@ -118,10 +118,11 @@ class Journal:
             await self._marks.drain()
             await self._outcomes.drain()
 
-    async def _mark(self, entries: Sequence[Entry]) -> list[bool]:
+    async def _mark(self, asked: Sequence[Entry]) -> list[bool]:
         # In one order, here and below: whoever cancels a campaign holds many of these rows.
-        ours = await delivery.mark_transmitting(self._database, sorted(entries, key=_by_id))
-        return [entry.id in ours for entry in entries]
+        entries = sorted(asked, key=_by_id)
+        ours = await delivery.mark_transmitting(self._database, entries)
+        return [entry.id in ours for entry in asked]
 
     async def _settle(self, known: Sequence[tuple[Entry, Settlement]]) -> list[None]:
         known = sorted(known, key=lambda each: _by_id(each[0]))
