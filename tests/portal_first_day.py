@@ -32,7 +32,8 @@ EMPTY: Final = {
     ),
     "scoring": text(
         "TRUNCATE responses, instrument_versions, tallies, day_counts, month_counts, driver_runs, customers,"
-        " theme_suggestions, theme_tallies, theme_day_counts, theme_month_counts, inbox, outbox CASCADE"
+        " segment_dry_runs, theme_suggestions, theme_tallies, theme_day_counts, theme_month_counts,"
+        " inbox, outbox CASCADE"
     ),
     "notify": text(
         "TRUNCATE profiles, messages, confirmations, waits, suppressions, soft_bounces, contact_choices, initiatives,"

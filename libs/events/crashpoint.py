@@ -16,6 +16,7 @@ names. The file is unlinked first: it strikes once, and one process, however man
     scoring.counts.before_commit    changes folded                  notify.after_chat        likewise
     scoring.mentions.before_commit  likewise, of themes     notify.campaigns.before_commit   the next are told
     scoring.comments.before_commit  read anew; scoring.comments.after_commit: and kept
+    scoring.dry_runs.before_commit  the next customers are looked at
     scoring.suggestions.before_commit   themes were looked for, and the search is not noted
     notify.digests.before_freeze    all is known, nothing kept      notify.digests.before_commit  a page in the ledger
 """

@@ -17,6 +17,7 @@ from services.scoring.account_scores import compute_account_scores
 from services.scoring.choices import handle_choices, wanted_choices
 from services.scoring.comment_jobs import fold_mentions, read_anew, suggest_themes
 from services.scoring.driver_jobs import DriverRuns, ask_nightly
+from services.scoring.dry_run_jobs import DryRuns, forget_old_dry_runs
 from services.scoring.handlers import score_responses
 from services.scoring.jobs import (
     count_cut_points,
@@ -60,6 +61,8 @@ def main() -> None:
         runtime.add_consumer("scoring.responses", SURVEY_RESPONSES, score_responses)
         runtime.add_consumer("scoring.messages", NOTIFY_MESSAGES, handle_choices, wanted=wanted_choices)
         runtime.add_loop("tiers", partial(recompute_tiers, database), idle=timedelta(seconds=1))
+        runtime.add_loop("dry runs", DryRuns(database).step, idle=timedelta(seconds=1))
+        runtime.add_loop("old dry runs", partial(forget_old_dry_runs, database), idle=timedelta(hours=1))
         runtime.add_loop("cut points", partial(count_cut_points, database), idle=timedelta(minutes=10))
         runtime.add_loop("tier totals", partial(count_tiers, database), idle=timedelta(minutes=10))
         runtime.add_loop("counts", partial(fold_counts, database), idle=timedelta(seconds=1))

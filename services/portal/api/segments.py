@@ -1,21 +1,23 @@
 """The segment rules: in words, as rows or a document to edit, and who would move before they are put into force."""
 
+import asyncio
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, get_args
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from services.portal.api.access import Form, Visit, needs, posted_long_form
+from services.portal.api.access import Form, Visit, needs, posted_form, posted_long_form
 from services.portal.api.metrics import TIERS
 from services.portal.api.refusals import SEE_OTHER, WRONG, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Refusal, Scoring, ServiceAwayError
-from services.portal.clients.segments import DryRun, InForce
+from services.portal.clients.segments import DryRun, InForce, Run
 from services.portal.clients.service import FieldError
 from services.portal.domain import ruleforms
 from services.portal.domain.people import Language, Right
@@ -24,6 +26,8 @@ from services.portal.texts import Words
 
 _ACTIONS: Final[tuple[ruleforms.Action, ...]] = get_args(ruleforms.Action)
 _CHANGED: Final = 409
+_RUNS_SHOWN: Final = 5
+_LONGEST_VERSION: Final = 10
 _NOTHING: Final = RulesForm((ruleforms.SetRows(),))
 
 
@@ -52,64 +56,121 @@ class Draft:
 def routes(pages: Pages, scoring: Scoring) -> APIRouter:
     """`/segments`."""
     router = APIRouter(include_in_schema=False)
-
-    async def shown(
-        request: Request,
-        visit: Visit,
-        *,
-        draft: Draft | None = None,
-        found: DryRun | None = None,
-        status: int = 200,
-        version: int | None = None,
-    ) -> Response:
-        """The page; a draft keeps the version that it was begun from."""
-        try:
-            in_force = await scoring.segments.in_force(visit.person)
-        except (ServiceAwayError, Refusal):
-            return pages.page(request, visit, "segments.html", status=503, in_force=None)
-        return pages.page(
-            request,
-            visit,
-            "segments.html",
-            status=status,
-            in_force=in_force,
-            draft=draft or _begun(in_force, pages.words(request, visit.person).language),
-            rows=ruleforms,
-            found=found,
-            tiers=TIERS,
-            version=version or in_force.version,
-            saved=request.query_params.get("done") == "saved",
-        )
+    editor = SegmentPages(pages, scoring)
 
     @router.get("/segments")
     async def segments(request: Request, visit: Annotated[Visit, needs(Right.CUSTOMERS)]) -> Response:
-        return await shown(request, visit)
+        asked = request.query_params.get("dry_run")
+        return await (editor.shown(request, visit) if asked is None else editor.dry_run(request, visit, uuid_in(asked)))
 
     @router.post("/segments")
     async def change(
         request: Request, visit: Annotated[Visit, needs(Right.RULES)], form: Annotated[Form, Depends(posted_long_form)]
     ) -> Response:
-        words = pages.words(request, visit.person)
-        version = int(form.get("version")) if form.get("version").isdecimal() else 0
+        return await editor.change(request, visit, form)
+
+    @router.post("/segments/dry-runs/{dry_run_id}/cancel")
+    async def cancel(
+        request: Request,  # noqa: ARG001 - the form stands in it
+        dry_run_id: str,
+        visit: Annotated[Visit, needs(Right.RULES)],
+        form: Annotated[Form, Depends(posted_form)],
+    ) -> Response:
+        id_ = uuid_in(dry_run_id)
+        await scoring.segments.cancel(visit.person, id_, command_id=uuid_in(form.get("command_id")))
+        return _to_dry_run(id_, _version(form.get("version")))
+
+    return router
+
+
+class SegmentPages:
+    """Reads the rules from scoring, tries them and changes them there, in the person's name."""
+
+    def __init__(self, pages: Pages, scoring: Scoring) -> None:
+        self._pages = pages
+        self._segments = scoring.segments
+
+    async def shown(
+        self,
+        request: Request,
+        visit: Visit,
+        *,
+        draft: Draft | None = None,
+        found: DryRun | None = None,
+        run: Run | None = None,
+        gone: bool = False,
+        status: int = 200,
+        version: int | None = None,
+    ) -> Response:
+        """The page; a draft keeps the version that it was begun from."""
+        try:
+            in_force, runs = await asyncio.gather(
+                self._segments.in_force(visit.person), self._segments.dry_runs(visit.person, limit=_RUNS_SHOWN)
+            )
+        except (ServiceAwayError, Refusal):
+            return self._pages.page(request, visit, "segments.html", status=503, in_force=None)
+        return self._pages.page(
+            request,
+            visit,
+            "segments.html",
+            status=status,
+            in_force=in_force,
+            draft=draft or _begun(in_force, self._pages.words(request, visit.person).language),
+            rows=ruleforms,
+            found=found,
+            run=run,
+            runs=runs,
+            gone=gone,
+            tiers=TIERS,
+            version=version or in_force.version,
+            saved=request.query_params.get("done") == "saved",
+        )
+
+    async def dry_run(self, request: Request, visit: Visit, id_: str) -> Response:
+        """The page with a dry run, and with the rules that it is of as a draft."""
+        try:
+            run = await self._segments.dry_run(visit.person, id_)
+        except (ServiceAwayError, Refusal):
+            return await self.shown(request, visit)
+        if run is None:
+            return await self.shown(request, visit, gone=True, status=404)
+        language = self._pages.words(request, visit.person).language
+        draft = Draft(ruleforms.form_of(run.rules, language), written(run.rules))
+        version = _version(request.query_params.get("version", "")) or run.rules_version
+        return await self.shown(request, visit, draft=draft, found=run.result, run=run, version=version)
+
+    async def change(self, request: Request, visit: Visit, form: Form) -> Response:
+        """Add, move or remove a row; try the rules; or put them into force."""
+        words = self._pages.words(request, visit.person)
+        version = _version(form.get("version"))
         draft, document = _drafted(form, words)
         if document is None:
             status = WRONG if draft.message else 200
-            return await shown(request, visit, draft=draft, status=status, version=version)
+            return await self.shown(request, visit, draft=draft, status=status, version=version)
+        command_id = uuid_in(form.get("command_id"))
         try:
             if form.get("do") == "try":
-                found = await scoring.segments.try_out(visit.person, document)
-                return await shown(request, visit, draft=draft, found=found, version=version)
-            command_id = uuid_in(form.get("command_id"))
-            await scoring.segments.put(visit.person, document, command_id=command_id, version=version)
+                found = await self._segments.try_out(visit.person, document, command_id=command_id)
+                if isinstance(found, UUID):
+                    return _to_dry_run(str(found), version)
+                return await self.shown(request, visit, draft=draft, found=found, version=version)
+            await self._segments.put(visit.person, document, command_id=command_id, version=version)
         except Refusal as refusal:
             if refusal.errors:
                 refused = _refused(draft, words("segments.check"), refusal.errors)
-                return await shown(request, visit, draft=refused, status=WRONG, version=version)
+                return await self.shown(request, visit, draft=refused, status=WRONG, version=version)
             changed = replace(draft, message=words("segments.changed"))
-            return await shown(request, visit, draft=changed, status=_CHANGED)
+            return await self.shown(request, visit, draft=changed, status=_CHANGED)
         return RedirectResponse("/segments?done=saved", SEE_OTHER)
 
-    return router
+
+def _to_dry_run(id_: str, version: int) -> Response:
+    return RedirectResponse(f"/segments?dry_run={id_}&version={version}#found", SEE_OTHER)
+
+
+def _version(written_: str) -> int:
+    """The version of the rules that somebody has seen; 0 where none is said."""
+    return int(written_) if written_.isdecimal() and len(written_) < _LONGEST_VERSION else 0
 
 
 def _begun(in_force: InForce, language: Language) -> Draft:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import msgspec
+
+from services.portal.clients.service import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from services.portal.domain.people import Person
 
 _PATH: Final = "/v1/segment-rules"
+_DRY_RUNS: Final = f"{_PATH}/dry-runs"
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -98,6 +102,41 @@ class DryRun(msgspec.Struct, frozen=True):
         return sum(move.customers for move in self.matrix if (move.from_tier, move.to_tier) == (from_tier, to_tier))
 
 
+class _Tried(msgspec.Struct, frozen=True):
+    """What scoring answers when rules are tried: the result, or which dry run will have it."""
+
+    customers: int | None
+    id: UUID | None = None
+    matrix: list[Move] = []
+    moves: list[Move] = []
+    movers: list[Mover] = []
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a dry run has come."""
+
+    id: UUID
+    status: str
+    asked_at: datetime
+    asked_by: str
+    customers_seen: int
+    customers: int | None
+    rules_version: int
+    outdated: bool
+
+    @property
+    def percent(self) -> int | None:
+        """How far it is, in whole percent; None before it has begun."""
+        return None if self.customers is None else min(99, self.customers_seen * 100 // max(self.customers, 1))
+
+
+class Run(Progress, frozen=True):
+    """A dry run, of which rules, and what it found once it is done."""
+
+    rules: dict[str, Any]
+    result: DryRun | None
+
+
 class Segments:
     """`/v1/segment-rules` of scoring."""
 
@@ -108,9 +147,23 @@ class Segments:
         """The rules in force."""
         return await self._service.get(_PATH, InForce, person=person)
 
-    async def try_out(self, person: Person, document: Mapping[str, object]) -> DryRun:
-        """Who would move by these rules."""
-        return await self._service.try_out(_PATH, document, DryRun, person=person)
+    async def try_out(self, person: Person, document: Mapping[str, object], *, command_id: str) -> DryRun | UUID:
+        """Who would move by these rules; where that takes its time, the id of the dry run that finds out."""
+        tried = await self._service.try_out(_PATH, document, _Tried, person=person, command_id=command_id)
+        return tried.id or DryRun(tried.customers or 0, tried.matrix, tried.moves, tried.movers)
+
+    async def dry_run(self, person: Person, id_: str) -> Run | None:
+        """A dry run; None where it is not kept, or never was."""
+        return await self._service.find(f"{_DRY_RUNS}/{id_}", Run, person=person)
+
+    async def dry_runs(self, person: Person, *, limit: int) -> list[Progress]:
+        """The latest dry runs."""
+        page = await self._service.get(_DRY_RUNS, Listed[Progress], person=person, params={"limit": str(limit)})
+        return page.items
+
+    async def cancel(self, person: Person, id_: str, *, command_id: str) -> None:
+        """End a dry run."""
+        await self._service.post(f"{_DRY_RUNS}/{id_}/cancel", {}, person=person, command_id=command_id, version=None)
 
     async def put(self, person: Person, document: Mapping[str, object], *, command_id: str, version: int) -> None:
         """Put rules into force, unless others are since `version` was seen."""

@@ -238,11 +238,24 @@ class Service:
         except httpx.TransportError as error:
             raise ServiceAwayError(self.name, type(error).__name__) from error
 
-    async def try_out(self, path: str, body: Mapping[str, object], shape: type[BodyT], *, person: Person) -> BodyT:
-        """What it would do to put this at `path`; nothing is changed. More patience: everything may be looked at."""
+    async def try_out(
+        self,
+        path: str,
+        body: Mapping[str, object],
+        shape: type[BodyT],
+        *,
+        person: Person,
+        command_id: str | None = None,
+    ) -> BodyT:
+        """What it would do to put this at `path`; nothing is changed. More patience: everything may be looked at.
+
+        `command_id`: where that may take so long that it is begun, and is not to be begun twice.
+        """
         params = {"dry_run": "true"}
+        headers = None if command_id is None else _conditions(command_id, None)
         return self._decoded(
-            await self._send("PUT", path, person=person, params=params, json=body, patience=_PATIENCE), shape
+            await self._send("PUT", path, person=person, params=params, json=body, headers=headers, patience=_PATIENCE),
+            shape,
         )
 
     async def send(

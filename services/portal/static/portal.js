@@ -143,7 +143,8 @@ setInterval(count, 30_000);
 // What goes on in steps goes on by itself; the button stays for those without scripts.
 document.querySelector("form[data-go-on]")?.requestSubmit();
 
-// Who waits for something is shown it as soon as it is there. Nothing moves until then.
+// Who waits for something is told how far it is, and shown it as soon as it is there: in its place where it has one
+// (what was typed elsewhere on the page stays), else as the page. Nothing else moves until then.
 const LOOK_AGAIN_MILLISECONDS = 2_000;
 
 async function look(waiting) {
@@ -151,9 +152,19 @@ async function look(waiting) {
   if (!answer.ok || answer.redirected) return location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const next = page.querySelector("[data-poll]");
-  if (!next) return location.assign(waiting.dataset.poll);
+  if (!next) return arrive(waiting, waiting.id && page.getElementById(waiting.id));
   waiting.dataset.poll = next.dataset.poll;
+  const told = next.querySelectorAll("[data-so-far]");
+  waiting.querySelectorAll("[data-so-far]").forEach((part, index) => part.replaceChildren(...(told[index]?.childNodes ?? [])));
   lookLater(waiting);
+}
+
+function arrive(waiting, place) {
+  if (!place) return location.assign(waiting.dataset.poll);
+  waiting.replaceWith(document.adoptNode(place));
+  // Read out, which only a change of what is there already is.
+  const said = place.querySelector("[role=status]");
+  if (said) setTimeout((words) => (said.textContent = words), 100, said.textContent);
 }
 
 function lookLater(waiting) {

@@ -12,6 +12,7 @@ from services.scoring.api import (
     contact_changes,
     customers,
     drivers,
+    dry_runs,
     instruments,
     invitations,
     metrics,
@@ -44,7 +45,7 @@ def build_app(database: Database, *, privacy_threshold: int = PRIVACY_THRESHOLD)
         body_limits={f"/v1/{each}": _BATCH_BYTES for each in ("customers/batch", "accounts/batch", "invitations")},
     )
     app.state.privacy_threshold = privacy_threshold
-    about_customers = (customers, contact_changes, accounts, account_scores, invitations, rules, touchpoints)
+    about_customers = (customers, contact_changes, accounts, account_scores, invitations, dry_runs, rules, touchpoints)
     about_answers = (responses, instruments, mismatches, metrics, comparisons, response_rates, drivers)
     about_comments = (themes, theme_suggestions, theme_metrics)
     for part in (*about_customers, *about_answers, *about_comments):

@@ -103,6 +103,11 @@ def valued(worth: Worth, rules: RuleSet) -> Valuation:
     return rules.otherwise
 
 
+def looked_at(rules: RuleSet) -> frozenset[str]:
+    """The fields that decide the tier in a profile; whoever values many need not read the others."""
+    return frozenset(condition.field for rule in rules.rules for condition in rule.when)
+
+
 def _by(rule: Rule) -> Valuation:
     because = " and ".join(condition.explained() for condition in rule.when)
     return Valuation(rule.tier, f"{rule.tier} because {because}", rule.when)

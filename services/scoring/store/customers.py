@@ -18,7 +18,7 @@ from services.scoring.domain.worth import Worth
 from services.scoring.store import account_scores, consents, contact_histories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Row
@@ -81,10 +81,20 @@ _AFTER: Final = text("""
      ORDER BY id
      LIMIT :limit
 """)
+# What no rule looks at is not read: most of what reading costs is JSON, and the accounts.
 _WORTHS: Final = text("""
+    SELECT id, tier, current_value, potential_value, account_role, account_id,
+           CASE WHEN CAST(:attributes AS boolean) THEN CAST(attributes AS text) END,
+           CASE WHEN CAST(:products AS boolean) THEN CAST(products AS text) END, NULL
+      FROM customers
+     WHERE id > :after
+     ORDER BY id
+     LIMIT :limit
+""")
+_WORTHS_WITH_ACCOUNTS: Final = text("""
     SELECT customers.id, tier, current_value, potential_value, account_role, account_id,
-           CAST(customers.attributes AS text) AS attributes, CAST(products AS text) AS products,
-           CAST(accounts.attributes AS text) AS of_account
+           CASE WHEN CAST(:attributes AS boolean) THEN CAST(customers.attributes AS text) END,
+           CASE WHEN CAST(:products AS boolean) THEN CAST(products AS text) END, CAST(accounts.attributes AS text)
       FROM customers LEFT JOIN accounts ON accounts.id = customers.account_id
      WHERE customers.id > :after
      ORDER BY customers.id
@@ -112,6 +122,9 @@ _OF_ACCOUNT: Final = text("""
      WHERE account_id = :account_id AND id > :after AND (CAST(:tier AS text) IS NULL OR tier = :tier)
      ORDER BY id
      LIMIT :limit
+""")
+_NO_MORE_THAN: Final = text("""
+    SELECT count(*) <= :most AS few FROM (SELECT FROM customers LIMIT CAST(:most AS bigint) + 1) AS first
 """)
 _COUNT_OUTDATED: Final = text("SELECT count(*) AS customers FROM customers WHERE rules_version < :rules_version")
 _ANY_OUTDATED: Final = text("""
@@ -181,6 +194,7 @@ _VALUE_AGAIN: Final = text("UPDATE customers SET rules_version = 0 WHERE account
 _ERASED_VERSIONS: Final = text("""
     SELECT mark, last_version, erased_at FROM erasures WHERE mark = ANY(CAST(:marks AS bytea[]))
 """)
+_FORGET_MOVES: Final = text("DELETE FROM segment_dry_run_movers WHERE customer_id = :id")
 _DELETE: Final = text("DELETE FROM customers WHERE id = :id RETURNING version, email")
 _FORGET_ANSWERS: Final = text("""
     UPDATE responses
@@ -268,10 +282,49 @@ async def count_outdated(tx: Tx, rules_version: int) -> int:
     return 0 if row is None else int(row.customers)
 
 
-async def worths(tx: Tx, after: str, limit: int) -> list[Valued]:
-    """What the next customers are worth, in the order of their ids; "" begins."""
-    rows = await tx.fetch(_WORTHS, {"after": after, "limit": limit})
-    return [Valued(row.id, row.tier, worth_of(row)) for row in rows]
+async def no_more_than(tx: Tx, most: int) -> bool:
+    """Whether there are so few customers."""
+    row = await tx.fetch_one(_NO_MORE_THAN, {"most": most})
+    return row is not None and bool(row.few)
+
+
+async def worths(tx: Tx, after: str, limit: int, fields: Collection[str]) -> list[Valued]:
+    """What the next customers are worth, in the order of their ids; "" begins. Only these fields are read for sure."""
+    asked = {
+        "after": after,
+        "limit": limit,
+        "attributes": any(each.startswith("attributes.") for each in fields),
+        "products": "product" in fields,
+    }
+    with_accounts = any(each.startswith("account.") for each in fields)
+    found = await tx.fetch(_WORTHS_WITH_ACCOUNTS if with_accounts else _WORTHS, asked)
+    rows: Sequence[Any] = found  # nothing says how many columns a row has
+    return [
+        Valued(
+            id_,
+            tier,
+            Worth(
+                current_value,
+                potential_value,
+                account_role,
+                _attributes(attributes) if attributes else {},
+                _products(products) if products else (),
+                account_id,
+                _attributes(of_account) if of_account else {},
+            ),
+        )
+        for (
+            id_,
+            tier,
+            current_value,
+            potential_value,
+            account_role,
+            account_id,
+            attributes,
+            products,
+            of_account,
+        ) in rows
+    ]
 
 
 async def page(
@@ -334,6 +387,7 @@ async def erase(tx: Tx, customer_id: str) -> bool:
     customer = await tx.fetch_one(_DELETE, {"id": customer_id})
     await consents.forget(tx, customer_id, None if customer is None else customer.email)
     await contact_histories.forget(tx, customer_id)
+    await tx.execute(_FORGET_MOVES, {"id": customer_id})
     answers = await tx.execute(_FORGET_ANSWERS, {"id": customer_id})
     answers += await tx.execute(_FORGET_INVITATIONS, {"id": customer_id})
     await tx.execute(_FORGET_COMMANDS, {"named": to_json(customer_id)})

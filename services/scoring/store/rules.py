@@ -146,7 +146,7 @@ async def _value(tx: Tx, rules: InForce, cuts: Cuts) -> InForce:
     return InForce(rules.version, known, rules.created_at, rules.created_by, valuation, customers, tx.now, tx.now)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def read(document: str, cuts: str) -> Rules:
-    """Read once for all batches: what is in force never changes, another version is another text."""
+    """Read once for all batches: what is in force, or tried, never changes; another version is another text."""
     return with_cuts(parse(msgspec.json.decode(document)), dict(_read_cuts(cuts)))

@@ -22,7 +22,8 @@ SCOPES = ("customers:read", "customers:write", "rules:read", "rules:write", "met
 
 _CLEAR = text("""
     TRUNCATE customers, accounts, erasures, responses, instrument_versions, cells, tallies, day_counts, month_counts,
-             invitations, account_scores, account_scores_due, theme_tallies, theme_day_counts, theme_month_counts,
+             invitations, account_scores, account_scores_due, segment_dry_runs, segment_dry_run_movers,
+             theme_tallies, theme_day_counts, theme_month_counts,
              inbox, outbox
 """)
 

@@ -148,6 +148,7 @@ TABLE: Final[dict[str, str]] = {
     "POST /themes/taxonomy/{written}": LEADS,
     "GET /segments": LEADS,
     "POST /segments": DECIDES,
+    "POST /segments/dry-runs/{dry_run_id}/cancel": DECIDES,
     "GET /customers": LEADS,
     "GET /customers/{customer_id:path}": LEADS,
     "GET /reach/{customer_id:path}": LEADS,
