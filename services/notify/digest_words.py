@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from babel.dates import format_date
 
+from libs.wording.touchpoints import touchpoint_said
 from services.notify.digest_phrases import PHRASES, Phrases
 from services.notify.domain.digests import LEADS, Content, Digest, Period, Quote
 from services.notify.templating import plain_line
@@ -155,7 +156,8 @@ def _mean(score: ScoreOnScale, phrases: Phrases) -> str:
 
 def _written(quote: Quote, phrases: Phrases) -> str:
     score = None if quote.score is None else phrases.out_of_ten(quote.score)
-    return _joined(score, quote.touchpoint)
+    touchpoint = None if quote.touchpoint is None else touchpoint_said(quote.touchpoint, phrases.language)
+    return _joined(score, touchpoint)
 
 
 def _theme(theme: ThemeTold, phrases: Phrases) -> str:

@@ -121,7 +121,7 @@ FULL: Final = Digest(
         Quote(
             customer_id="c-1",
             score=2,
-            touchpoint="call centre",
+            touchpoint="call_centre",
             said="Ждала сорок минут, а потом связь оборвалась. Перезвоните на •••, меня зовут •••.",
         ),
         Quote(customer_id=None, score=10, touchpoint=None, said="Всё решили за один звонок, спасибо!"),

@@ -151,11 +151,13 @@ async function look(waiting) {
   const answer = await fetch(waiting.dataset.poll);
   if (!answer.ok || answer.redirected) return location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const part of document.querySelectorAll("[data-so-far]")) {
+    const told = page.querySelector(`[data-so-far="${CSS.escape(part.dataset.soFar)}"]`);
+    if (told) part.replaceChildren(...told.childNodes);
+  }
   const next = page.querySelector("[data-poll]");
   if (!next) return arrive(waiting, waiting.id && page.getElementById(waiting.id));
   waiting.dataset.poll = next.dataset.poll;
-  const told = next.querySelectorAll("[data-so-far]");
-  waiting.querySelectorAll("[data-so-far]").forEach((part, index) => part.replaceChildren(...(told[index]?.childNodes ?? [])));
   lookLater(waiting);
 }
 

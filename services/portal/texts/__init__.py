@@ -15,6 +15,8 @@ from babel.dates import format_date, format_datetime, format_time, format_timede
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
+from libs.wording.touchpoints import TOUCHPOINTS
+
 if TYPE_CHECKING:
     from services.portal.domain.people import Language
 
@@ -40,7 +42,8 @@ def _read(language: Language) -> dict[str, str]:
         if twice := found.keys() & texts.keys():
             raise ValueError(f"{file.name} says again: {', '.join(sorted(twice))}")
         found |= texts
-    return found
+    # Mails say them too, so that they are nobody's alone.
+    return found | {f"touchpoint_name.{id_}": said for id_, said in TOUCHPOINTS[language].items()}
 
 
 def _flat(tree: dict[str, Any], prefix: str = "") -> dict[str, str]:

@@ -46,13 +46,14 @@ async def test_it_tells_how_far_it_is_and_what_it_found_and_what_was_typed_meanw
     await page.fill("[id='main.0.when.0.value']", "31415")
     await runs.step()
     await runs.step()
-    await expect(page.locator("#found [data-so-far]")).to_contain_text("2 of 6 customers")
+    await expect(page.locator("#found [data-so-far=here]")).to_contain_text("2 of 6 customers")
     await expect(page.locator("#found progress")).to_have_js_property("value", 33)
     await desk.keep_picture("dry-run-going")
     while await runs.step():
         pass
     await expect(page.locator("#found h3").first).to_have_text("3 of 6 customers would move")
     await expect(page.locator("#found")).to_contain_text("Begun")
+    await expect(page.locator("[aria-labelledby=dry-runs]")).to_contain_text("done")
     await expect(page.locator("[id='main.0.when.0.value']")).to_have_value("31415")
     await desk.keep_picture("dry-run-found")
 

@@ -76,7 +76,7 @@ def a_comment(customer_id: str | None, comment: str, score: int = 3) -> dict[str
         "comment": comment,
         "score": score,
         "metric": "nps",
-        "touchpoint": "branch",
+        "touchpoint": "call_centre",
         "customer_id": customer_id,
         "erased": False,
     }
@@ -230,6 +230,7 @@ async def test_a_week_is_told_to_everybody_once_in_their_language_and_by_their_r
     assert "Забота" in said
     assert "Меня зовут •••, звоните ••• на •••" in said
     assert "Всё быстро и вежливо" in said
+    assert "колл-центр" in said
     assert "Профиля этого клиента" not in said, "nobody knows what to mask"
     assert "Понятные счета" not in said, "what is late is for those who lead"
     assert weekly["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
@@ -237,6 +238,8 @@ async def test_a_week_is_told_to_everybody_once_in_their_language_and_by_their_r
         mail for mail in trap.mails if mail["To"].addresses[0].username == "boris" and "week" in mail["Subject"]
     )
     assert "Понятные счета" in text_of(boss)
+    assert "call centre" in text_of(boss)
+    assert not any("call_centre" in text_of(mail) for mail in trap.mails)
     assert "Север: 12 cases" in text_of(boss)
     assert "Забота: 12 cases" in text_of(boss)
 
