@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import httpx
 import msgspec
 from fastapi import Path, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -36,7 +37,13 @@ _Said = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=
 
 def _address(url: str) -> str:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        # Whoever asks it would stumble over a host that is none only then. A port that is none raises ValueError.
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        is_one = is_one and bool(httpx.URL(url).host)
+    except httpx.InvalidURL:
+        is_one = False
+    if not is_one:
         raise ValueError("http:// or https:// and a host")
     return url
 

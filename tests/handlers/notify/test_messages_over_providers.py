@@ -192,6 +192,8 @@ async def test_an_employee_is_told_in_chat_and_a_chat_without_a_yes_is_a_doubt(
 async def test_a_provider_is_checked_before_it_is_kept(client: httpx.AsyncClient) -> None:
     for wrong in (
         {"url": "ftp://x"},
+        {"url": "http://xn--/"},
+        {"url": "https://sms.example:99999/"},
         {"body": {"a": "{nobody}"}},
         {"headers": {"A": "b\r\nC: d"}},
         {"channel": "email"},

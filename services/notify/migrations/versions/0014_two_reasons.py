@@ -1,4 +1,7 @@
-"""What is known of an address, and what its reader wants: two entries of the list, neither of which hides the other."""
+"""What is known of an address, and what its reader wants: two entries of the list, neither of which hides the other.
+
+Code from before this cannot add to the list on this schema: it names the index that goes.
+"""
 
 from __future__ import annotations
 
