@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from libs.events.database import Tx
     from libs.events.event import EventId
 
-# In one array: for the driver a row of its own costs each of them five times as much.
+# In one array: as a row of its own each of them costs the driver more than twice as much.
 _MARK: Final = text("""
       WITH aside AS MATERIALIZED (
                SELECT event_id FROM inbox

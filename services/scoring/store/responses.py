@@ -26,7 +26,7 @@ _FIRST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _CLOCKS_DIFFER: Final = timedelta(days=1)
 
-# Ids go back as one array: for the driver a row of its own costs each of them five times as much.
+# Ids go back as one array: as a row of its own each of them costs the driver more than twice as much.
 _CREATE: Final = text("""
   WITH created AS (
     INSERT INTO responses (id, revision, source, vendor_response_id, program, touchpoint, kind, metric, score,
