@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import text
 
 from libs.events.contracts.responses import Instrument
-from services.scoring.domain.instruments import InstrumentVersion, fingerprint, instrument_id
+from libs.events.ids import of_bytes
+from services.scoring.domain.instruments import NAMESPACE, InstrumentVersion, fingerprint, instrument_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     Key = tuple[UUID, bytes]
     """An instrument and the fingerprint of a way of asking."""
+
+# Of the driver's class, and with it the ids of instruments: the domain knows no driver.
+_NAMESPACE: Final = of_bytes(NAMESPACE.bytes)
 
 _FIND: Final = text("""
     SELECT known.instrument_id, known.fingerprint, known.version, known.first_answered_at,
@@ -136,7 +140,7 @@ async def register(tx: Tx, first_answers: Mapping[Asking, datetime]) -> dict[Ask
     answers that arrive late move the beginning of a version and not its number.
     """
     keys = {
-        asking: (instrument_id(asking.program, asking.touchpoint), fingerprint(asking.asked))
+        asking: (instrument_id(asking.program, asking.touchpoint, namespace=_NAMESPACE), fingerprint(asking.asked))
         for asking in first_answers
     }
     first: dict[Key, Asking] = {}
