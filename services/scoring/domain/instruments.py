@@ -16,9 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
-from uuid import UUID
-
-from libs.events.event import named
+from uuid import UUID, uuid5
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
 
     from libs.events.contracts.responses import Instrument
 
-NAMESPACE: Final = UUID("5a3c1b86-5f0c-4b5e-8f0e-6f6f7c1d4a52")
+_NAMESPACE: Final = UUID("5a3c1b86-5f0c-4b5e-8f0e-6f6f7c1d4a52")
 _ASPECTS: Final = ("metric", "question", "scale_min", "scale_max", "kind", "channel", "sampling", "branded")
 _LATER_ASPECTS: Final = (("higher_is_worse", False),)
 """With their defaults. They join a fingerprint only where they differ from these, or every instrument there is would
@@ -37,12 +35,9 @@ _QUOTES: Final = str.maketrans(dict.fromkeys("«»„“”‟", '"') | dict.fro
 _INVISIBLE: Final = str.maketrans(dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 
 
-def instrument_id(program: str, touchpoint: str | None, *, namespace: UUID = NAMESPACE) -> UUID:
-    """The instrument of a touchpoint of a program: the same one through all its versions.
-
-    Its id is of the class of `namespace`, which is this UUID in whatever class suits the caller.
-    """
-    return named(namespace, json.dumps([program, touchpoint], ensure_ascii=False))
+def instrument_id(program: str, touchpoint: str | None) -> UUID:
+    """The instrument of a touchpoint of a program: the same one through all its versions."""
+    return uuid5(_NAMESPACE, json.dumps([program, touchpoint], ensure_ascii=False))
 
 
 def wording(question: str) -> str:

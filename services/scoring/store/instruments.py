@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from libs.events.contracts.responses import Instrument
 from libs.events.ids import of_bytes
-from services.scoring.domain.instruments import NAMESPACE, InstrumentVersion, fingerprint, instrument_id
+from services.scoring.domain.instruments import InstrumentVersion, fingerprint, instrument_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     Key = tuple[UUID, bytes]
     """An instrument and the fingerprint of a way of asking."""
-
-# Of the driver's class, and with it the ids of instruments: the domain knows no driver.
-_NAMESPACE: Final = of_bytes(NAMESPACE.bytes)
 
 _FIND: Final = text("""
     SELECT known.instrument_id, known.fingerprint, known.version, known.first_answered_at,
@@ -139,8 +136,9 @@ async def register(tx: Tx, first_answers: Mapping[Asking, datetime]) -> dict[Ask
     `first_answers` says when each was first answered, as far as the caller knows; the earliest ever is kept, so that
     answers that arrive late move the beginning of a version and not its number.
     """
+    # Of the driver's class: each is written into as many rows and events as there are answers.
     keys = {
-        asking: (instrument_id(asking.program, asking.touchpoint, namespace=_NAMESPACE), fingerprint(asking.asked))
+        asking: (of_bytes(instrument_id(asking.program, asking.touchpoint).bytes), fingerprint(asking.asked))
         for asking in first_answers
     }
     first: dict[Key, Asking] = {}
