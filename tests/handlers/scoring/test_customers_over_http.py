@@ -346,6 +346,7 @@ async def test_who_comes_back_after_an_erasure_goes_on_counting(
 
 
 NO_SUGGESTION = "00000000-0000-0000-0000-000000000003"
+NO_DRY_RUN = "00000000-0000-0000-0000-000000000004"
 ROUTES = [
     ("PUT", "/v1/customers/c-1", "customers:write", {"manager", "administrator"}),
     ("GET", "/v1/customers/c-1", "customers:read", {"agent", "manager", "executive", "administrator"}),
@@ -358,6 +359,9 @@ ROUTES = [
     ("GET", "/v1/accounts/a-1", "customers:read", {"agent", "manager", "executive", "administrator"}),
     ("GET", "/v1/segment-rules", "rules:read", {"manager", "executive", "administrator"}),
     ("PUT", "/v1/segment-rules", "rules:write", {"executive", "administrator"}),
+    ("GET", "/v1/segment-rules/dry-runs", "rules:read", {"manager", "executive", "administrator"}),
+    ("GET", f"/v1/segment-rules/dry-runs/{NO_DRY_RUN}", "rules:read", {"manager", "executive", "administrator"}),
+    ("POST", f"/v1/segment-rules/dry-runs/{NO_DRY_RUN}/cancel", "rules:write", {"executive", "administrator"}),
     ("GET", "/v1/account-scores", "customers:read", {"agent", "manager", "executive", "administrator"}),
     ("GET", "/v1/account-scores/a-1", "customers:read", {"agent", "manager", "executive", "administrator"}),
     ("POST", "/v1/invitations", "customers:write", {"manager", "administrator"}),
@@ -434,6 +438,7 @@ def test_every_route_of_the_app_is_among_those_tested(database: Database) -> Non
         "a-1": "{account_id}",
         "r-1": "{response_id}",
         NO_SUGGESTION: "{suggestion_id}",
+        NO_DRY_RUN: "{dry_run_id}",
         "00000000-0000-0000-0000-000000000002": "{run_id}",
         "00000000-0000-0000-0000-000000000001/versions/1": "{instrument_id}/versions/{version}",
     }
