@@ -28,7 +28,7 @@ from deploy.local.kafka_jars import KafkaUnavailableError, find_java, require_ja
 from deploy.local.ports import free_ports
 from deploy.local.postgres import THROW_AWAY, PostgresServer
 from deploy.local.schemas import as_role, bootstrap
-from tests.workers import StacksInLots, keep_to_ports_of_its_own, order
+from tests.workers import BuildsInOneLot, keep_to_ports_of_its_own, order
 
 KAFKA_ADDRESS = "OTKLIK_KAFKA_BOOTSTRAP_SERVERS"
 ROOT = Path(__file__).parent.parent
@@ -138,8 +138,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> StacksInLots:
-    return StacksInLots(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> BuildsInOneLot:
+    return BuildsInOneLot(config, log)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
