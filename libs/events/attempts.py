@@ -6,7 +6,8 @@ ones after it was assigned: a process that dies of a later one leaves it nearer 
 it there.
 
     first batch of a partition, nothing noted before    noted as a whole; the handling transaction deletes the notes
-    something in it was noted by a process before       record by record, each noted before it is handled
+    something in it was noted by a process before       a sixteenth of it at a time, noted before it is handled
+    noted by two processes, or more                     record by record, likewise
     noted by DEATHS processes                           not handled: set aside
     a batch without earlier notes was done              the partition is trusted until it is assigned again
 
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 log: Final = structlog.get_logger()
 
 DEATHS: Final = 5
+_PARTS: Final = 16
+"""In so many a batch is taken in which a process may have died."""
 _TAKE_BACK_WITHIN: Final = timedelta(seconds=2)
 
 _NOTED: Final = text("""
@@ -98,13 +101,13 @@ class Attempts:
         self._mine.update(new)
         return counts if self._peril else None
 
-    async def note(self, record: Record) -> None:
-        """Note that this process takes `record` in hand, once however often it does."""
-        place = place_id(record)
-        if place not in self._mine:
+    async def note(self, records: Sequence[Record]) -> None:
+        """Note that this process takes `records` in hand, once however often it does."""
+        new = {place_id(record) for record in records} - self._mine
+        if new:
             async with self._database.transaction() as tx:
-                await self._insert(tx, [place])
-            self._mine.add(place)
+                await self._insert(tx, new)
+            self._mine.update(new)
 
     async def done(self, tx: Tx, records: Sequence[Record]) -> None:
         """Delete, in the transaction that decides about `records`, what was noted of them."""
@@ -148,6 +151,25 @@ class Attempts:
 def deaths(record: Record, earlier: Mapping[UUID, int]) -> int:
     """With how many processes `record` was in hand when they ended."""
     return earlier.get(place_id(record), 0)
+
+
+def handfuls(records: Sequence[Record], earlier: Mapping[UUID, int]) -> list[list[Record]]:
+    """`records` in their order, as they are taken in hand where there is peril.
+
+    Most processes end for no fault of a record's. So what only one of them ended with is taken a few at a time: a
+    record that is to blame costs its few neighbours a second note, and no more.
+    """
+    few = max(1, len(records) // _PARTS)
+    taken: list[list[Record]] = []
+    growing = False
+    for record in records:
+        harmless = deaths(record, earlier) <= 1
+        if growing and harmless and len(taken[-1]) < few:
+            taken[-1].append(record)
+        else:
+            taken.append([record])
+        growing = harmless
+    return taken
 
 
 async def prune(tx: Tx) -> None:

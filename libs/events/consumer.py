@@ -5,7 +5,7 @@ its keys, so that one part is worked out while PostgreSQL has the other; if some
 handled as a whole, with the dead letters of what cannot be decoded. If that raises, it is rolled back, and
 
     database or broker away     rewind, wait, take the same records again; nothing is decided about them
-    the process itself          whoever comes next goes record by record, too (see `attempts`):
+    the process itself          whoever comes next takes few at a time, and at last record by record (see `attempts`):
         ended five times            set aside
     anything else               record by record, each with its own transaction and attempts:
         PermanentError              set aside at once
@@ -29,7 +29,7 @@ from zlib import crc32
 import structlog
 
 from libs.events import inbox
-from libs.events.attempts import DEATHS, Attempts, deaths
+from libs.events.attempts import DEATHS, Attempts, deaths, handfuls
 from libs.events.codec import Record, decode, id_of, type_of
 from libs.events.crashpoint import crashpoint
 from libs.events.errors import Lethal, PermanentError, TooManyDeadLetters, Unavailable, Undecodable, is_unavailable
@@ -277,35 +277,57 @@ class Consumer:
     async def _one_by_one(
         self, records: Sequence[Record], stop: asyncio.Event, earlier: Mapping[UUID, int] | None = None
     ) -> None:
-        for place, record in enumerate(records):
+        done = 0
+        for some in [[record] for record in records] if earlier is None else handfuls(records, earlier):
             try:
                 if earlier is None:
-                    await self._one(record, stop)
+                    await self._one(some[0], stop)
                 else:
-                    await self._one_in_peril(record, stop, deaths(record, earlier))
+                    await self._in_peril(some, stop, deaths(some[0], earlier))
             except (Unavailable, TooManyDeadLetters, _Stopped) as error:
-                self._subscription.rewind(records[place:])
-                if place:
-                    await self._commit(records[:place])
+                self._subscription.rewind(records[done:])
+                if done:
+                    await self._commit(records[:done])
                 if isinstance(error, _Stopped):
                     return
                 raise
+            done += len(some)
         await self._commit(records)
 
-    async def _one_in_peril(self, record: Record, stop: asyncio.Event, count: int) -> None:
-        """Handle a record that a process may have died of, `count` processes so far; noted before."""
+    async def _in_peril(self, some: Sequence[Record], stop: asyncio.Event, count: int) -> None:
+        """Handle records that a process may have died of, `count` processes so far; noted before.
+
+        Several of them at once where that goes well.
+        """
         async with self._alone:
+            if stop.is_set():
+                raise _Stopped
             try:
-                await self._attempts.note(record)
+                await self._attempts.note(some)
             except Exception as error:
                 # Broad, to tell an outage from a defect.
                 if is_unavailable(error):
                     raise Unavailable(str(error)) from error
                 raise
-            if count < DEATHS:
-                await self._one(record, stop)
-            else:
-                await self._reject(Rejected(record, Lethal(count), count))
+            if len(some) > 1 and await self._at_once(some):
+                return
+            for record in some:
+                if count < DEATHS:
+                    await self._one(record, stop)
+                else:
+                    await self._reject(Rejected(record, Lethal(count), count))
+
+    async def _at_once(self, some: Sequence[Record]) -> bool:
+        """Handle these in one transaction; False where one of them is at fault. Raises Unavailable."""
+        self._health.beat(self.name)
+        try:
+            applied = await self._apply_part(some)
+        except Exception as error:
+            if is_unavailable(error):
+                raise Unavailable(str(error)) from error
+            return False
+        self._committed(applied, some)
+        return True
 
     async def _one(self, record: Record, stop: asyncio.Event) -> None:
         attempt = 0

@@ -19,7 +19,7 @@ from libs.events.attempts import DEATHS, prune
 from libs.events.codec import Record
 from libs.events.contracts.messages import ConfirmationAnswered
 from libs.events.database import Database, Tx, utc_now
-from libs.events.errors import TooManyDeadLetters
+from libs.events.errors import PermanentError, TooManyDeadLetters
 from libs.events.event import Contract, Event
 from libs.events.inbox import place_id
 from libs.events.outbox import Outgoing
@@ -122,6 +122,19 @@ async def test_a_record_that_kills_its_process_is_set_aside_and_its_neighbours_t
     assert await noted(database) == {}
 
 
+async def test_among_many_records_it_takes_no_more_deaths(lives: Lives, bench: Workbench, database: Database) -> None:
+    await lives.live({"answers": answers("anna", "boris", count=60)}, poison=[("anna", 31)])
+
+    (letter,) = await bench.dead_letters()
+    assert header(letter, "dlq_reason").startswith("Lethal: the process ended 5 times")
+    assert lives.deaths == DEATHS
+    assert await bench.effects.by_customer() == {
+        "anna": [number for number in range(60) if number != 31],
+        "boris": list(range(60)),
+    }
+    assert await noted(database) == {}
+
+
 async def test_it_is_found_wherever_it_stands_in_its_partition(
     lives: Lives, bench: Workbench, database: Database
 ) -> None:
@@ -173,6 +186,58 @@ async def test_only_what_was_in_hand_when_a_process_ended_is_noted_and_what_is_d
         await bench.all_done()
     assert await noted(database) == {}
     assert await bench.effects.by_customer() == {"anna": [0, 1, 2]}
+
+
+async def test_after_a_death_that_was_no_records_fault_many_are_not_taken_one_by_one(
+    bench: Workbench, database: Database
+) -> None:
+    bench.deliver(*(an_answer("anna", number) for number in range(160)))
+    await die(bench, 80)
+    assert set((await noted(database)).values()) == {1}
+    sizes = []
+
+    async def handle(tx: Tx, events: Sequence[Event[Any]]) -> None:
+        sizes.append(len(events))
+        await bench.effects.handle(tx, events)
+
+    async with running(bench.consumer(handle)):
+        await bench.all_done()
+
+    assert sizes == [10] * 16
+    assert await noted(database) == {}
+    assert await bench.effects.by_customer() == {"anna": list(range(160))}
+
+
+async def test_only_the_few_that_were_in_hand_with_a_lethal_record_are_taken_one_by_one(
+    bench: Workbench, database: Database
+) -> None:
+    bench.deliver(*(an_answer("anna", number) for number in range(64)))
+    await die(bench, 21)
+    await die(bench, 21)
+    assert await noted(database) == {
+        place(bench, offset): 2 if offset in range(20, 24) else 1 for offset in range(20, 64)
+    }
+    await die(bench, 21)
+    assert await noted(database) == {
+        place(bench, offset): 3 if offset == 21 else 2 if offset in (22, 23) else 1 for offset in range(21, 64)
+    }
+
+
+async def test_a_bad_record_among_the_few_costs_none_of_its_neighbours(bench: Workbench, database: Database) -> None:
+    bench.deliver(*(an_answer("anna", number) for number in range(64)))
+    await die(bench, 40)
+
+    async def handle(tx: Tx, events: Sequence[Event[Any]]) -> None:
+        if any(event.payload.round == 5 for event in events):
+            raise PermanentError("cannot be handled")
+        await bench.effects.handle(tx, events)
+
+    async with running(bench.consumer(handle)):
+        await bench.all_done()
+
+    assert len(await bench.dead_letters()) == 1
+    assert await noted(database) == {}
+    assert await bench.effects.by_customer() == {"anna": [number for number in range(64) if number != 5]}
 
 
 async def test_an_outage_is_no_death_however_often_it_comes_and_a_stop_in_it_leaves_no_note(
