@@ -1,12 +1,9 @@
 """ "What we changed": to whom, after whose word, to each once, and never to nobody silently."""
 
-import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from io import BytesIO
-from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 from xml.etree import ElementTree as ET
@@ -14,84 +11,25 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 from PIL import Image
-from sqlalchemy import text
 
 from libs.events.contracts.scores import ResponseRetracted
-from libs.events.database import Tx
 from services.notify import bounces, campaigns
-from services.notify.domain import campaigns as rules
-from services.notify.domain import outcomes
-from services.notify.domain.campaigns import CampaignId
-from services.notify.domain.messages import Entry
 from services.notify.domain.returns import Report
-from services.notify.journal import record
-from services.notify.store import campaigns as store
-from services.notify.store import delivery
+from tests.handlers.notify.campaigning import (
+    BORIS,
+    ELENA,
+    EN,
+    RU,
+    a_campaign,
+    a_plan,
+    carried_out,
+    post_json,
+    started,
+    state,
+)
 from tests.handlers.notify.mail_trap import MailTrap, said
 from tests.handlers.notify.post import Post
 from tests.handlers.notify.world import Clock, World
-
-Eventually = Callable[[Callable[[], Awaitable[object]]], Awaitable[None]]
-
-WAITING: Final = text("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
-ELENA: Final = {"Otklik-Person": "e-elena", "Otklik-Role": "manager"}
-BORIS: Final = {"Otklik-Person": "e-boris", "Otklik-Role": "executive"}
-RU: Final = {
-    "subject": "Вы ждали – мы перезваниваем",
-    "about": "ожидание на линии",
-    "learned": "Каждый третий ждал дольше пяти минут.\n\nЧаще по понедельникам.",
-    "changed": "Теперь мы перезваниваем сами.",
-    "next_steps": "Летом так же будет в чате.",
-}
-EN: Final = {"subject": "You waited, we call back", "learned": "One in three waited.", "changed": "Now we call back."}
-
-
-def a_plan(**changes: Any) -> dict[str, Any]:  # noqa: ANN401
-    plan: dict[str, Any] = {
-        "name": "Перезваниваем сами",
-        "initiative_ids": ["i-1"],
-        "audience": {"customers": {"which": "everybody"}},
-        "content": {"ru": RU, "en": EN},
-        "per_minute": 100_000,
-    }
-    return plan | changes
-
-
-async def post_json(
-    client: httpx.AsyncClient, path: str, body: dict[str, Any], who: dict[str, str] = ELENA
-) -> httpx.Response:
-    return await client.post(path, json=body, headers=who)
-
-
-async def a_campaign(world: World, client: httpx.AsyncClient, **changes: Any) -> str:  # noqa: ANN401
-    await world.initiatives(world.shipped())
-    created = await post_json(client, "/v1/campaigns", a_plan(**changes))
-    assert created.status_code == 201, created.text
-    campaign_id: str = created.json()["id"]
-    return campaign_id
-
-
-async def started(world: World, client: httpx.AsyncClient, **changes: Any) -> str:  # noqa: ANN401
-    campaign_id = await a_campaign(world, client, **changes)
-    assert (await post_json(client, f"/v1/campaigns/{campaign_id}/approve", {}, BORIS)).status_code == 200
-    assert (await post_json(client, f"/v1/campaigns/{campaign_id}/start", {})).status_code == 200
-    return campaign_id
-
-
-async def carried_out(world: World, post: Post) -> None:
-    """Until nothing more happens by itself."""
-    for _ in range(50):
-        more = await campaigns.step(world.database)
-        await post.rest()
-        if not more:
-            break
-    await campaigns.step(world.database)
-
-
-async def state(client: httpx.AsyncClient, campaign_id: str) -> dict[str, Any]:
-    found = await client.get(f"/v1/campaigns/{campaign_id}", headers=ELENA)
-    body: dict[str, Any] = found.json()
-    return body
 
 
 async def test_who_raised_it_reads_when_they_said_it_and_the_quarter_clock_stops(
@@ -272,121 +210,6 @@ async def test_a_message_that_is_tried_again_waits_for_the_pause_to_end(
     await post_json(client, f"/v1/campaigns/{campaign_id}/resume", {})
     await carried_out(world, post)
     assert len(trap.mails) == 1
-
-
-async def test_a_cancelled_campaign_tells_nobody_more_and_says_so_of_each(
-    world: World, client: httpx.AsyncClient, post: Post, trap: MailTrap
-) -> None:
-    await world.customers(*(world.profile(f"c-{number:02}") for number in range(5)))
-    campaign_id = await started(world, client, per_minute=3)
-    await campaigns.step(world.database)
-    await campaigns.step(world.database)
-    cancelled = await post_json(client, f"/v1/campaigns/{campaign_id}/cancel", {"reason": "Ошибка"})
-    assert cancelled.json()["status"] == "cancelled"
-    await carried_out(world, post)
-    assert trap.mails == []
-    assert {(row.status, row.reason) for row in await world.rows()} == {("suppressed", "cancelled")}
-    assert (await post_json(client, f"/v1/campaigns/{campaign_id}/resume", {})).status_code == 409
-    assert (await state(client, campaign_id))["history"][-1]["reason"] == "Ошибка"
-
-
-async def in_the_queue(world: World, client: httpx.AsyncClient) -> str:
-    """A campaign of which one message waits to be sent."""
-    await world.customers(world.profile("c-1"))
-    campaign_id = await started(world, client)
-    await campaigns.step(world.database)
-    await campaigns.step(world.database)
-    return campaign_id
-
-
-async def cancel(client: httpx.AsyncClient, campaign_id: str) -> None:
-    assert (await post_json(client, f"/v1/campaigns/{campaign_id}/cancel", {"reason": "Ошибка"})).status_code == 200
-
-
-async def test_a_message_that_was_on_the_line_when_its_campaign_was_cancelled_is_never_tried_again(
-    world: World, client: httpx.AsyncClient, post: Post, trap: MailTrap, clock: Clock
-) -> None:
-    campaign_id = await in_the_queue(world, client)
-    mark = post.journal.before_last_dot
-
-    async def cancel_after(entry: Entry) -> bool:
-        allowed: bool = await mark(entry)
-        await cancel(client, campaign_id)  # beyond recall now
-        return allowed
-
-    post.journal.before_last_dot = cancel_after  # type: ignore[method-assign]  # in the last moment
-    trap.tell("dot", "451 4.3.0 later")
-    await post.rest()
-    clock.move(timedelta(hours=1))
-    await post.rest()  # and nobody looked after the campaign meanwhile
-    assert trap.mails == []
-    assert await world.statuses() == [("customer:c-1", "suppressed", "cancelled")]
-    assert [event.type for event in await world.published()][-1] == "message.suppressed.v1"
-
-
-async def test_a_message_in_hand_when_its_campaign_is_cancelled_is_broken_off_before_its_last_dot(
-    world: World, client: httpx.AsyncClient, post: Post, trap: MailTrap
-) -> None:
-    campaign_id = await in_the_queue(world, client)
-    mark = post.journal.before_last_dot
-
-    async def cancel_first(entry: Entry) -> bool:
-        await cancel(client, campaign_id)
-        allowed: bool = await mark(entry)
-        return allowed
-
-    post.journal.before_last_dot = cancel_first  # type: ignore[method-assign]  # in the last moment
-    await post.rest()
-    assert trap.mails == []
-    assert await world.statuses() == [("customer:c-1", "suppressed", "cancelled")]
-
-
-@pytest.mark.parametrize("first", ["the cancel", "the answer of the server"])
-async def test_a_message_that_comes_back_while_its_campaign_is_being_cancelled_does_not_stay_in_the_queue(
-    world: World, client: httpx.AsyncClient, first: str, eventually: Eventually
-) -> None:
-    campaign_id = CampaignId(UUID(await in_the_queue(world, client)))
-    (claimed,) = await delivery.claim(world.database, sender=1, limit=1)
-    await delivery.mark_transmitting(world.database, [claimed.entry])
-    later = (claimed.entry.id, claimed.entry.attempt, outcomes.deferred("451 later", 0))
-
-    async def cancelling(tx: Tx) -> None:
-        stored = await store.lock(tx, campaign_id)
-        assert stored is not None
-        await store.save(tx, rules.cancel(stored.campaign, "e-elena", tx.now), "cancelled", "e-elena")
-        await campaigns.recall(tx, campaign_id)
-
-    async def coming_back(tx: Tx) -> None:
-        await record(tx, [later])
-
-    async def waits_or_is_done() -> bool:
-        async with world.database.reading() as tx:
-            return other.done() or await tx.fetch_one(WAITING) is not None
-
-    async def second(act: Callable[[Tx], Awaitable[None]]) -> None:
-        async with world.database.transaction() as tx:
-            await act(tx)
-
-    acts = (cancelling, coming_back) if first == "the cancel" else (coming_back, cancelling)
-    async with world.database.transaction() as tx:
-        await acts[0](tx)
-        other = asyncio.create_task(second(acts[1]))
-        await eventually(waits_or_is_done)
-    await other
-    assert await world.statuses() == [("customer:c-1", "suppressed", "cancelled")]
-
-
-async def test_nobody_sends_a_message_of_a_cancelled_campaign_again(
-    world: World, client: httpx.AsyncClient, post: Post, trap: MailTrap
-) -> None:
-    await cancel(client, await in_the_queue(world, client))
-    (row,) = await world.rows()
-    headers = {"Otklik-Person": "e-oleg", "Otklik-Role": "operator"}
-    refused = await post_json(client, f"/v1/messages/{row.id}/resolve", {"outcome": "resend"}, headers)
-    assert refused.status_code == 409
-    assert refused.json()["type"].endswith("campaign-cancelled")
-    await post.rest()
-    assert trap.mails == []
 
 
 async def test_a_crash_between_two_steps_repeats_nobody_and_forgets_nobody(
