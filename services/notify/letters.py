@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from services.notify.templating import Compiled, Source
 
 _TIERS: Final[dict[Language, dict[str, str]]] = {
-    "ru": {"key": "ключевой", "high": "важный", "standard": "обычный", "low": "обычный"},
-    "en": {"key": "key", "high": "high value", "standard": "standard", "low": "standard"},
+    "ru": {"key": "ключевой", "high": "высокая ценность", "standard": "обычный", "low": "низкая ценность"},
+    "en": {"key": "key", "high": "high value", "standard": "standard", "low": "low value"},
 }
 _MOST_FORMS: Final = 512
 _LONGEST_SHORT: Final = 300

@@ -167,7 +167,7 @@ def create(
     app.include_router(theme_settings.routes(database, pages, scoring))
     app.include_router(drivers.routes(pages, scoring))
     app.include_router(instruments.routes(pages, scoring))
-    app.include_router(segments.routes(pages, scoring))
+    app.include_router(segments.routes(database, pages, scoring))
     app.include_router(customers.routes(pages, scoring, casework))
     app.include_router(reaching.routes(database, pages, scoring, notify))
     app.include_router(accounts.routes(pages, scoring))

@@ -12,8 +12,10 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from libs.events.database import Database
 from services.portal.api.access import Form, Visit, needs, posted_form, posted_long_form
 from services.portal.api.metrics import TIERS
+from services.portal.api.named import named
 from services.portal.api.refusals import SEE_OTHER, WRONG, uuid_in
 from services.portal.api.view import Pages
 from services.portal.clients import Refusal, Scoring, ServiceAwayError
@@ -25,7 +27,8 @@ from services.portal.domain.ruleforms import RulesForm
 from services.portal.texts import Words
 
 _ACTIONS: Final[tuple[ruleforms.Action, ...]] = get_args(ruleforms.Action)
-_CHANGED: Final = 409
+_CONFLICT: Final = 409
+_TOO_MANY: Final = "too-many-dry-runs"
 _RUNS_SHOWN: Final = 5
 _LONGEST_VERSION: Final = 10
 _NOTHING: Final = RulesForm((ruleforms.SetRows(),))
@@ -53,10 +56,10 @@ class Draft:
     as_document: bool = False
 
 
-def routes(pages: Pages, scoring: Scoring) -> APIRouter:
+def routes(database: Database, pages: Pages, scoring: Scoring) -> APIRouter:
     """`/segments`."""
     router = APIRouter(include_in_schema=False)
-    editor = SegmentPages(pages, scoring)
+    editor = SegmentPages(database, pages, scoring)
 
     @router.get("/segments")
     async def segments(request: Request, visit: Annotated[Visit, needs(Right.CUSTOMERS)]) -> Response:
@@ -86,8 +89,9 @@ def routes(pages: Pages, scoring: Scoring) -> APIRouter:
 class SegmentPages:
     """Reads the rules from scoring, tries them and changes them there, in the person's name."""
 
-    def __init__(self, pages: Pages, scoring: Scoring) -> None:
+    def __init__(self, database: Database, pages: Pages, scoring: Scoring) -> None:
         self._pages = pages
+        self._database = database
         self._segments = scoring.segments
 
     async def shown(
@@ -109,12 +113,14 @@ class SegmentPages:
             )
         except (ServiceAwayError, Refusal):
             return self._pages.page(request, visit, "segments.html", status=503, in_force=None)
+        named_here = {in_force.created_by, *(each.asked_by for each in (*runs, *([run] if run else ())))}
         return self._pages.page(
             request,
             visit,
             "segments.html",
             status=status,
             in_force=in_force,
+            names=await named(self._database, named_here),
             draft=draft or _begun(in_force, self._pages.words(request, visit.person).language),
             rows=ruleforms,
             found=found,
@@ -156,12 +162,20 @@ class SegmentPages:
                 return await self.shown(request, visit, draft=draft, found=found, version=version)
             await self._segments.put(visit.person, document, command_id=command_id, version=version)
         except Refusal as refusal:
-            if refusal.errors:
-                refused = _refused(draft, words("segments.check"), refusal.errors)
-                return await self.shown(request, visit, draft=refused, status=WRONG, version=version)
-            changed = replace(draft, message=words("segments.changed"))
-            return await self.shown(request, visit, draft=changed, status=_CHANGED)
+            return await self._refused(request, visit, draft, refusal, version)
         return RedirectResponse("/segments?done=saved", SEE_OTHER)
+
+    async def _refused(self, request: Request, visit: Visit, draft: Draft, refusal: Refusal, version: int) -> Response:
+        """The draft, and what scoring has against it."""
+        words = self._pages.words(request, visit.person)
+        if refusal.errors:
+            refused = _refused(draft, words("segments.check"), refusal.errors)
+            return await self.shown(request, visit, draft=refused, status=WRONG, version=version)
+        if refusal.slug == _TOO_MANY:
+            waiting = replace(draft, message=words("segments.too_many"))
+            return await self.shown(request, visit, draft=waiting, status=_CONFLICT, version=version)
+        changed = replace(draft, message=words("segments.changed"))
+        return await self.shown(request, visit, draft=changed, status=_CONFLICT)
 
 
 def _to_dry_run(id_: str, version: int) -> Response:

@@ -15,7 +15,7 @@ from libs.webapi.app import database_of
 from libs.webapi.auth import Principal
 from libs.webapi.idempotency import REPEATABLE, once
 from libs.webapi.paging import Cursor, Limit, Page, decode_cursor, encode_cursor
-from libs.webapi.problem import of_status
+from libs.webapi.problem import Problem, of_status
 from libs.webapi.strict_json import Router
 from services.scoring.api import profiles
 from services.scoring.api.access import RulesReader, RulesWriter
@@ -141,7 +141,7 @@ async def tried(database: Database, request: Request, principal: Principal, prop
 
     async def command(tx: Tx, command_id: UUID) -> tuple[int, Any, dict[str, str]]:
         in_force = await rules.current(tx)
-        await dry_runs.ask(
+        taken_up = await dry_runs.ask(
             tx,
             command_id,
             proposed,
@@ -149,6 +149,9 @@ async def tried(database: Database, request: Request, principal: Principal, prop
             valuation=in_force.valuation,
             asked_by=principal.subject,
         )
+        if not taken_up:
+            detail = f"No more than {dry_runs.MOST_RUNNING} at once. Wait until one is done, or cancel one."
+            raise Problem(409, "too-many-dry-runs", "Too many dry runs are going on", detail=detail)
         return 202, await _state(tx, command_id), {"Location": f"{router.prefix}/{command_id}"}
 
     return await once(database, request, principal, command)

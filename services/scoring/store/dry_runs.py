@@ -27,9 +27,15 @@ if TYPE_CHECKING:
 Status = Literal["running", "done", "cancelled", "failed"]
 Counts = Counter[tuple[Tier, Tier]]
 
+MOST_RUNNING: Final = 20
+"""They share one loop: with more of them, nobody's would come to an end while its rules still matter."""
+
+# One after another, so that they are counted right.
+_LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtextextended('scoring.dry_runs', 0))")
 _ASK: Final = text("""
     INSERT INTO segment_dry_runs (id, document, rules_version, valuation, asked_at, asked_by, stepped_at)
-    VALUES (:id, CAST(:document AS jsonb), :rules_version, :valuation, :now, :asked_by, :now)
+    SELECT :id, CAST(:document AS jsonb), :rules_version, :valuation, :now, :asked_by, :now
+     WHERE (SELECT count(*) FROM segment_dry_runs WHERE status = 'running') < :most
 """)
 _ANY_RUNNING: Final = text("SELECT EXISTS (SELECT FROM segment_dry_runs WHERE status = 'running') AS running")
 # The one whose last step is longest ago, so that a long one lets others pass.
@@ -126,11 +132,12 @@ class Run(NamedTuple):
     ended_at: datetime | None
 
 
-async def ask(tx: Tx, id_: UUID, proposed: Rules, *, rules_version: int, valuation: int, asked_by: str) -> None:
-    """Take it up; the loop does it."""
+async def ask(tx: Tx, id_: UUID, proposed: Rules, *, rules_version: int, valuation: int, asked_by: str) -> bool:
+    """Take it up; the loop does it. False where as many as may are going on already."""
+    await tx.execute(_LOCK)
     document = msgspec.json.encode(as_document(proposed)).decode()
     asked = {"id": id_, "document": document, "rules_version": rules_version, "valuation": valuation}
-    await tx.execute(_ASK, {**asked, "asked_by": asked_by, "now": tx.now})
+    return bool(await tx.execute(_ASK, {**asked, "asked_by": asked_by, "now": tx.now, "most": MOST_RUNNING}))
 
 
 async def any_running(tx: Tx) -> bool:

@@ -82,25 +82,28 @@ _WITHDRAW: Final = text("""
       FROM unnest(CAST(:ids AS text[]), CAST(:revisions AS integer[])) AS given (id, revision)
      WHERE responses.id = given.id
 """)
+# Each by its index, whatever the planner knows of the tables: for a batch of 500 it would rather hash 25,000 customers,
+# which takes eight times as long.
 _RESPONDENTS: Final = text("""
-    SELECT given.id, customers.tier, customers.tier_reason, customers.account_id,
-           customers.attributes ->> 'region' AS region, erasures.erased_at
+    SELECT given.id, tier, tier_reason, account_id, region, erased_at
       FROM unnest(CAST(:ids AS text[]), CAST(:marks AS bytea[])) AS given (id, mark)
-      LEFT JOIN customers ON customers.id = given.id
-      LEFT JOIN erasures ON erasures.mark = given.mark
-     WHERE customers.id IS NOT NULL OR erasures.mark IS NOT NULL
+      LEFT JOIN LATERAL (
+               SELECT id, tier, tier_reason, account_id, attributes ->> 'region' AS region
+                 FROM customers WHERE id = given.id OFFSET 0
+           ) AS customer ON true
+      LEFT JOIN LATERAL (SELECT erased_at FROM erasures WHERE mark = given.mark OFFSET 0) AS erasure ON true
+     WHERE customer.id IS NOT NULL OR erased_at IS NOT NULL
 """)
 # Only where a program of the batch has rules of its own: the profiles' worth costs as much again as all the rest.
 _RESPONDENTS_WITH_WORTH: Final = text("""
-    SELECT given.id, customers.tier, customers.tier_reason, customers.account_id,
-           customers.attributes ->> 'region' AS region, erasures.erased_at,
-           current_value, potential_value, account_role, CAST(customers.attributes AS text) AS attributes,
-           CAST(products AS text) AS products, CAST(accounts.attributes AS text) AS of_account
+    SELECT given.id, tier, tier_reason, account_id, customer.attributes ->> 'region' AS region, erased_at,
+           current_value, potential_value, account_role, CAST(customer.attributes AS text) AS attributes,
+           CAST(products AS text) AS products, CAST(account.attributes AS text) AS of_account
       FROM unnest(CAST(:ids AS text[]), CAST(:marks AS bytea[])) AS given (id, mark)
-      LEFT JOIN customers ON customers.id = given.id
-      LEFT JOIN accounts ON accounts.id = customers.account_id
-      LEFT JOIN erasures ON erasures.mark = given.mark
-     WHERE customers.id IS NOT NULL OR erasures.mark IS NOT NULL
+      LEFT JOIN LATERAL (SELECT * FROM customers WHERE id = given.id OFFSET 0) AS customer ON true
+      LEFT JOIN LATERAL (SELECT attributes FROM accounts WHERE id = customer.account_id OFFSET 0) AS account ON true
+      LEFT JOIN LATERAL (SELECT erased_at FROM erasures WHERE mark = given.mark OFFSET 0) AS erasure ON true
+     WHERE customer.id IS NOT NULL OR erased_at IS NOT NULL
 """)
 _PLACES: Final = text("""
     SELECT id, channel, department, region FROM cells WHERE id = ANY(CAST(:cells AS bigint[]))
@@ -240,7 +243,8 @@ async def respondents(tx: Tx, customer_ids: Iterable[str], *, with_worth: bool =
             for row in rows
         }
     rows = await tx.fetch(_RESPONDENTS, asked)
-    return {row.id: Respondent(row.tier, row.tier_reason, row.account_id, row.region, row.erased_at) for row in rows}
+    # By place: by name a row costs six times as much.
+    return {row[0]: Respondent(*row[1:]) for row in rows}  # type: ignore[call-arg]  # how many it has, nobody knows
 
 
 async def create(tx: Tx, rows: Sequence[ResponseRow]) -> set[str]:

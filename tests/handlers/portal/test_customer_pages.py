@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from services.scoring.api import dry_runs
+from services.scoring.store import dry_runs as store
 from tests.portal_company import Company
 from tests.portal_visitor import Visitor, text_of
 
@@ -55,14 +57,31 @@ async def test_rules_are_tried_out_before_they_are_put_into_force(viktor: Visito
     assert tried.status_code == 200
     assert "1 of 1 customers would move" in text_of(tried)
     assert re.search(r"c/1 : standard → key customer , because current value is at least 400", text_of(tried))
-    assert "Version 1 " in text_of(await viktor.get("/segments"))
+    assert re.search(r"Version 1 · .* · from the installation ", text_of(await viktor.get("/segments")))
 
     saved = await viktor.post("/segments", {"document": RULES % 400, "do": "save"})
     assert "The rules are in force." in saved.text
     assert "key customer if current value is at least 400" in text_of(saved)
+    assert re.search(r"Version 2 · .* · Victor Gromov ", text_of(saved))
     outdated = await viktor.post("/segments", {"document": RULES % 300, "do": "save", "version": "1"})
     assert outdated.status_code == 409
     assert "&#34;value&#34;: 300" in outdated.text
+
+
+async def test_a_dry_run_names_who_asked_for_it_and_one_too_many_keeps_what_was_typed(
+    viktor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_runs, "ANSWERED_AT_ONCE", -1)
+    monkeypatch.setattr(store, "MOST_RUNNING", 1)
+    await viktor.get("/segments")
+    await viktor.post("/segments", {"document": RULES % 400, "do": "try"})
+    refused = await viktor.post("/segments", {"document": RULES % 300, "do": "try"})
+    assert refused.status_code == 409
+    assert "Too many dry runs are going on." in text_of(refused)
+    assert "&#34;value&#34;: 300" in refused.text
+    shown = text_of(await viktor.get("/segments"))
+    assert "portal/viktor" not in shown
+    assert "Victor" in shown.partition("Dry runs")[2]
 
 
 async def test_what_is_wrong_with_rules_is_named_by_its_place(viktor: Visitor) -> None:

@@ -24,6 +24,7 @@ from services.scoring.domain.worth import Worth
 from services.scoring.dry_run_jobs import DryRuns, forget_old_dry_runs
 from services.scoring.jobs import recompute_tiers
 from services.scoring.store import customers
+from services.scoring.store import dry_runs as store
 
 ROOT = Path(__file__).parents[3]
 ACustomer = Callable[..., dict[str, Any]]
@@ -308,3 +309,23 @@ async def test_among_few_customers_it_is_told_at_once(
     twice = [await client.put("/v1/segment-rules", params={"dry_run": True}, json=RICH, headers=key) for _ in range(2)]
     assert [each.status_code for each in twice] == [202, 202]
     assert twice[0].json() == twice[1].json()
+
+
+async def test_of_many_that_are_asked_for_at_once_no_more_than_fit_are_taken_up(
+    database: Database, client: httpx.AsyncClient, a_customer: ACustomer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MOST_RUNNING", 3)
+    await load(client, a_customer, a=1000)
+    asking = (client.put("/v1/segment-rules", params={"dry_run": True}, json=RICH) for _ in range(6))
+    answers = await asyncio.gather(*asking)
+    assert sorted(each.status_code for each in answers) == [202, 202, 202, 409, 409, 409]
+    refused = next(each.json() for each in answers if each.status_code == 409)
+    assert (refused["type"], refused["detail"]) == (
+        "urn:otklik:problem:too-many-dry-runs",
+        "No more than 3 at once. Wait until one is done, or cancel one.",
+    )
+    taken_up = next(each for each in answers if each.status_code == 202)
+    await client.post(f"{taken_up.headers['Location']}/cancel")
+    await ask(client, RICH)
+    await finish(database)
+    await ask(client, RICH)
