@@ -126,7 +126,7 @@ async def case(service_database: Callable[[str], str]) -> AsyncIterator[Case]:
     )
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off"))
     serving = asyncio.create_task(server._serve())  # without signal handlers: these are the tests' own
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not server.started:
             await asyncio.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]

@@ -67,7 +67,7 @@ def somebody_waits(database: Database) -> Callable[[], Awaitable[None]]:
     """Return as soon as a session waits for another one's lock."""
 
     async def wait() -> None:
-        async with asyncio.timeout(10), database.engine.connect() as connection:
+        async with asyncio.timeout(60), database.engine.connect() as connection:
             while True:
                 row = (await connection.execute(_WAITING)).one()
                 await connection.rollback()

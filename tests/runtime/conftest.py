@@ -85,10 +85,10 @@ def kafka_topics_of(kafka: str) -> Callable[[Topic], None]:
         wanted = [NewTopic(topic.name, num_partitions=topic.partitions)]
         for consumer in topic.consumers:
             wanted += [NewTopic(name(consumer), num_partitions=1) for name in (topic.dead_letters, topic.replays)]
-        if DECISIONS not in client.list_topics(timeout=30).topics:
+        if DECISIONS not in client.list_topics(timeout=60).topics:
             wanted.append(NewTopic(DECISIONS, num_partitions=1))
         for made in client.create_topics(wanted).values():
-            made.result(timeout=30)
+            made.result(timeout=60)
 
     return make
 
@@ -109,6 +109,6 @@ def kafka_committed(kafka: str) -> Callable[[str], Offsets]:
     def committed(group: str) -> Offsets:
         # In a loop of its own: some who ask stand in a running one. (librdkafka's client crashes where there is none.)
         with ThreadPoolExecutor(max_workers=1) as thread:
-            return thread.submit(asyncio.run, ask(group)).result(timeout=30)
+            return thread.submit(asyncio.run, ask(group)).result(timeout=60)
 
     return committed

@@ -6,6 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -63,7 +64,7 @@ class Broker:
             client = AdminClient({"bootstrap.servers": self.address})
             for name, made in client.create_topics(wanted, request_timeout=10).items():
                 try:
-                    made.result(timeout=15)
+                    made.result(timeout=60)
                 except (KafkaException, TimeoutError) as error:
                     if not exists_already(error):
                         continue
@@ -83,19 +84,36 @@ def own_broker() -> Iterator[Broker]:
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give up on an absent broker sooner than in production."""
-    monkeypatch.setattr(bounds, "START_SECONDS", 3.0)
-    monkeypatch.setattr(bounds, "COMMIT_SECONDS", 1.0)
-    monkeypatch.setattr(bounds, "PUBLISH_SECONDS", 2.0)
-    monkeypatch.setattr(bounds, "STOP_SECONDS", 1.0)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notice sooner than in production that the broker is away."""
     monkeypatch.setattr(consumer_module, "_LOOK_EVERY", timedelta(milliseconds=20))
+
+
+@contextmanager
+def impatience() -> Iterator[None]:
+    """Give up on the broker sooner than in production: while it is away, as one that is there may be slow."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bounds, "START_SECONDS", 3.0)
+        patch.setattr(bounds, "COMMIT_SECONDS", 1.0)
+        patch.setattr(bounds, "PUBLISH_SECONDS", 2.0)
+        patch.setattr(bounds, "STOP_SECONDS", 1.0)
+        yield
+
+
+@contextmanager
+def frozen(broker: Broker) -> Iterator[None]:
+    """It takes connections, and answers nothing."""
+    broker.freeze()
+    try:
+        yield
+    finally:
+        broker.thaw()
 
 
 async def values(broker: Broker, topic: str, *, until: Callable[[list[bytes | None]], bool]) -> list[bytes | None]:
     """The values on `topic`, read until they are enough."""
     read: list[bytes | None] = []
-    async with asyncio.timeout(30), following(broker.address, [topic], from_beginning=True) as records:
+    async with asyncio.timeout(60), following(broker.address, [topic], from_beginning=True) as records:
         async for record in records:
             read.append(record.value)
             if until(read):
@@ -103,7 +121,7 @@ async def values(broker: Broker, topic: str, *, until: Callable[[list[bytes | No
     return read
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("looks_often")
 async def test_a_consumer_waits_for_the_broker_and_goes_on_by_itself(bench: Workbench) -> None:
     bench.deliver(an_answer("anna", 1))
     consumer = bench.consumer()
@@ -154,7 +172,7 @@ def exists_already(error: Exception) -> bool:
 
 
 async def all_is_well(health: Health) -> None:
-    await eventually(lambda: health._pulses and not health.not_ready(), within=60)
+    await eventually(lambda: health._pulses and not health.not_ready())
 
 
 class Stream:
@@ -190,53 +208,49 @@ class Stream:
         async def are_there() -> bool:
             return await self.effects.by_customer() == {"anna": list(numbers), "boris": list(numbers)}
 
-        await eventually(are_there, within=60)
+        await eventually(are_there)
 
     async def well(self) -> None:
         await all_is_well(self.health)
 
     async def both_are_not_ready(self) -> None:
         both = {self.consumer.name, self.relay.name}
-        await eventually(lambda: self.health.not_ready().keys() == both, within=30)
+        await eventually(lambda: self.health.not_ready().keys() == both)
         assert self.health.stuck() == {}
 
 
 @pytest.mark.kafka
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("looks_often")
 async def test_consumer_and_relay_wait_for_a_frozen_broker(own_broker: Broker, database: Database) -> None:
     stream = Stream(own_broker, database)
     async with running(stream.consumer, stream.relay):
         await stream.answer(1, 2)
         await stream.arrived(1, 2)
         await stream.well()
-        own_broker.freeze()
-        try:
+        with impatience(), frozen(own_broker):
             await stream.answer(3, 4)
             await stream.both_are_not_ready()
             await stream.answer(5)
-        finally:
-            own_broker.thaw()
         await stream.arrived(1, 2, 3, 4, 5)
         await stream.well()
 
 
 @pytest.mark.kafka
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("looks_often")
 async def test_both_stop_within_a_bound_though_the_broker_is_frozen(own_broker: Broker, database: Database) -> None:
     stream = Stream(own_broker, database)
-    try:
-        async with running(stream.consumer, stream.relay, within=10):
+    with ExitStack() as away:
+        async with running(stream.consumer, stream.relay, within=30):
             await stream.answer(1)
             await stream.arrived(1)
             await stream.well()
-            own_broker.freeze()
+            away.enter_context(impatience())
+            away.enter_context(frozen(own_broker))
             await stream.answer(*range(2, 100))
-    finally:
-        own_broker.thaw()
 
 
 @pytest.mark.kafka
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("looks_often")
 async def test_consumer_and_relay_wait_for_a_killed_broker_and_nothing_arrives_out_of_order(
     own_broker: Broker, database: Database
 ) -> None:
@@ -251,11 +265,12 @@ async def test_consumer_and_relay_wait_for_a_killed_broker_and_nothing_arrives_o
         await stream.arrived(1, 2)
         await stream.well()
 
-        own_broker.kill()
-        await stream.answer(3, 4)
-        with pytest.raises(Unavailable):
-            await publisher.publish([Outgoing(ghosts.name, "anna", b"ghost", ())])
-        await stream.both_are_not_ready()
+        with impatience():
+            own_broker.kill()
+            await stream.answer(3, 4)
+            with pytest.raises(Unavailable):
+                await publisher.publish([Outgoing(ghosts.name, "anna", b"ghost", ())])
+            await stream.both_are_not_ready()
         await stream.answer(5)
         own_broker.start()
 
@@ -278,7 +293,7 @@ async def test_a_consumer_of_an_unknown_topic_is_not_ready_until_the_topic_is_ma
 ) -> None:
     stream = Stream(own_broker, database, create=False)
     async with running(stream.consumer):
-        await eventually(lambda: "away" in stream.health.not_ready().get(stream.consumer.name, ""), within=30)
+        await eventually(lambda: "away" in stream.health.not_ready().get(stream.consumer.name, ""))
         own_broker.create(stream.topic)
         await stream.well()
 
@@ -294,25 +309,27 @@ async def test_the_registrys_topics_are_made_once(own_broker: Broker) -> None:
 
 
 @pytest.mark.kafka
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("looks_often")
 async def test_both_stop_within_a_bound_though_the_broker_is_killed(own_broker: Broker, database: Database) -> None:
     stream = Stream(own_broker, database)
-    async with running(stream.consumer, stream.relay, within=10):
-        await stream.answer(1)
-        await stream.arrived(1)
-        await stream.well()
-        own_broker.kill()  # the last test that needs it
-        await stream.answer(*range(2, 100))
+    with ExitStack() as away:
+        async with running(stream.consumer, stream.relay, within=30):
+            await stream.answer(1)
+            await stream.arrived(1)
+            await stream.well()
+            away.enter_context(impatience())
+            own_broker.kill()  # the last test that needs it
+            await stream.answer(*range(2, 100))
 
 
 @pytest.mark.kafka
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("looks_often")
 async def test_an_unknown_topic_is_an_outage_that_ends_when_the_topic_is_made(
     kafka: str, kafka_topic: Callable[[int], Topic]
 ) -> None:
     publisher = KafkaPublisher(bootstrap_servers=kafka)
     await publisher.start()
-    with pytest.raises(Unavailable):
+    with impatience(), pytest.raises(Unavailable):
         await publisher.publish([Outgoing(f"nowhere-{uuid4()}", "anna", b"", ())])
     await publisher.start()
     await publisher.publish([Outgoing(kafka_topic(1).name, "anna", b"", ())])
@@ -339,7 +356,7 @@ async def test_a_fetcher_that_died_is_noticed_and_replaced(
         await publisher.start()
         await publisher.publish([an_outgoing(an_answer(), topic=topic.name, key="anna")])
         await publisher.stop()
-        await eventually(effects.ids, within=30)
+        await eventually(effects.ids)
 
 
 async def test_topics_cannot_be_made_where_there_is_no_broker() -> None:

@@ -521,7 +521,7 @@ async def test_told_to_stop_while_it_waits_for_the_next_attempt_it_leaves_the_re
     bench.effects.judge = fails_on(2)
     patient = Backoff(timedelta(hours=1), timedelta(hours=1), attempts=5)
 
-    async with running(bench.consumer(backoff=patient), within=5):
+    async with running(bench.consumer(backoff=patient)):
         await eventually(bench.effects.ids)
 
     assert bench.broker.committed(CONSUMER, bench.topic.name) == {0: 1}

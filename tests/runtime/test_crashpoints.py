@@ -28,7 +28,7 @@ async def passing(folder: Path | None) -> tuple[int | None, int]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", CHILD, cwd=ROOT, env=environment, stdout=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         output, _ = await process.communicate()
     return process.returncode, output.count(b"passes")
 

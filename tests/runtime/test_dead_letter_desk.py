@@ -520,7 +520,7 @@ async def test_a_replay_reaches_the_consumer_that_failed_and_no_other_and_takes_
     well, broken = readers.effects[WELL], readers.effects[BROKEN]
     broken.judge = fails_on_two
     poison = an_answer("anna", 2)
-    async with running(*readers.parts, within=30), readers.open_log() as log:
+    async with running(*readers.parts), readers.open_log() as log:
         desk = a_desk(log, readers.topic)
         await readers.send(
             *(
@@ -535,7 +535,7 @@ async def test_a_replay_reaches_the_consumer_that_failed_and_no_other_and_takes_
         async def set_aside() -> bool:
             return len(await letters()) == 1
 
-        await eventually(set_aside, within=30)
+        await eventually(set_aside)
         (letter,) = await letters()
         assert (letter.id.queue.consumer, letter.headline) == (BROKEN, "ValueError: 2 is poison")
 
@@ -545,7 +545,7 @@ async def test_a_replay_reaches_the_consumer_that_failed_and_no_other_and_takes_
         async def came_back() -> bool:
             return len(await letters()) == 2
 
-        await eventually(came_back, within=30)
+        await eventually(came_back)
         (again,) = await letters(Wanted())
         assert (str(again.id), again.origin, again.attempts) == (f"{BROKEN}:1", letter.origin, 1)
         assert again.failed_at == Place(readers.topic.replays(BROKEN), 0, 0)
@@ -554,7 +554,7 @@ async def test_a_replay_reaches_the_consumer_that_failed_and_no_other_and_takes_
         async def read_by_the_other() -> bool:
             return await readers.took(WELL) == {"anna": [1, 2, 3]}
 
-        await eventually(read_by_the_other, within=30)
+        await eventually(read_by_the_other)
         broken.judge = passes
         well.judge = fails
         well.batches.clear()
@@ -564,13 +564,13 @@ async def test_a_replay_reaches_the_consumer_that_failed_and_no_other_and_takes_
         async def done() -> bool:
             return (await readers.took(BROKEN)).get("anna", []) in ([1, 3, 2, 4], [1, 3, 4, 2])
 
-        await eventually(done, within=30)
+        await eventually(done)
 
         # The other consumer saw the new answer, and nothing of the replays.
         async def other_set_aside() -> bool:
             return [letter.said("ce_type") for letter in await letters(Wanted(consumer=WELL))] != []
 
-        await eventually(other_set_aside, within=30)
+        await eventually(other_set_aside)
         assert set(well.batches) == {1}
         (only,) = await letters(Wanted(consumer=WELL))
         assert only.headline == "ValueError: number 4 is poison"
@@ -594,7 +594,7 @@ def fails_on_two(event: Event[Any]) -> None:
 
 async def test_bytes_that_are_no_event_come_back_byte_for_byte(readers: Readers) -> None:
     value = b"\xff\x00{"
-    async with running(*readers.parts, within=30), readers.open_log() as log:
+    async with running(*readers.parts), readers.open_log() as log:
         desk = a_desk(log, readers.topic)
         await readers.send(a_broken_record(topic=readers.topic.name, value=value, headers=(("x", b"\xfe"),)))
 
@@ -604,7 +604,7 @@ async def test_bytes_that_are_no_event_come_back_byte_for_byte(readers: Readers)
         async def set_aside() -> bool:
             return bool(await letters())
 
-        await eventually(set_aside, within=30)
+        await eventually(set_aside)
         letter = await desk.one((await letters())[0].id)
         assert (letter.value, letter.headers, letter.key) == (value, (("x", b"\xfe"),), b"anna")
 

@@ -84,7 +84,7 @@ class Client:
 
     async def answers(self, amount: int) -> list[bytes]:
         """The next answers."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while self._whole < amount:
                 content = await self._reader.read(65_536)
                 assert content, "the connection ended"
@@ -93,7 +93,7 @@ class Client:
         return found
 
     async def ended(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await self._reader.read() == b""
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ async def client(server: uvicorn.Server) -> AsyncIterator[Client]:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.005)
 

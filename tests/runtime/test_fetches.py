@@ -65,7 +65,7 @@ class Reader:
             assert not await self.next(A_MOMENT)
             return len(self._fetches) > asked
 
-        await eventually(under_way, within=30)
+        await eventually(under_way)
 
     async def stop(self) -> None:
         """Leave no connection behind."""

@@ -74,7 +74,7 @@ async def kill_a_consumer(kafka: str, url: str, topic: Topic, point: str, commit
         health=Health(),
     )
     async with running(consumer):
-        await eventually(lambda: committed(group).get((topic.name, 0)) == 2 * len(NUMBERS), within=60)
+        await eventually(lambda: committed(group).get((topic.name, 0)) == 2 * len(NUMBERS))
     assert await effects.by_customer() == {"anna": NUMBERS, "boris": NUMBERS}, point
     await database.close()
     return between
@@ -110,7 +110,7 @@ async def kill_a_relay(kafka: str, url: str, topic: Topic, point: str) -> list[b
         async with database.reading() as tx:
             return bool(await tx.fetch(RELAY_LOCKS))
 
-    await eventually(is_active, within=60)
+    await eventually(is_active)
     async with running(Relay("test", database, KafkaPublisher(bootstrap_servers=kafka), Health())):
         async with database.transaction() as tx:
             for number in range(3):

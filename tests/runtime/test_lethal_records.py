@@ -87,7 +87,7 @@ class Lives:
             sys.executable, str(MORTAL), self._url, str(self._folder), stdout=asyncio.subprocess.DEVNULL
         )
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 status = await process.wait()
         finally:
             if process.returncode is None:

@@ -44,18 +44,18 @@ class Steps:
 async def test_while_there_is_more_work_the_next_step_follows_at_once() -> None:
     steps = Steps(True, True, True)
     async with running(Loop("clocks", steps, idle=AN_HOUR, health=Health())):
-        await eventually(lambda: steps.taken == 4, within=1)
+        await eventually(lambda: steps.taken == 4)
 
 
 async def test_without_work_it_waits_and_comes_back() -> None:
     steps = Steps()
     async with running(Loop("clocks", steps, idle=timedelta(milliseconds=1), health=Health())):
-        await eventually(lambda: steps.taken >= 3, within=1)
+        await eventually(lambda: steps.taken >= 3)
 
 
 async def test_told_to_stop_it_does_not_wait_for_the_end_of_its_idle_time() -> None:
     steps = Steps()
-    async with running(Loop("clocks", steps, idle=AN_HOUR, health=Health()), within=1):
+    async with running(Loop("clocks", steps, idle=AN_HOUR, health=Health())):
         await eventually(lambda: steps.taken == 1)
 
 
@@ -84,7 +84,7 @@ async def test_a_loop_that_idles_for_an_hour_is_alive(monkeypatch: pytest.Monkey
         await eventually(lambda: steps.taken)
         for _ in range(5):
             clock.now += STUCK_AFTER_SECONDS + 1
-            await eventually(lambda: health.stuck() == {}, within=1)
+            await eventually(lambda: health.stuck() == {})
     assert steps.taken == 1
     clock.now += STUCK_AFTER_SECONDS + 1
     assert health.stuck().keys() == {"pruning"}

@@ -78,13 +78,13 @@ class Group:
         """Run until the committed offsets are as they are to be; what was told of lost ones."""
         with structlog.testing.capture_logs() as told:
             async with running(self.consumer()):
-                await eventually(lambda: self.are_at(until), within=60)
+                await eventually(lambda: self.are_at(until))
         return [each for each in told if each["event"] == "offsets.lost"]
 
     def set_offsets(self, offsets: dict[int, int]) -> None:
         wanted = [TopicPartition(self.topic.name, partition, offset) for partition, offset in offsets.items()]
         done = self.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(self.name, wanted)])
-        done[self.name].result(timeout=30)
+        done[self.name].result(timeout=60)
 
     def counted(self, reason: str) -> float:
         labels = {"consumer": self.name, "reason": reason}
@@ -115,7 +115,7 @@ async def test_a_new_group_begins_at_the_beginning_and_a_partition_without_recor
 async def test_offsets_that_were_deleted_are_told_and_everything_is_read_again_without_effect(group: Group) -> None:
     await group.publish(*answers(3))
     await group.run({0: 3})
-    group.admin.delete_consumer_groups([group.name])[group.name].result(timeout=30)
+    group.admin.delete_consumer_groups([group.name])[group.name].result(timeout=60)
     await group.publish(an_answer("anna", 3))
 
     (told,) = await group.run({0: 4})
@@ -132,7 +132,7 @@ async def test_records_that_were_deleted_unread_are_told_with_their_number(group
     await group.run({0: 3})
     await group.publish(*(an_answer("anna", number) for number in range(3, 10)))
     place = TopicPartition(group.topic.name, 0, 8)
-    group.admin.delete_records([place])[place].result(timeout=30)
+    group.admin.delete_records([place])[place].result(timeout=60)
 
     (told,) = await group.run({0: 10})
 
@@ -144,7 +144,7 @@ async def test_records_that_were_deleted_unread_are_told_with_their_number(group
 async def test_a_topic_that_was_made_anew_is_told_and_read_from_its_beginning(group: Group) -> None:
     await group.publish(*answers(3))
     await group.run({0: 3})
-    group.admin.delete_topics([group.topic.name])[group.topic.name].result(timeout=30)
+    group.admin.delete_topics([group.topic.name])[group.topic.name].result(timeout=60)
     await asyncio.to_thread(recreated, group)
     await group.publish(an_answer("boris", 1))
 
@@ -156,7 +156,7 @@ async def test_a_topic_that_was_made_anew_is_told_and_read_from_its_beginning(gr
 
 def recreated(group: Group) -> None:
     """Make the topic again, as soon as the broker has deleted it."""
-    group.admin.create_topics([NewTopic(group.topic.name, num_partitions=1)])[group.topic.name].result(timeout=30)
+    group.admin.create_topics([NewTopic(group.topic.name, num_partitions=1)])[group.topic.name].result(timeout=60)
 
 
 async def test_an_offset_behind_the_end_is_told_and_never_the_latest_record_is_next(group: Group) -> None:
@@ -174,7 +174,7 @@ async def test_an_offset_behind_the_end_is_told_and_never_the_latest_record_is_n
 async def test_a_partition_that_was_added_is_read_from_its_beginning_and_nothing_was_lost(group: Group) -> None:
     await group.run({0: 0})
     added = group.admin.create_partitions([NewPartitions(group.topic.name, 2)])
-    added[group.topic.name].result(timeout=30)
+    added[group.topic.name].result(timeout=60)
     customers = [f"customer {number}" for number in range(20)]
     await group.publish(*(an_answer(customer) for customer in customers))
 
@@ -183,7 +183,7 @@ async def test_a_partition_that_was_added_is_read_from_its_beginning_and_nothing
 
     with structlog.testing.capture_logs() as told:
         async with running(group.consumer()):
-            await eventually(all_there, within=30)
+            await eventually(all_there)
 
     assert [each for each in told if each["event"] == "offsets.lost"] == []
     assert len(await group.offsets()) == 2
@@ -203,10 +203,10 @@ async def test_one_of_several_partitions_that_lost_its_offset_is_told_alone(
         return sum((await group.offsets()).values()) == 30
 
     async with running(group.consumer()):
-        await eventually(all_there, within=30)
-        await eventually(all_done, within=30)
+        await eventually(all_there)
+        await eventually(all_done)
     before = await group.offsets()
-    group.admin.delete_consumer_groups([group.name])[group.name].result(timeout=30)
+    group.admin.delete_consumer_groups([group.name])[group.name].result(timeout=60)
     group.set_offsets({partition: before[partition] for partition in (0, 2)})
 
     (told,) = await group.run(before)

@@ -96,7 +96,7 @@ async def test_a_rebalance_waits_for_the_batch_in_hand_and_nothing_is_done_twice
 
     await group.publish(1, 2)
     async with running(group.consumer(held.handle)):
-        await eventually(lambda: held.in_hand, within=30)
+        await eventually(lambda: held.in_hand)
         async with running(group.consumer(second)):
             await group.publish(3)
             # The newcomer polls in vain: it gets no partition before the batch is done.
@@ -105,9 +105,9 @@ async def test_a_rebalance_waits_for_the_batch_in_hand_and_nothing_is_done_twice
             assert not any(offset > 0 for offset in kafka_committed(group.name).values())
             held.let_go.set()
 
-            await eventually(lambda: group.are_there(1, 2, 3), within=30)
+            await eventually(lambda: group.are_there(1, 2, 3))
             await group.publish(4, 5)
-            await eventually(lambda: group.are_there(1, 2, 3, 4, 5), within=30)
+            await eventually(lambda: group.are_there(1, 2, 3, 4, 5))
             await eventually(lambda: seen_by_the_second)
 
     assert not {event.id for event in held.in_hand} & {event.id for event in seen_by_the_second}
@@ -120,15 +120,15 @@ async def test_a_member_that_was_too_slow_finds_its_batch_done_by_another_one(
     held = Held(group.effects)
     await group.publish(1, 2)
     async with running(group.consumer(held.handle, rebalance_timeout_ms=1_000)):
-        await eventually(lambda: held.in_hand, within=30)
+        await eventually(lambda: held.in_hand)
         async with running(group.consumer(rebalance_timeout_ms=1_000)):
             # Expelled: the other one gets the same events, and waits for the marks of the open transaction.
-            await eventually(lambda: others_wait(database), within=30)
+            await eventually(lambda: others_wait(database))
             held.let_go.set()
-            await eventually(lambda: group.are_there(1, 2), within=30)
+            await eventually(lambda: group.are_there(1, 2))
             await group.publish(3)
-            await eventually(lambda: group.are_there(1, 2, 3), within=30)
-            await eventually(lambda: kafka_committed(group.name)[group.topic.name, 0] == 36, within=30)
+            await eventually(lambda: group.are_there(1, 2, 3))
+            await eventually(lambda: kafka_committed(group.name)[group.topic.name, 0] == 36)
 
 
 async def others_wait(database: Database) -> bool:

@@ -264,7 +264,7 @@ async def test_a_commit_wakes_the_relay_without_waiting_for_the_next_look(
         await eventually(lambda: database.relayed_here)
         for number in range(10):
             await emit(database if by == "its own process" else other_process, str(number))
-            await eventually(lambda: len(published(broker)) == number + 1, within=3)  # noqa: B023 - awaited here
+            await eventually(lambda: len(published(broker)) == number + 1)  # noqa: B023 - awaited here
 
 
 async def test_a_process_that_relays_itself_notifies_nobody(

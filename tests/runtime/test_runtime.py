@@ -47,8 +47,8 @@ class Process:
     async def is_ready(self) -> bool:
         return await self.status("/readyz") == 200
 
-    async def ended(self, *, within: float) -> int:
-        async with asyncio.timeout(within):
+    async def ended(self) -> int:
+        async with asyncio.timeout(60):
             return await self.process.wait()
 
     async def said(self) -> str:
@@ -85,27 +85,27 @@ async def test_a_signal_stops_the_process_in_order(
     url: str, kafka: str, database: Database, number: signal.Signals
 ) -> None:
     async with a_process(url, kafka, "healthy") as process:
-        await eventually(process.is_ready, within=60)
+        await eventually(process.is_ready)
         process.process.send_signal(number)
-        assert await process.ended(within=10) == 0
+        assert await process.ended() == 0
     assert await closers_ran(database)
 
 
 async def test_it_stops_within_the_deadline_though_a_part_does_not(url: str, database: Database) -> None:
     async with a_process(url, NOWHERE, "late") as process:
-        await eventually(process.is_live, within=60)
+        await eventually(process.is_live)
         process.process.send_signal(signal.SIGTERM)
-        assert await process.ended(within=15) == 1
+        assert await process.ended() == 1
         assert "service.part_late" in await process.said()
     assert await closers_ran(database)
 
 
 async def test_a_part_that_fails_stops_the_others_and_the_process_with_status_1(url: str, database: Database) -> None:
     async with a_process(url, NOWHERE, "failing") as process:
-        await eventually(process.is_live, within=60)
+        await eventually(process.is_live)
         async with database.transaction() as tx:
             await tx.execute(ROW)
-        assert await process.ended(within=15) == 1
+        assert await process.ended() == 1
         said = await process.said()
     assert "test.watching" in said
     assert "there is a row" in said
@@ -118,13 +118,13 @@ async def test_a_port_that_is_taken_is_said_clearly_and_ends_the_process(url: st
         holder.listen()
         port = holder.getsockname()[1]
         async with a_process(url, NOWHERE, "idle", port=port) as process:
-            assert await process.ended(within=30) == 1
+            assert await process.ended() == 1
             assert f"cannot serve on 127.0.0.1:{port}: is the port taken?" in await process.said()
 
 
 async def test_the_broker_away_makes_it_unready_but_leaves_it_alive(url: str) -> None:
     async with a_process(url, NOWHERE, "healthy") as process:
-        await eventually(process.is_live, within=60)
+        await eventually(process.is_live)
         answer = await process.http.get("/readyz")
         assert answer.status_code == 503
         assert answer.json()["not_ready"].keys() <= {"test.relay", "test.inbox_pruning"}
@@ -139,7 +139,7 @@ async def readiness_names_the_broker(process: Process) -> bool:
 
 async def test_metrics_are_served(url: str) -> None:
     async with a_process(url, NOWHERE, "healthy") as process:
-        await eventually(process.is_live, within=60)
+        await eventually(process.is_live)
         answer = await process.http.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")

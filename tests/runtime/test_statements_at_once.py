@@ -86,6 +86,6 @@ async def test_a_relay_in_another_process_is_woken(url: str) -> None:
         listening = await asyncpg.connect(url)
         await listening.add_listener("outbox_ingest", lambda *_: woken.set())
         await database.at_once(_STORE, {"keys": ["k"]})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await woken.wait()
         await listening.close()

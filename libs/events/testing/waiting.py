@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
 _LOOK_EVERY_SECONDS = 0.01
+_PATIENCE_SECONDS = 60.0
+"""Long, as it is spent only on what never comes: machines may be many times slower than usual."""
 
 
 class Part(Protocol):
@@ -21,7 +23,7 @@ class Part(Protocol):
         """Run until `stop`."""
 
 
-async def eventually(condition: Callable[[], object | Awaitable[object]], *, within: float = 10.0) -> None:
+async def eventually(condition: Callable[[], object | Awaitable[object]], *, within: float = _PATIENCE_SECONDS) -> None:
     """Return as soon as `condition` holds; fail when it does not within so many seconds."""
     deadline = time.monotonic() + within
     while True:
@@ -36,7 +38,7 @@ async def eventually(condition: Callable[[], object | Awaitable[object]], *, wit
 
 
 @asynccontextmanager
-async def running(*parts: Part, within: float = 20.0) -> AsyncIterator[asyncio.Event]:
+async def running(*parts: Part, within: float = _PATIENCE_SECONDS) -> AsyncIterator[asyncio.Event]:
     """Run `parts` beside the block, then stop them and wait for their end; what one of them raises is raised here."""
     stop = asyncio.Event()
     tasks = [asyncio.create_task(part.run(stop)) for part in parts]

@@ -75,9 +75,9 @@ class Workbench:
         """Put any bytes on a topic."""
         self.broker.write(record)
 
-    async def all_done(self, *, within: float = 10.0) -> None:
+    async def all_done(self) -> None:
         """Wait until the offsets of all records are committed."""
-        await eventually(lambda: self.lag == 0, within=within)
+        await eventually(lambda: self.lag == 0)
 
     @property
     def lag(self) -> int:

@@ -104,7 +104,7 @@ async def test_forgeries_are_refused_directly_once_the_sources_are_sure(
     for name, sent in refused.items():
         reason = "wrong" if name == "fenced" else name
         before, counted = Counting.directly, refusals(reason)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             tries = 0
             while Counting.directly == before:  # the first one after a moment is worth a look at the database
                 assert (await deliver(sent, connected)).status_code == 401
@@ -123,7 +123,7 @@ async def test_a_rotated_secret_is_noticed_although_the_sources_were_at_hand(
     assert (await deliver(signed({"response_id": "r-0"}), connected)).status_code == 202
     async with database.transaction() as tx:  # as another process does it
         await tx.execute(text("UPDATE source_secrets SET secret = :secret"), {"secret": other_secret})
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (answer := await deliver(sent, connected)).status_code == 401:
             pass
     assert answer.json()["status"] == "accepted"

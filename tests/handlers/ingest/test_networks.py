@@ -105,7 +105,7 @@ async def a_server(url: str, **settings: str) -> AsyncIterator[httpx.AsyncClient
                     return (await client.get("/readyz")).status_code == 200
                 return False
 
-            await eventually(is_up, within=60)
+            await eventually(is_up)
             yield client
     finally:
         process.terminate()

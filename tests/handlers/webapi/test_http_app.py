@@ -361,7 +361,7 @@ async def test_at_the_same_moment_the_second_waits_for_the_first(database: Datab
 
 async def until_waiting(database: Database, *, how_many: int) -> None:
     blocked = text("SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with database.reading() as tx:
                 row = await tx.fetch_one(blocked)

@@ -36,7 +36,7 @@ def a_stack(folder: Path, given: StackSettings, tell: Callable[[str], None] = la
 
 
 def topics(bootstrap_servers: str) -> set[str]:
-    return set(AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=10).topics)
+    return set(AdminClient({"bootstrap.servers": bootstrap_servers}).list_topics(timeout=60).topics)
 
 
 def folders_open_to_others(data_dir: Path) -> list[str]:
