@@ -52,7 +52,7 @@ _MODES: Final[tuple[Mode, ...]] = ("late", "slow", "held", "dropped", "refused")
 _CONNECTIONS: Final = 32
 _NO_CONSENT: Final = 50
 """Every so manieth customer agreed to no mail."""
-_STUCK_S: Final = 180.0
+_STUCK_S: Final = 600.0
 _LOOK_EVERY_S: Final = 0.1
 _AUTHOR: Final = {"Otklik-Person": "olga", "Otklik-Role": "manager"}
 _APPROVER: Final = {"Otklik-Person": "pavel", "Otklik-Role": "executive"}

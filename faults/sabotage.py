@@ -104,11 +104,12 @@ SABOTAGES: Final = (
                     "                applied = await self._apply(tx, records)\n"
                 ),
                 invariant=4,
+                finding="committed offsets that passed what was not done",
             ),
         ),
         services=("ingest", "scoring"),
         faults="crash@scoring.responses.before_commit",
-        attempts=2,
+        attempts=6,
     ),
     Sabotage(
         mistakes=(
@@ -118,11 +119,12 @@ SABOTAGES: Final = (
                 right="group_id=self._group,\n            enable_auto_commit=False",
                 wrong="group_id=self._group,\n            enable_auto_commit=True",
                 invariant=4,
+                finding="committed offsets that passed what was not done",
             ),
         ),
         services=("ingest", "scoring"),
         faults="database.dropped-then-kill@scoring",
-        attempts=2,
+        attempts=6,
     ),
     Sabotage(
         mistakes=(
@@ -136,7 +138,7 @@ SABOTAGES: Final = (
         ),
         services=("ingest", "scoring", "portal"),
         faults="replay@survey.scores",
-        attempts=4,
+        attempts=6,
     ),
     Sabotage(
         mistakes=(
@@ -155,7 +157,7 @@ SABOTAGES: Final = (
         ),
         services=("ingest",),
         faults="commit.cut_before@ingest",
-        attempts=4,
+        attempts=6,
     ),
     Sabotage(
         mistakes=(
@@ -173,7 +175,7 @@ SABOTAGES: Final = (
         ),
         services=("ingest", "scoring"),
         faults="late-commit@ingest",
-        attempts=1,
+        attempts=6,
     ),
     Sabotage(
         mistakes=(
@@ -187,7 +189,7 @@ SABOTAGES: Final = (
         ),
         services=("ingest", "scoring", "casework", "notify"),
         faults="crash@notify.after_accepted",
-        attempts=2,
+        attempts=6,
         recovery_s=75.0,
     ),
     Sabotage(
@@ -243,7 +245,7 @@ SABOTAGES: Final = (
         ),
         services=("ingest", "scoring", "casework", "notify"),
         faults="commit.cut_before@ingest,crash@notify.digests.before_commit",
-        attempts=2,
+        attempts=4,
         recovery_s=75.0,
     ),
 )

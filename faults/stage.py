@@ -68,7 +68,7 @@ _OF_NOTIFY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """For the page on which customers choose when they are called, and for digests."""
 _NO_KEY: Final = "otk_" + "0" * 43
-_MIGRATION_S: Final = 180.0
+_MIGRATION_S: Final = 600.0
 _READY_S: Final = 3.0
 
 
@@ -273,7 +273,7 @@ class Stage:
         async def ready(_child: Child) -> bool:
             return await _says_ready(port)
 
-        return Part(name=name, spec=spec, ready=ready, start_timeout_s=90.0)
+        return Part(name=name, spec=spec, ready=ready, start_timeout_s=300.0)
 
     def _environment(self, service: str) -> dict[str, str]:
         database = self.servers.service_dsn(service, self._database, self.passwords[service], linked=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from faults.trial import Trial
 
 _POINTS: Final = ("notify.digests.before_freeze", "notify.digests.before_commit")
-_MADE_S: Final = 180.0
+_MADE_S: Final = 400.0
 """Whoever cannot be asked makes a digest wait for a minute."""
 _LOOK_EVERY_S: Final = 0.1
 _TOLD: Final = "SELECT count(*) AS n FROM digests WHERE stage = 'told'"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MODES: Final[tuple[Mode, ...]] = ("late", "slow", "held", "dropped", "refused")
 _AT_COMMIT: Final[tuple[AtCommit, ...]] = ("cut_before", "cut_after", "held")
-_STRUCK_S: Final = 10.0
+_STRUCK_S: Final = 30.0
 _AUTO_COMMIT_S: Final = 7.0
 """Longer than any client's usual interval for committing offsets by itself."""
 _ODD_ANSWERS: Final[dict[str, Callable[[], Response]]] = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SESSION_S: Final = 10.0
 """After so long without a sign of life, a consumer's partitions are given to others."""
-_REACHED_S: Final = 30.0
+_REACHED_S: Final = 90.0
 _PRODUCERS: Final = ("ingest", "scoring", "casework", "notify")
 _OF_CONSUMERS: Final = ("after_consume", "before_commit", "between_commits", "after_offsets")
 _OF_RELAYS: Final = ("relay.before_produce", "relay.after_ack", "relay.after_delete")

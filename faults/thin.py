@@ -56,9 +56,9 @@ class ThinVendor:
         now = datetime.now(UTC).replace(microsecond=0)
         young = [held for held in self._held.values() if now - held.since < _CHANGED_FOR and held.changes < _CHANGES]
         chance = self._random.random()
-        if young and chance < 0.12:  # noqa: PLR2004
+        if young and chance < 0.25:  # noqa: PLR2004
             return self._withdrawn(self._random.choice(young), now)
-        if young and chance < 0.4:  # noqa: PLR2004
+        if young and chance < 0.5:  # noqa: PLR2004
             return self._changed(self._random.choice(young))
         return self._answered(now)
 

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 PROGRESS: Final = 25
 """So many deliveries must have been answered since the last fault healed before the next one strikes."""
-_PROGRESS_S: Final = 30.0
-_REST_S: Final = 180.0
+_PROGRESS_S: Final = 120.0
+_REST_S: Final = 600.0
 _TROUBLE: Final = (OSError, TimeoutError, asyncpg.PostgresError, KafkaException, ProcessFailed)
 
 

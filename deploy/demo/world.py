@@ -36,7 +36,7 @@ _SCOPES: Final[dict[str, tuple[str, ...]]] = {
     "notify": ("campaigns:read", "campaigns:write", "messages:read", "on-behalf"),
 }
 _ROLES: Final = {person.id: person.role for person in PEOPLE}
-_PATIENCE_SECONDS: Final = 60.0
+_PATIENCE_SECONDS: Final = 180.0
 _LOOK_EVERY_SECONDS: Final = 0.1
 _LINK: Final = re.compile(r"https?://[^\s<>\"]+/c/[A-Za-z0-9_.\-]+")
 

@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient
 from deploy.local.children import Child, ChildError, ChildSpec
 from deploy.local.kafka_jars import POM, class_archive, classpath, ensure_jars, find_java
 
-START_TIMEOUT_S: Final = 90.0
+START_TIMEOUT_S: Final = 240.0
 NODE: Final = 1
 _COMPILE_LITTLE: Final = "-XX:TieredStopAtLevel=1"
 

@@ -46,7 +46,7 @@ def kafka(broker: KafkaBroker) -> Part:
     async def ready(_child: Child) -> bool:
         return await asyncio.to_thread(broker.ready)
 
-    return Part(name="kafka", spec=broker.spec, ready=ready, start_timeout_s=120.0)
+    return Part(name="kafka", spec=broker.spec, ready=ready, start_timeout_s=300.0)
 
 
 def memory_broker(data_dir: Path, *, after_restart: Callable[[], None]) -> Part:

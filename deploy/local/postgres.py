@@ -29,7 +29,7 @@ from deploy.local.children import Account, Child, ChildError, ChildSpec
 ADMINISTRATOR: Final = "postgres"
 PORT: Final = 5432  # a part of the socket's name only
 SOCKET_PATH_BYTES: Final = 100  # the kernel's limit is 108, macOS's 104
-START_TIMEOUT_S: Final = 60.0  # recovery after a crash included
+START_TIMEOUT_S: Final = 180.0  # recovery after a crash included
 
 DURABLE: Final[Mapping[str, str]] = {
     "max_connections": "200",

@@ -38,7 +38,8 @@ class Part:
     name: str
     spec: Callable[[], ChildSpec]
     ready: Callable[[Child], Awaitable[bool]]
-    start_timeout_s: float = 60.0
+    start_timeout_s: float = 180.0
+    """Long: what cannot start ends, and is noticed at once; slow machines need it."""
     after_restart: Callable[[], None] | None = None
 
 

@@ -26,7 +26,7 @@ from deploy.local.running import Addresses, of_running_stack
 from deploy.local.settings import Ports
 from deploy.local.stack import LocalStack
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1800)]
 
 CASES: Final[dict[str, dict[str, Any]]] = {
     "c-1001": {"status": "closed", "outcome": "confirmed", "level": "management", "owner_id": "anna", "round": 1},
@@ -72,7 +72,7 @@ async def at_rest(addresses: Addresses) -> None:
                  + (SELECT count(*) FROM messages WHERE status NOT IN ('sent', 'suppressed'))
         """,
     }
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while await _counted(addresses, unfinished):
             await asyncio.sleep(0.1)
 
@@ -96,7 +96,7 @@ async def mails_came(world: World) -> None:
     """Return when there are as many mails as expected: the story ends before notify has read of its last events."""
     # In vain: the comparison that follows says which mails are missing.
     with suppress(TimeoutError):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while len(await world.get("mailbox", "/api/messages")) < MAILS:
                 await asyncio.sleep(0.1)
 
@@ -203,6 +203,6 @@ def test_killing_the_supervisor_and_starting_again_ends_the_same(data_dir: Path,
                 asyncio.run(assert_the_story_happened_once(addresses))
                 process.send_signal(signal.SIGINT)
                 process.stdout.read()
-                assert process.wait(60) == 0
+                assert process.wait(180) == 0
             else:
                 process.kill()

@@ -11,7 +11,7 @@ from faults.stage import Stage
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1800)
 async def test_everybody_has_the_mail_once_however_often_the_sender_is_killed(
     fault_servers: Servers, build_folder: Path
 ) -> None:

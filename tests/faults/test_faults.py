@@ -23,7 +23,7 @@ FAULTS = (
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_every_invariant_survives_a_few_faults_of_each_kind(fault_servers: Servers, build_folder: Path) -> None:
     report = await run_faults(
         Stage(build_folder, fault_servers, name="whole"),
@@ -31,6 +31,7 @@ async def test_every_invariant_survives_a_few_faults_of_each_kind(fault_servers:
         seed=4,
         count=len(FAULTS),
         per_second=15.0,
+        recovery_s=300.0,
         climbs_after=timedelta(0),
     )
     assert [str(broken) for broken in report.broken] == []

@@ -13,7 +13,7 @@ from faults.verdicts import Broken
 
 
 @pytest.mark.kafka
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.name)
 async def test_a_sabotaged_build_is_caught(sabotage: Sabotage, fault_servers: Servers, build_folder: Path) -> None:
     tree = sabotage.build(build_folder / "tree")

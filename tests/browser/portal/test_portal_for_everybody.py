@@ -387,7 +387,7 @@ async def settled(page: Page, path: str) -> None:
         await expect(page.locator(".live-live")).to_be_visible()
 
 
-@pytest.mark.timeout(600)  # some eighty pages, one after the other, on a machine that may be slow
+@pytest.mark.timeout(1800)  # some eighty pages, one after the other, on a machine that may be slow
 @pytest.mark.parametrize(
     ("width", "scheme", "language", "login"),
     [
@@ -400,7 +400,7 @@ async def settled(page: Page, path: str) -> None:
         (390, "dark", "en", "oleg"),
     ],
 )
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_every_page_can_be_read_used_and_does_not_jump(
     company: Company,
     sit_down: SitDown,
@@ -512,7 +512,7 @@ async def test_work_on_many_cases_can_be_read_and_done_without_scripts(
     assert found == []
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 async def test_large_text_does_not_break_a_page(company: Company, sit_down: SitDown) -> None:
     """WCAG 1.4.4 and 1.4.10: twice the text size, in a narrow window."""
     case_id, delivery_id = await fill(company), await delivered(company)
