@@ -25,6 +25,7 @@ _ANSWERED: Final = (timedelta(minutes=14), timedelta(minutes=18))
 _CHANGED_FOR: Final = timedelta(minutes=2)
 """So long a response may change, by at most half a minute each time, and stays old enough for polls."""
 _CHANGES: Final = 4
+_UNHAPPY: Final = 6
 
 
 @dataclass(slots=True)
@@ -57,7 +58,9 @@ class ThinVendor:
         young = [held for held in self._held.values() if now - held.since < _CHANGED_FOR and held.changes < _CHANGES]
         chance = self._random.random()
         if young and chance < 0.25:  # noqa: PLR2004
-            return self._withdrawn(self._random.choice(young), now)
+            # Rather what somebody was unhappy with: there is a case to be taken back.
+            unhappy = [held for held in young if (held.content.score or 0) <= _UNHAPPY]
+            return self._withdrawn(self._random.choice(unhappy or young), now)
         if young and chance < 0.5:  # noqa: PLR2004
             return self._changed(self._random.choice(young))
         return self._answered(now)
@@ -66,7 +69,9 @@ class ThinVendor:
         shortest, longest = (span.total_seconds() for span in _ANSWERED)
         at = now - timedelta(seconds=self._random.randint(int(shortest), int(longest)))
         id_ = self._id("t")
-        content = Content(id_, some_score(self._random), f"told {id_}", some_customer(self._random), at, at)
+        # Nobody knows who every other one is: then its case rests on this answer alone, and goes with it.
+        customer = some_customer(self._random) if self._random.random() < 0.5 else None  # noqa: PLR2004
+        content = Content(id_, some_score(self._random), f"told {id_}", customer, at, at)
         held = _Held(content, now, announced=self._random.random() < 0.8)  # noqa: PLR2004 - the others are lost
         self._held[id_] = held
         if not held.announced:
