@@ -78,9 +78,10 @@ async def _score(tx: Tx, answers: Sequence[Asked], tally: Tally) -> None:
         reader=in_force.reader,
     )
     scored = [scoring.score(answer) for answer in answers]
-    standings = await _store(tx, scored, tally)
+    stored, standings = await _store(tx, scored, tally)
     if in_force.anybody_invited:
-        await invitations.answer(tx, (each.row for each in scored))
+        # As they stand now: what one said before, perhaps with another time, would answer an invitation of its own.
+        await invitations.answer(tx, stored)
     await account_scores.due(tx, (each.account_id for each in scored))
     unhappy = {each.row.id: each.row for each in scored if each.row.nps_class == "detractor" and each.row.customer_id}
     before = await histories.before(tx, list(unhappy.values())) if unhappy else {}
@@ -126,14 +127,18 @@ async def _take_back(tx: Tx, withdrawals: Sequence[Event[Any]], tally: Tally) ->
         tx.emit(retracted, key=row.customer_id or id_)
 
 
-async def _store(tx: Tx, scored: Sequence[Scored], tally: Tally) -> dict[str, Standing]:
-    """Leave each response with the latest revision there is, counted; what those that are not new said before."""
+async def _store(tx: Tx, scored: Sequence[Scored], tally: Tally) -> tuple[list[ResponseRow], dict[str, Standing]]:
+    """Leave each response with the latest revision there is, counted.
+
+    The rows that were stored, and what those that are not new said before.
+    """
     latest: dict[str, ResponseRow] = {}
     for row, _, cell in scored:
         tally.know(row.cell, cell)
         if row.id not in latest or latest[row.id].revision < row.revision:
             latest[row.id] = row
     created = await responses.create(tx, list(latest.values()))
+    stored = [latest[id_] for id_ in created]
     standings: dict[str, Standing] = {}
     if len(created) < len(latest):
         standings = await responses.lock(tx, latest.keys() - created)
@@ -144,6 +149,7 @@ async def _store(tx: Tx, scored: Sequence[Scored], tally: Tally) -> dict[str, St
         ]
         if newer:
             await responses.replace(tx, newer)
+            stored += newer
         for row in newer:
             before = standings[row.id]
             tally.remove(before.cell, before.answered_at, before.score)
@@ -154,7 +160,7 @@ async def _store(tx: Tx, scored: Sequence[Scored], tally: Tally) -> dict[str, St
         row = latest[id_]
         tally.add(row.cell, row.answered_at, row.score)
         tally.mention(row.themes, row.cell, row.answered_at, row.nps_class)
-    return standings
+    return stored, standings
 
 
 def _announce(

@@ -168,6 +168,27 @@ async def test_an_answer_answers_the_invitation_before_it(
     assert [tuple(row) for row in await rows(answered)] == [("later", "r-2")]
 
 
+async def test_two_revisions_in_one_batch_answer_one_invitation_though_their_times_differ(
+    client: httpx.AsyncClient, an_answer: AnAnswer, deliver: Deliver, rows: Rows
+) -> None:
+    await invite(client, an_invitation("before"), an_invitation("between", invited_at=(MONDAY + DAY).isoformat()))
+    await deliver(
+        an_answer("r-1", answered_at=MONDAY + timedelta(hours=1)), an_answer("r-1", 2, answered_at=MONDAY + 2 * DAY)
+    )
+    found = await rows("SELECT id, response_id FROM invitations ORDER BY id")
+    assert [tuple(row) for row in found] == [("before", None), ("between", "r-1")]
+
+
+async def test_an_older_revision_that_comes_after_the_withdrawal_answers_nothing(
+    client: httpx.AsyncClient, an_answer: AnAnswer, deliver: Deliver, rows: Rows
+) -> None:
+    await invite(client, an_invitation())
+    await deliver(an_answer("r-1"))
+    await deliver(withdrawn(an_answer("r-1", 3)))
+    await deliver(an_answer("r-1", 2, comment="ещё"))
+    assert [tuple(row) for row in await rows("SELECT id, response_id FROM invitations")] == [("i-1", None)]
+
+
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(["i-1", "i-2", "r-1", "r-2", "r-3"]), together=st.booleans())
 async def test_in_whatever_order_invitations_and_answers_come_the_same_ones_are_answered(
