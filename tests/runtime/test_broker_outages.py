@@ -6,7 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -108,6 +108,16 @@ def frozen(broker: Broker) -> Iterator[None]:
         yield
     finally:
         broker.thaw()
+
+
+@contextmanager
+def killed(broker: Broker) -> Iterator[None]:
+    """Nobody listens."""
+    broker.kill()
+    try:
+        yield
+    finally:
+        broker.start()
 
 
 async def values(broker: Broker, topic: str, *, until: Callable[[list[bytes | None]], bool]) -> list[bytes | None]:
@@ -237,20 +247,6 @@ async def test_consumer_and_relay_wait_for_a_frozen_broker(own_broker: Broker, d
 
 @pytest.mark.kafka
 @pytest.mark.usefixtures("looks_often")
-async def test_both_stop_within_a_bound_though_the_broker_is_frozen(own_broker: Broker, database: Database) -> None:
-    stream = Stream(own_broker, database)
-    with ExitStack() as away:
-        async with running(stream.consumer, stream.relay, within=30):
-            await stream.answer(1)
-            await stream.arrived(1)
-            await stream.well()
-            away.enter_context(impatience())
-            away.enter_context(frozen(own_broker))
-            await stream.answer(*range(2, 100))
-
-
-@pytest.mark.kafka
-@pytest.mark.usefixtures("looks_often")
 async def test_consumer_and_relay_wait_for_a_killed_broker_and_nothing_arrives_out_of_order(
     own_broker: Broker, database: Database
 ) -> None:
@@ -265,14 +261,12 @@ async def test_consumer_and_relay_wait_for_a_killed_broker_and_nothing_arrives_o
         await stream.arrived(1, 2)
         await stream.well()
 
-        with impatience():
-            own_broker.kill()
+        with impatience(), killed(own_broker):
             await stream.answer(3, 4)
             with pytest.raises(Unavailable):
                 await publisher.publish([Outgoing(ghosts.name, "anna", b"ghost", ())])
             await stream.both_are_not_ready()
-        await stream.answer(5)
-        own_broker.start()
+            await stream.answer(5)
 
         await stream.arrived(1, 2, 3, 4, 5)
         await stream.well()
@@ -310,15 +304,18 @@ async def test_the_registrys_topics_are_made_once(own_broker: Broker) -> None:
 
 @pytest.mark.kafka
 @pytest.mark.usefixtures("looks_often")
-async def test_both_stop_within_a_bound_though_the_broker_is_killed(own_broker: Broker, database: Database) -> None:
+@pytest.mark.parametrize("away", [frozen, killed])
+async def test_both_stop_within_a_bound_though_the_broker_is_away(
+    own_broker: Broker, database: Database, away: Callable[[Broker], AbstractContextManager[None]]
+) -> None:
     stream = Stream(own_broker, database)
-    with ExitStack() as away:
+    with ExitStack() as until_they_stopped:
         async with running(stream.consumer, stream.relay, within=30):
             await stream.answer(1)
             await stream.arrived(1)
             await stream.well()
-            away.enter_context(impatience())
-            own_broker.kill()  # the last test that needs it
+            until_they_stopped.enter_context(impatience())
+            until_they_stopped.enter_context(away(own_broker))
             await stream.answer(*range(2, 100))
 
 
